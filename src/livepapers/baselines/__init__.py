@@ -1,0 +1,1 @@
+"""What only one paper needs as a rival: exact solvers, rules, bounds."""

@@ -1,0 +1,1 @@
+"""The checks every method, study and card passes by being listed."""

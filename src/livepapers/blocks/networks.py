@@ -1,0 +1,60 @@
+"""Networks that methods share, with explicit generators for their initial weights."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Activation = Literal["elu", "leaky_relu", "relu", "tanh"]
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {"elu": nn.ELU, "leaky_relu": nn.LeakyReLU, "relu": nn.ReLU, "tanh": nn.Tanh}
+
+
+def linear(inputs: int, outputs: int, *, generator: torch.Generator) -> nn.Linear:
+    """A linear layer with PyTorch's default initial weights, drawn from `generator` and from nowhere else."""
+    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    bound = 1.0 / math.sqrt(max(inputs, 1))
+    with torch.no_grad():
+        # kaiming_uniform with a = sqrt(5) is the uniform distribution on +-1/sqrt(inputs)
+        layer.weight.uniform_(-bound, bound, generator=generator)
+        layer.bias.uniform_(-bound, bound, generator=generator)
+    return layer
+
+
+class MLP(nn.Module):
+    """A multi-layer perceptron, `[..., inputs] -> [..., outputs]`, linear at the end.
+
+    Args:
+        inputs: Width of the input.
+        hidden: Widths of the hidden layers; may be empty.
+        outputs: Width of the output.
+        activation: Behind each hidden layer.
+        generator: Source of the initial weights.
+        output_bias: A constant for the output layer's bias instead of the default, or None.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: Sequence[int],
+        *,
+        outputs: int,
+        activation: Activation,
+        generator: torch.Generator,
+        output_bias: float | None = None,
+    ) -> None:
+        super().__init__()
+        widths = [inputs, *hidden]
+        layers: list[nn.Module] = []
+        for before, after in zip(widths, widths[1:], strict=False):
+            layers += [linear(before, after, generator=generator), _ACTIVATIONS[activation]()]
+        last = linear(widths[-1], outputs, generator=generator)
+        if output_bias is not None:
+            nn.init.constant_(last.bias, output_bias)
+        self.layers = nn.Sequential(*layers, last)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Apply the network to the last axis."""
+        return self.layers(inputs)

@@ -1,0 +1,1 @@
+"""What everything stands on: errors, typed config, randomness, files, artifacts, the learner and its loop."""

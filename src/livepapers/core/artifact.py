@@ -1,0 +1,138 @@
+"""Artifacts: what a method leaves behind, as a folder of JSON and safetensors; never code, never pickle.
+
+    <folder>/artifact.json      kind, architecture by registered name and arguments, spaces, what made it, hashes
+    <folder>/weights.safetensors
+    <folder>/...                further files, each with its hash in artifact.json
+
+An architecture's registered name is `<layer>.<module>:<Class>`, e.g. `methods.hdpo:GraphPolicy`; it resolves only to
+classes that the livepapers module lists in its own `ARCHITECTURES`, so a file can never name other code.
+"""
+
+import importlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
+
+from livepapers import __version__
+from livepapers.core.checkpoint import require_keys
+from livepapers.core.errors import CorruptFileError
+from livepapers.core.files import sha256, write_atomic
+from livepapers.core.learner import JSON
+
+Kind = Literal["policy", "network", "sampler", "forecaster", "estimator", "rule", "archive"]
+FORMAT = 1
+WEIGHTS = "weights.safetensors"
+_NAME = re.compile(r"(blocks|baselines|methods)\.([a-z][a-z0-9_]*):([A-Z][A-Za-z0-9]*)")
+_LARGEST_JSON = 4 << 20
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """The description of an artifact; `artifact.json` holds exactly these fields."""
+
+    kind: Kind
+    slug: str  # the paper whose method made it
+    architecture: str  # registered name, "" for artifacts without a network
+    arguments: dict[str, JSON]  # keyword arguments that rebuild the network
+    made_by: dict[str, JSON]  # config, seed, data hashes, command: what another person needs to make it again
+    spaces: dict[str, JSON] = field(default_factory=dict)  # shapes, units and names of inputs and outputs
+    files: dict[str, str] = field(default_factory=dict)  # file -> sha256, filled by `save`
+    version: str = __version__
+    format: int = FORMAT
+
+
+def save(
+    folder: Path,
+    artifact: Artifact,
+    *,
+    weights: Mapping[str, Tensor] | None = None,
+    files: Mapping[str, str] | None = None,
+) -> Artifact:
+    """Write an artifact into `folder` (which the caller makes whole with `core.files.new_folder`).
+
+    Args:
+        folder: An existing folder.
+        artifact: The description; its `files` are filled in.
+        weights: Tensors for `weights.safetensors`.
+        files: Further text files, name -> content.
+    """
+    if artifact.architecture:
+        resolve(artifact.architecture)  # a name that cannot be loaded again is a bug of the writer
+    if weights is not None:
+        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
+        write_atomic(folder / WEIGHTS, save_tensors(tensors))
+    for name, content in (files or {}).items():
+        write_atomic(folder / name, content)
+    names = [*([WEIGHTS] if weights is not None else []), *(files or {})]
+    complete = Artifact(**{**asdict(artifact), "files": {name: sha256(folder / name) for name in names}})
+    write_atomic(folder / "artifact.json", json.dumps(asdict(complete), indent=2, sort_keys=True) + "\n")
+    return complete
+
+
+def load(folder: Path) -> Artifact:
+    """Read and verify the description and the hashes of all files; raises `CorruptFileError`."""
+    path = folder / "artifact.json"
+    try:
+        if path.stat().st_size > _LARGEST_JSON:
+            raise CorruptFileError(f"{path}: larger than {_LARGEST_JSON} bytes; not an artifact of ours")
+        values = json.loads(path.read_text(encoding="utf-8"))
+        artifact = Artifact(**values)
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise CorruptFileError(f"{path}: not a readable artifact ({error})") from None
+    if artifact.format != FORMAT or artifact.kind not in get_args(Kind):
+        raise CorruptFileError(
+            f"{path}: format {artifact.format!r}, kind {artifact.kind!r} (written by another version?)"
+        )
+    for name, digest in artifact.files.items():
+        if Path(name).name != name:
+            raise CorruptFileError(f"{path}: file name {name!r} leaves the folder")
+        if not (folder / name).is_file() or sha256(folder / name) != digest:
+            raise CorruptFileError(f"{folder / name}: missing or altered after it was written")
+    return artifact
+
+
+def load_weights(folder: Path) -> dict[str, Tensor]:
+    """The tensors of an artifact; raises `CorruptFileError`."""
+    try:
+        return load_tensors((folder / WEIGHTS).read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise CorruptFileError(f"{folder / WEIGHTS}: not readable ({error})") from None
+
+
+def load_network(folder: Path) -> nn.Module:
+    """Rebuild the network of an artifact and load its weights; raises `CorruptFileError`."""
+    artifact = load(folder)
+    build = resolve(artifact.architecture)
+    try:
+        network = build(**artifact.arguments)
+    except (TypeError, ValueError) as error:
+        raise CorruptFileError(f"{folder}: {artifact.architecture} refuses its arguments ({error})") from None
+    weights = load_weights(folder)
+    require_keys(weights, network.state_dict(), what=str(folder / WEIGHTS))
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+def resolve(name: str) -> Callable[..., nn.Module]:
+    """The class behind a registered name; raises `CorruptFileError` for any other name."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise CorruptFileError(f"architecture {name!r}: expected a registered name such as methods.hdpo:GraphPolicy")
+    layer, module_name, class_name = match.groups()
+    try:
+        module = importlib.import_module(f"livepapers.{layer}.{module_name}")
+    except ModuleNotFoundError:
+        raise CorruptFileError(f"architecture {name!r}: livepapers has no module {layer}.{module_name}") from None
+    registered: Mapping[str, Any] = getattr(module, "ARCHITECTURES", {})
+    if class_name not in registered:
+        known = ", ".join(sorted(registered)) or "none"
+        raise CorruptFileError(f"architecture {name!r}: not registered there (registered: {known})")
+    return registered[class_name]

@@ -1,0 +1,70 @@
+"""Errors a person can act on: one line with field, value, what was expected and the likely cause."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+
+class LivepapersError(Exception):
+    """Base of all errors that livepapers raises on purpose."""
+
+
+class InputError(LivepapersError, ValueError):
+    """Something the user gave is unusable; nothing was written.
+
+    The command line prints the message as one line and exits with status 2.
+    """
+
+    @classmethod
+    def of(cls, field: str, value: Any, *, expected: str, cause: str = "") -> "InputError":
+        """Build the message in the house form.
+
+        Args:
+            field: What the user would call it: an option, a column, a key in a file.
+            value: What was given; shortened to 80 characters.
+            expected: What would have been right, e.g. "a number >= 0".
+            cause: The likely cause or the mend, as a clause; left out when empty.
+        """
+        shown = value if isinstance(value, str) else repr(value)
+        shown = " ".join(shown.split())
+        shown = shown if len(shown) <= 80 else shown[:77] + "..."
+        return cls(f"{field}: got {shown}, expected {expected}" + (f" ({cause})" if cause else ""))
+
+
+class MissingExtraError(LivepapersError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed; run: pip install 'livepapers[{extra}]'")
+
+
+class Interrupted(LivepapersError):  # noqa: N818 - not a fault: the work was stopped and can go on
+    """The work was stopped by a signal after its state had been saved; the message says how to go on.
+
+    The command line exits with status 3.
+    """
+
+
+class CorruptFileError(LivepapersError, ValueError):
+    """A file written by livepapers does not verify: truncated, altered or of another kind."""
+
+
+def one_line(error: ValidationError, *, source: str = "") -> InputError:
+    """Turn pydantic's report into the house form, first problem first.
+
+    Args:
+        error: What pydantic raised.
+        source: The file or option the data came from, named at the start of the line.
+    """
+    first, rest = error.errors()[0], error.error_count() - 1
+    place = ".".join(str(part) for part in first["loc"]) or "value"
+    field = f"{source}: {place}" if source else place
+    message = first["msg"].removeprefix("Value error, ")
+    value = first.get("input")
+    cause = f"and {rest} more problem{'s' if rest > 1 else ''}" if rest else ""
+    if first["type"] == "missing":
+        return InputError.of(field, "nothing", expected="a value: this field is required", cause=cause)
+    if first["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
+        return InputError.of(field, value, expected="no such field", cause=cause or "is the name misspelt?")
+    expected = message.removeprefix("Input should be ")
+    return InputError.of(field, value, expected=expected[0].lower() + expected[1:], cause=cause)

@@ -1,0 +1,87 @@
+"""Files that are either whole or not there: write beside, fsync, rename."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from livepapers.core.errors import InputError
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write `content` to `path` so that a reader, or a crash, sees the old file or the new one, never a part."""
+    data = content.encode() if isinstance(content, str) else content
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(name).chmod(0o666 & ~umask)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename inside `folder` survive a power cut, where the platform can."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Yield an empty folder that becomes `path` when the block ends well, and vanishes when it does not.
+
+    Args:
+        path: Where the folder shall be.
+        replace: Whether an existing folder may be replaced; otherwise one that holds files raises `InputError`.
+    """
+    check_output_folder(path, replace=replace)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    made.chmod(0o755)
+    try:
+        yield made
+        if path.exists():
+            shutil.rmtree(path)
+        made.replace(path)
+        sync_folder(path.parent)
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+
+
+def check_output_folder(path: Path, *, replace: bool = False) -> None:
+    """Raise `InputError` if `path` cannot become an output folder, before any work is spent."""
+    if path.is_file():
+        raise InputError.of("output", str(path), expected="a folder", cause="a file of that name exists")
+    if path.is_dir() and any(path.iterdir()) and not replace:
+        raise InputError.of(
+            "output", str(path), expected="a new or empty folder", cause="it holds files; choose another"
+        )
+    parent = next(folder for folder in [path, *path.absolute().parents] if folder.exists())
+    if not os.access(parent, os.W_OK):
+        raise InputError.of("output", str(path), expected="a writable place", cause=f"no right to write in {parent}")
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()

@@ -1,0 +1,122 @@
+"""The one driving loop: progress, metrics, checkpoints, stop and resume, for studies and for `apply`."""
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from livepapers.core import checkpoint
+from livepapers.core.errors import CorruptFileError, Interrupted
+from livepapers.core.learner import Learner
+
+Log = Callable[[int, dict[str, float]], None]
+"""Receives (step, metrics) after each update; steps count from 1."""
+
+
+@dataclass
+class Progress:
+    """Where a driven learner stands; handed to `on_progress` after each update."""
+
+    step: int
+    updates: int
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+def drive(
+    learner: Learner,
+    updates: int,
+    *,
+    folder: Path | None = None,
+    fingerprint: str = "",
+    log: Log | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    evaluate: Callable[[int], None] | None = None,
+    memory: Callable[[], Any] | None = None,
+    recall: Callable[[Any], None] | None = None,
+    save_every: float = 20.0,
+) -> None:
+    """Update `learner` until it has made `updates` steps, from its newest checkpoint if there is one.
+
+    Args:
+        learner: What to drive.
+        updates: The total number of steps, those before an interruption included.
+        folder: Where checkpoints go; None keeps nothing on disk.
+        fingerprint: What the work is made of (slug, config, data hash ...); a checkpoint of other work is refused.
+        log: Receives each step's metrics. A metric that is not finite stops the run with a `FloatingPointError`.
+        on_progress: Receives each step's progress.
+        evaluate: Called with the step number after each update, for periodic evaluation by the caller.
+        memory: Returns JSON the caller wants kept in the checkpoint (what it logged so far, its best so far).
+        recall: Receives that JSON on resume, before the first update.
+        save_every: Seconds between checkpoints; the last step is always saved.
+
+    Raises:
+        Interrupted: SIGINT or SIGTERM came; the state was saved first.
+        CorruptFileError: The checkpoint in `folder` belongs to other work.
+    """
+    step = _resume(learner, folder, fingerprint, recall)
+    saved = time.monotonic()
+
+    def save() -> None:
+        if folder is not None:
+            kept = memory() if memory else None
+            state = {"step": step, "fingerprint": fingerprint, "learner": learner.state_dict(), "memory": kept}
+            checkpoint.save_step(folder, step, state)
+
+    with stop_signals() as stopped:
+        while step < updates:
+            metrics = learner.update()
+            step += 1
+            if log is not None:
+                log(step, metrics)
+            if evaluate is not None:
+                evaluate(step)
+            if on_progress is not None:
+                on_progress(Progress(step, updates, metrics))
+            if stopped.is_set() and step < updates:
+                save()
+                raise Interrupted(
+                    f"stopped after step {step} of {updates}" + ("; the state was saved" if folder else "")
+                )
+            if step == updates or time.monotonic() - saved >= save_every:
+                save()
+                saved = time.monotonic()
+
+
+def _resume(learner: Learner, folder: Path | None, fingerprint: str, recall: Callable[[Any], None] | None) -> int:
+    state = checkpoint.load_newest(folder) if folder is not None and folder.is_dir() else None
+    if state is None:
+        return 0
+    if state["fingerprint"] != fingerprint:
+        raise CorruptFileError(
+            f"{folder}: the checkpoint there belongs to other work; choose another folder or delete it"
+        )
+    learner.load_state_dict(state["learner"])
+    if recall is not None and state["memory"] is not None:
+        recall(state["memory"])
+    return int(state["step"])
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[threading.Event]:
+    """An event that SIGINT or SIGTERM sets; a second SIGINT interrupts at once. Outside the main thread: never set."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if event.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        event.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

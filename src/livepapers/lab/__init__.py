@@ -1,0 +1,1 @@
+"""How any study runs: cells, engines, store, statistics, report."""

@@ -1,0 +1,305 @@
+"""What a study is: arms, settings, claims as data, and one function that measures a cell.
+
+A study module (`studies/<slug>.py`) holds `ARMS`, `SETTINGS`, `CLAIMS`, optionally `PREPARE`, and
+`measure(arm, setting, seed, preset, run) -> dict[str, float]`. `load_study` checks it and hands it to the runner.
+"""
+
+import importlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+
+from livepapers.core.errors import InputError
+from livepapers.core.learner import Learner
+from livepapers.papers import catalogue
+
+PRESETS = ("smoke", "laptop", "paper")
+Kind = Literal["method", "baseline", "optimum", "floor", "ablation"]
+Unit = Literal["seed", "seed x setting", "item", "fold", "exact"]
+Direction = Literal["greater", "less", "equal"]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One contestant of a study."""
+
+    name: str
+    kind: Kind
+    about: str  # one sentence: what it is and which budget it gets
+    seeded: bool = True  # False: the result depends on no seed (an optimum, a bound), so one cell a setting is enough
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One instance, task or scenario, with the arms that face it and how many seeds each preset gives it."""
+
+    name: str
+    about: str
+    arms: tuple[str, ...]
+    seeds: Mapping[str, int]  # preset -> number of seeds; a preset left out does not run this setting
+    parameters: Mapping[str, Any] = field(default_factory=dict)  # JSON values that `measure` reads
+    part: str = ""  # groups settings in reports and in `--part`
+    fixed_seeds: bool = False  # sweeps and ablations keep the specification's seeds: `--seeds` cannot raise them
+
+    def __post_init__(self) -> None:
+        """Freeze the mappings: a setting is data."""
+        object.__setattr__(self, "seeds", MappingProxyType(dict(self.seeds)))
+        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Cross process borders: a mapping proxy cannot."""
+        fields = (
+            self.name,
+            self.about,
+            self.arms,
+            dict(self.seeds),
+            dict(self.parameters),
+            self.part,
+            self.fixed_seeds,
+        )
+        return Setting, fields
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One measurement: an arm in a setting with a seed."""
+
+    arm: str
+    setting: str
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """The cell's name in stores, folders and messages."""
+        return f"{self.arm}/{self.setting}/{self.seed}"
+
+
+class Run(Protocol):
+    """What `measure` is handed beside its arguments. The only door to the lab."""
+
+    def log(self, step: int, **metrics: float) -> None:
+        """Add points to this cell's curves."""
+        ...
+
+    def samples(self, name: str, values: np.ndarray) -> None:
+        """Keep an array of items (episodes, triangles, prompts); statistics over items read it."""
+        ...
+
+    def generator(self, name: str) -> torch.Generator:
+        """A stream keyed by (study, setting, seed, name): the same for every arm, so arms share their worlds."""
+        ...
+
+    def private_generator(self, name: str) -> torch.Generator:
+        """A stream keyed by the arm too: initial weights, exploration."""
+        ...
+
+    def prepared(self, name: str) -> Path:
+        """The folder that `PREPARE[name]` has filled; made at first use, shared by all cells of the preset."""
+        ...
+
+    def drive(
+        self,
+        learner: Learner,
+        updates: int,
+        *,
+        name: str = "learner",
+        evaluate: Callable[[int], dict[str, float] | None] | None = None,
+    ) -> None:
+        """Run the driving loop with this cell's checkpoints, progress and budget accounting.
+
+        The learner's own metrics are kept in memory only as the latest value; what `evaluate` returns at a step is
+        logged as curve points. A cell may drive several learners under different names.
+        """
+        ...
+
+    def spend(self, **work: int) -> None:
+        """Add work done outside `drive` (environment steps, evaluations ...) to the cell's budget."""
+        ...
+
+    @property
+    def map(self) -> Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]:
+        """The built-in `map`, or an engine's."""
+        ...
+
+
+Measure = Callable[[str, Setting, int, str, Run], dict[str, float]]
+Prepare = Callable[[Path, str], None]
+"""Fills the folder it is given, for the named preset; its content is addressed by (study version, name, preset)."""
+
+
+class Cells:
+    """The finished cells of a run, as claims see them: read-only, and ordered, so statistics are reproducible."""
+
+    def __init__(
+        self,
+        metrics: Mapping[Cell, Mapping[str, float]],
+        *,
+        samples: Callable[[Cell, str], np.ndarray],
+        curves: Callable[[Cell, str], tuple[np.ndarray, np.ndarray]],
+    ) -> None:
+        self._metrics = dict(sorted(metrics.items(), key=lambda item: (item[0].setting, item[0].arm, item[0].seed)))
+        self._samples, self._curves = samples, curves
+
+    def seeds(self, *, setting: str, arms: Sequence[str]) -> list[int]:
+        """The seeds for which every one of `arms` has a finished cell in `setting`, ascending."""
+        sets = [{cell.seed for cell in self._metrics if cell.arm == arm and cell.setting == setting} for arm in arms]
+        return sorted(set.intersection(*sets)) if sets else []
+
+    def value(self, metric: str, *, arm: str, setting: str, seed: int) -> float:
+        """One measured number; raises `KeyError` if the cell is not finished or lacks the metric."""
+        return float(self._metrics[Cell(arm, setting, seed)][metric])
+
+    def values(self, metric: str, *, arm: str, setting: str, seeds: Sequence[int] | None = None) -> np.ndarray:
+        """The metric over seeds, `[seed]` float64."""
+        chosen = self.seeds(setting=setting, arms=[arm]) if seeds is None else seeds
+        return np.array([self.value(metric, arm=arm, setting=setting, seed=seed) for seed in chosen])
+
+    def has(self, *, arm: str, setting: str, seed: int) -> bool:
+        """Whether the cell is finished."""
+        return Cell(arm, setting, seed) in self._metrics
+
+    def samples(self, name: str, *, arm: str, setting: str, seed: int) -> np.ndarray:
+        """The array that the cell kept with `run.samples`."""
+        return self._samples(Cell(arm, setting, seed), name)
+
+    def curve(self, name: str, *, arm: str, setting: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """(steps, values) of one logged curve."""
+        return self._curves(Cell(arm, setting, seed), name)
+
+
+Effects = Mapping[str, float]
+"""One effect a unit, e.g. {"s1/seed 0": 0.3}: a paired difference, a gap, a ratio's logarithm. Higher is not better:
+`Claim.direction` says on which side of `Claim.reference` the paper puts it."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of the paper as data, fixed before the run; code computes its verdict (`lab.claims.judge`)."""
+
+    id: str  # "C1", as in the paper's notes; several claims may share a prefix: "C1a"
+    statement: str  # what the paper says, one sentence in our words
+    where: str  # section, table or figure of the paper
+    published: str  # the paper's value as text ("0.35 % average gap", "figure 4, no number"), shown beside ours
+    effect: str  # what one effect is, with its unit: "cost above the optimum, %"
+    statistic: Callable[[Cells], Effects]  # pure; leaves out units whose cells are not there
+    unit: Unit
+    arms: tuple[str, ...]
+    settings: tuple[str, ...]
+    direction: Direction  # "greater"/"less": than `reference`; "equal": within `margin` of it
+    margin_why: str  # why this reference and margin
+    scale: str  # the paper's protocol and ours side by side: steps, seeds, data, network
+    reference: float = 0.0
+    margin: float = (
+        0.0  # greater/less: the smallest effect beyond `reference` that counts as the claim; equal: half-width
+    )
+    headline: bool = False
+    precondition: Callable[[Cells], str | None] | None = None  # a reason makes the verdict void
+    needs: str = ""  # not empty: not tested here, and this is what a test would need
+
+    @classmethod
+    def not_tested(cls, claim_id: str, statement: str, *, where: str, published: str, needs: str) -> "Claim":
+        """A claim of the paper that this study cannot measure, listed with what it would take."""
+        return cls(
+            id=claim_id, statement=statement, where=where, published=published, effect="", statistic=lambda _: {}, unit="seed",
+            arms=(), settings=(), direction="greater", margin_why="", scale="", needs=needs,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked study module."""
+
+    slug: str
+    version: int  # raised when a change of method or study may change numbers: old cells are not reused
+    arms: Mapping[str, Arm]
+    settings: Mapping[str, Setting]
+    claims: tuple[Claim, ...]
+    prepare: Mapping[str, Prepare]
+    measure: Measure
+    deviations: tuple[str, ...]
+
+    def cells(
+        self,
+        preset: str,
+        *,
+        seeds: int | None = None,
+        arms: Sequence[str] | None = None,
+        settings: Sequence[str] | None = None,
+    ) -> list[Cell]:
+        """The cells of a preset, cheapest to compare first: all arms of a setting and seed stand together.
+
+        Args:
+            preset: "smoke", "laptop" or "paper".
+            seeds: Overrides the number of seeds of each setting; a setting with fixed seeds takes at most its own.
+            arms: Only these arms; unknown names raise `InputError`.
+            settings: Only these settings; unknown names raise `InputError`.
+        """
+        if preset not in PRESETS:
+            raise InputError.of("preset", preset, expected=f"one of {', '.join(PRESETS)}")
+        if seeds is not None and seeds < 1:
+            raise InputError.of("seeds", seeds, expected="a whole number >= 1")
+        for field_name, chosen, known in (("arms", arms, self.arms), ("settings", settings, self.settings)):
+            for name in chosen or ():
+                if name not in known:
+                    raise InputError.of(field_name, name, expected=f"one of {', '.join(known)}")
+        cells = []
+        for setting in self.settings.values():
+            if preset not in setting.seeds or (settings and setting.name not in settings):
+                continue
+            count = setting.seeds[preset]
+            if seeds is not None:
+                count = min(seeds, count) if setting.fixed_seeds else seeds
+            for seed in range(count):
+                for arm in setting.arms:
+                    if (not arms or arm in arms) and (seed == 0 or self.arms[arm].seeded):
+                        cells.append(Cell(arm, setting.name, seed))
+        if not cells:
+            raise InputError.of(
+                "preset", preset, expected="at least one cell", cause="this selection of arms and settings is empty"
+            )
+        return cells
+
+
+def load_study(slug: str) -> Study:
+    """Import and check the study of a paper; raises `InputError` for a paper without one."""
+    catalogue.card(slug)
+    name = catalogue.study_module(slug)
+    if name is None:
+        raise InputError.of(
+            "slug", slug, expected="a paper with a study", cause="`livepapers list --status measured` shows them"
+        )
+    return from_module(importlib.import_module(name), slug)
+
+
+def from_module(module: Any, slug: str) -> Study:
+    """Check a study module's declarations against each other and wrap them."""
+    arms = {arm.name: arm for arm in module.ARMS}
+    settings = {setting.name: setting for setting in module.SETTINGS}
+    if len(arms) != len(module.ARMS) or len(settings) != len(module.SETTINGS):
+        raise ValueError(f"{module.__name__}: two arms or two settings share a name")
+    for setting in settings.values():
+        unknown = set(setting.arms) - arms.keys() | set(setting.seeds) - set(PRESETS)
+        if unknown:
+            raise ValueError(f"{module.__name__}: setting {setting.name} names unknown {sorted(unknown)}")
+    for claim in module.CLAIMS:
+        unknown = set(claim.arms) - arms.keys() | set(claim.settings) - settings.keys()
+        if unknown:
+            raise ValueError(f"{module.__name__}: claim {claim.id} names unknown {sorted(unknown)}")
+    ids = [claim.id for claim in module.CLAIMS]
+    if len(set(ids)) != len(ids):
+        raise ValueError(f"{module.__name__}: two claims share an id")
+    return Study(
+        slug=slug,
+        version=module.VERSION,
+        arms=MappingProxyType(arms),
+        settings=MappingProxyType(settings),
+        claims=tuple(module.CLAIMS),
+        prepare=MappingProxyType(dict(getattr(module, "PREPARE", {}))),
+        measure=module.measure,
+        deviations=tuple(getattr(module, "DEVIATIONS", ())),
+    )

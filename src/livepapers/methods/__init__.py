@@ -1,0 +1,1 @@
+"""One file (or package) a paper: what is new in it."""

@@ -1,0 +1,1 @@
+"""One file a paper: arms, settings, claims and how a cell is measured."""

@@ -1,0 +1,1 @@
+"""The worlds: simulators, constructions and data, each with its checker."""

@@ -1,0 +1,53 @@
+"""The simulator contract: a batch of independent decision problems as pure functions of tensors.
+
+Randomness is an argument, never an inner state, and one step is written as its two halves: `decide` is the
+deterministic half (it ends in the post-decision state), `resolve` the random half. From this shape come paths that
+are differentiated end to end, post-decision critics, and common random numbers.
+"""
+
+from typing import Generic, Protocol, TypeVar, runtime_checkable
+
+import gymnasium
+import torch
+from torch import Tensor
+
+StateT = TypeVar("StateT")
+PostT = TypeVar("PostT")
+NoiseT = TypeVar("NoiseT")
+
+
+@runtime_checkable
+class Simulator(Protocol, Generic[StateT, PostT, NoiseT]):
+    """A batch of independent decision problems.
+
+    States, post-decision states and noise are NamedTuples of tensors (or single tensors) whose first axis is the
+    batch; teams have an agent axis behind it. No method changes its arguments.
+    """
+
+    horizon: int  # decisions an episode; the horizon truncates, it does not terminate
+    observation_space: gymnasium.Space  # of one problem, without the batch axis
+    action_space: gymnasium.Space  # of one problem
+
+    def initial(self, batch: int, generator: torch.Generator) -> StateT:
+        """Start states of `batch` episodes."""
+        ...
+
+    def draw(self, batch: int, t: int, generator: torch.Generator) -> NoiseT:
+        """Everything random in step `t`: demands, requests, mutations."""
+        ...
+
+    def observe(self, state: StateT) -> Tensor:
+        """What a policy sees, `[batch, ...]`."""
+        ...
+
+    def mask(self, state: StateT) -> Tensor | None:
+        """Which discrete actions are allowed, `[batch, action]` bool; None when all are (or actions are real)."""
+        ...
+
+    def decide(self, state: StateT, action: Tensor) -> tuple[PostT, Tensor]:
+        """The deterministic half: (post-decision state, reward so far `[batch]`)."""
+        ...
+
+    def resolve(self, post: PostT, noise: NoiseT) -> tuple[StateT, Tensor, Tensor]:
+        """The random half: (next state, rest of the reward `[batch]`, terminated `[batch]` bool)."""
+        ...

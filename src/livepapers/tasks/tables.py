@@ -1,0 +1,104 @@
+"""Tables that users bring: CSV files, checked before any work is spent."""
+
+import difflib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from livepapers.core.errors import InputError
+
+LARGEST_NUMBER = 1e12
+"""Beyond this, single precision loses whole units and a misplaced column (a time stamp, an id) is the likely cause."""
+
+
+def read_text(path: Path, *, option: str) -> str:
+    """A text file's content; one clear line for what is missing, a folder, binary or empty.
+
+    Args:
+        path: The file.
+        option: What the user called it, e.g. "--demand".
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError.of(option, str(path), expected="an existing file") from None
+    except (IsADirectoryError, PermissionError) as error:
+        raise InputError.of(
+            option, str(path), expected="a readable file", cause=(error.strerror or "").lower()
+        ) from None
+    if b"\0" in data[:65536]:
+        raise InputError.of(option, str(path), expected="a text file", cause="it looks binary")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError.of(option, str(path), expected="UTF-8 text", cause=f"byte {error.start} is not") from None
+    if not text.strip():
+        raise InputError.of(option, str(path), expected="content", cause="the file is empty")
+    return text
+
+
+def read_table(
+    path: Path, *, option: str, required: Sequence[str], numbers: Sequence[str] = (), optional: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Read a CSV file with a header line.
+
+    Args:
+        path: The file.
+        option: What the user called it, e.g. "--demand"; starts every message.
+        required: Columns that must be there.
+        numbers: Columns (required, or optional and present) whose values must be finite numbers.
+        optional: Further columns that are kept when present; all others are dropped.
+
+    Returns:
+        One row a line, columns in the order required, optional; texts stripped, numbers as float64.
+
+    Raises:
+        InputError: Naming the file, the column and the line.
+    """
+    text = read_text(path, option=option)
+    try:
+        table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+        cause = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
+        raise InputError.of(option, str(path), expected="a CSV table with a header line", cause=cause) from None
+    table.columns = [str(column).strip() for column in table.columns]
+    for column in required:
+        if column not in table.columns:
+            near = difflib.get_close_matches(column, list(table.columns), n=1)
+            cause = f"is {near[0]!r} meant? rename it" if near else f"the header has {', '.join(table.columns)[:100]}"
+            raise InputError.of(
+                f"{option} {path.name}: column {column}", "nothing", expected="this column", cause=cause
+            )
+    if table.empty:
+        raise InputError.of(f"{option} {path.name}", "a header without rows", expected="at least one row")
+    kept = [*required, *(column for column in optional if column in table.columns)]
+    table = table[kept].apply(lambda column: column.str.strip())
+    for column in kept:
+        _refuse_empty(table[column], where=f"{option} {path.name}")
+        if column in numbers:
+            table[column] = to_numbers(table[column], where=f"{option} {path.name}")
+    return table
+
+
+def to_numbers(column: pd.Series, *, where: str) -> pd.Series:
+    """A text column as float64; raises `InputError` naming the first line that is no finite number."""
+    values = pd.to_numeric(column, errors="coerce").astype(float)
+    bad = ~np.isfinite(values) | (values.abs() > LARGEST_NUMBER)
+    if bad.any():
+        line = int(np.flatnonzero(bad)[0])
+        value = column.iloc[line]
+        cause = "too large to be meant" if np.isfinite(values.iloc[line]) else "missing or misplaced value?"
+        raise InputError.of(f"{where} line {line + 2}: {column.name}", value, expected="a finite number", cause=cause)
+    return values
+
+
+def _refuse_empty(column: pd.Series, *, where: str) -> None:
+    bad = (column == "") | column.isna()
+    if bad.any():
+        line = int(np.flatnonzero(bad)[0])
+        raise InputError.of(
+            f"{where} line {line + 2}: {column.name}", "nothing", expected="a value", cause="missing value"
+        )
