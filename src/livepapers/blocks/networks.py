@@ -1,5 +1,6 @@
 """Networks that methods share, with explicit generators for their initial weights."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Literal
@@ -14,7 +15,7 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {"elu": nn.ELU, "leaky_relu": nn.Leak
 
 def linear(inputs: int, outputs: int, *, generator: torch.Generator) -> nn.Linear:
     """A linear layer with PyTorch's default initial weights, drawn from `generator` and from nowhere else."""
-    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    layer = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")  # no draw from the global stream
     bound = 1.0 / math.sqrt(max(inputs, 1))
     with torch.no_grad():
         # kaiming_uniform with a = sqrt(5) is the uniform distribution on +-1/sqrt(inputs)
@@ -48,7 +49,7 @@ class MLP(nn.Module):
         super().__init__()
         widths = [inputs, *hidden]
         layers: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in itertools.pairwise(widths):
             layers += [linear(before, after, generator=generator), _ACTIVATIONS[activation]()]
         last = linear(widths[-1], outputs, generator=generator)
         if output_bias is not None:

@@ -7,7 +7,7 @@ range. Values are checked when the object is made, so a run never starts with a 
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -45,14 +45,14 @@ def config_dataclass(cls: type[T]) -> type[T]:
     made = pydantic_dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=False, allow_inf_nan=False))(cls)
     validate = made.__init__
 
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+    def checked(self: Any, *args: Any, **kwargs: Any) -> None:
         try:
             validate(self, *args, **kwargs)
         except ValidationError as error:
             raise one_line(error, source=cls.__qualname__) from None
 
-    __init__.__wrapped__ = validate  # type: ignore[attr-defined]  # keeps the signature readable for inspect and docs
-    made.__init__ = __init__  # type: ignore[method-assign]
+    checked.__wrapped__ = validate  # type: ignore[attr-defined]  # keeps the signature readable for inspect and docs
+    made.__init__ = checked  # type: ignore[method-assign]
     return made  # type: ignore[return-value]
 
 
@@ -62,12 +62,12 @@ class Presets:
     PRESETS: ClassVar[tuple[str, ...]] = ("tiny", "smoke", "laptop", "paper")
 
     @classmethod
-    def preset(cls: type[T], name: str) -> T:
+    def preset(cls, name: str) -> Self:
         """The preset called `name`; raises `InputError` for an unknown one."""
         names = Presets.PRESETS
         if name not in names:
             raise InputError.of("preset", name, expected=f"one of {', '.join(names)}")
-        make: Callable[[], T] = getattr(cls, name)
+        make: Callable[[], Self] = getattr(cls, name)
         return make()
 
     def to_json(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class Presets:
         return json.loads(TypeAdapter(type(self)).dump_json(self))
 
     @classmethod
-    def from_json(cls: type[T], values: Mapping[str, Any]) -> T:
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Rebuild a config from `to_json`; unknown or bad fields raise `InputError`."""
         try:
             return TypeAdapter(cls).validate_python(dict(values))

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-JSON: TypeAlias = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
+JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
 State: TypeAlias = Mapping[str, Any]
 """A nested mapping whose leaves are tensors or JSON values; what a checkpoint holds."""
 

@@ -109,7 +109,7 @@ def stop_signals() -> Iterator[threading.Event]:
         yield event
         return
 
-    def handle(number: int, frame: FrameType | None) -> None:
+    def handle(number: int, _frame: FrameType | None) -> None:
         if event.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         event.set()

@@ -51,6 +51,13 @@ class Setting:
         object.__setattr__(self, "seeds", MappingProxyType(dict(self.seeds)))
         object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
 
+    def count(self, preset: str, seeds: int | None) -> int:
+        """How many seeds a preset gives this setting, `seeds` being what the user asked for."""
+        own = self.seeds[preset]
+        if seeds is None:
+            return own
+        return min(seeds, own) if self.fixed_seeds else seeds
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Cross process borders: a mapping proxy cannot."""
         fields = (
@@ -205,9 +212,20 @@ class Claim:
     def not_tested(cls, claim_id: str, statement: str, *, where: str, published: str, needs: str) -> "Claim":
         """A claim of the paper that this study cannot measure, listed with what it would take."""
         return cls(
-            id=claim_id, statement=statement, where=where, published=published, effect="", statistic=lambda _: {}, unit="seed",
-            arms=(), settings=(), direction="greater", margin_why="", scale="", needs=needs,
-        )  # fmt: skip
+            id=claim_id,
+            statement=statement,
+            where=where,
+            published=published,
+            effect="",
+            statistic=lambda _: {},
+            unit="seed",
+            arms=(),
+            settings=(),
+            direction="greater",
+            margin_why="",
+            scale="",
+            needs=needs,
+        )
 
 
 @dataclass(frozen=True)
@@ -243,26 +261,27 @@ class Study:
             raise InputError.of("preset", preset, expected=f"one of {', '.join(PRESETS)}")
         if seeds is not None and seeds < 1:
             raise InputError.of("seeds", seeds, expected="a whole number >= 1")
-        for field_name, chosen, known in (("arms", arms, self.arms), ("settings", settings, self.settings)):
-            for name in chosen or ():
-                if name not in known:
-                    raise InputError.of(field_name, name, expected=f"one of {', '.join(known)}")
-        cells = []
-        for setting in self.settings.values():
-            if preset not in setting.seeds or (settings and setting.name not in settings):
-                continue
-            count = setting.seeds[preset]
-            if seeds is not None:
-                count = min(seeds, count) if setting.fixed_seeds else seeds
-            for seed in range(count):
-                for arm in setting.arms:
-                    if (not arms or arm in arms) and (seed == 0 or self.arms[arm].seeded):
-                        cells.append(Cell(arm, setting.name, seed))
+        _require_known("arms", arms, self.arms)
+        _require_known("settings", settings, self.settings)
+        chosen = [s for s in self.settings.values() if preset in s.seeds and (not settings or s.name in settings)]
+        cells = [
+            Cell(arm, setting.name, seed)
+            for setting in chosen
+            for seed in range(setting.count(preset, seeds))
+            for arm in setting.arms
+            if (not arms or arm in arms) and (seed == 0 or self.arms[arm].seeded)
+        ]
         if not cells:
             raise InputError.of(
                 "preset", preset, expected="at least one cell", cause="this selection of arms and settings is empty"
             )
         return cells
+
+
+def _require_known(option: str, chosen: Sequence[str] | None, known: Mapping[str, Any]) -> None:
+    for name in chosen or ():
+        if name not in known:
+            raise InputError.of(option, name, expected=f"one of {', '.join(known)}")
 
 
 def load_study(slug: str) -> Study:

@@ -75,30 +75,29 @@ def read_table(
     if table.empty:
         raise InputError.of(f"{option} {path.name}", "a header without rows", expected="at least one row")
     kept = [*required, *(column for column in optional if column in table.columns)]
-    table = table[kept].apply(lambda column: column.str.strip())
-    for column in kept:
-        _refuse_empty(table[column], where=f"{option} {path.name}")
-        if column in numbers:
-            table[column] = to_numbers(table[column], where=f"{option} {path.name}")
-    return table
+    columns: dict[str, pd.Series | np.ndarray] = {}
+    for name in kept:
+        column = pd.Series(table[name]).str.strip()
+        _refuse_empty(column, where=f"{option} {path.name}")
+        columns[name] = to_numbers(column, where=f"{option} {path.name}") if name in numbers else column
+    return pd.DataFrame(columns)
 
 
-def to_numbers(column: pd.Series, *, where: str) -> pd.Series:
+def to_numbers(column: pd.Series, *, where: str) -> np.ndarray:
     """A text column as float64; raises `InputError` naming the first line that is no finite number."""
-    values = pd.to_numeric(column, errors="coerce").astype(float)
-    bad = ~np.isfinite(values) | (values.abs() > LARGEST_NUMBER)
+    values = np.asarray(pd.to_numeric(column, errors="coerce"), dtype=float)
+    bad = ~np.isfinite(values) | (np.abs(values) > LARGEST_NUMBER)
     if bad.any():
-        line = int(np.flatnonzero(bad)[0])
-        value = column.iloc[line]
-        cause = "too large to be meant" if np.isfinite(values.iloc[line]) else "missing or misplaced value?"
-        raise InputError.of(f"{where} line {line + 2}: {column.name}", value, expected="a finite number", cause=cause)
+        row = int(np.flatnonzero(bad)[0])
+        cause = "too large to be meant" if np.isfinite(values[row]) else "missing or misplaced value?"
+        value = str(column.iloc[row])
+        raise InputError.of(f"{where} line {row + 2}: {column.name}", value, expected="a finite number", cause=cause)
     return values
 
 
 def _refuse_empty(column: pd.Series, *, where: str) -> None:
-    bad = (column == "") | column.isna()
+    bad = np.asarray(column.isna() | (column == ""))
     if bad.any():
-        line = int(np.flatnonzero(bad)[0])
-        raise InputError.of(
-            f"{where} line {line + 2}: {column.name}", "nothing", expected="a value", cause="missing value"
-        )
+        row = int(np.flatnonzero(bad)[0])
+        place = f"{where} line {row + 2}: {column.name}"
+        raise InputError.of(place, "nothing", expected="a value", cause="missing value")
