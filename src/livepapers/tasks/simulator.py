@@ -5,7 +5,7 @@ deterministic half (it ends in the post-decision state), `resolve` the random ha
 are differentiated end to end, post-decision critics, and common random numbers.
 """
 
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import gymnasium
 import torch
@@ -24,9 +24,20 @@ class Simulator(Protocol, Generic[StateT, PostT, NoiseT]):
     batch; teams have an agent axis behind it. No method changes its arguments.
     """
 
-    horizon: int  # decisions an episode; the horizon truncates, it does not terminate
-    observation_space: gymnasium.Space  # of one problem, without the batch axis
-    action_space: gymnasium.Space  # of one problem
+    @property
+    def horizon(self) -> int:
+        """Decisions an episode; the horizon truncates, it does not terminate."""
+        ...
+
+    @property
+    def observation_space(self) -> gymnasium.Space[Any]:
+        """Of one problem, without the batch axis."""
+        ...
+
+    @property
+    def action_space(self) -> gymnasium.Space[Any]:
+        """Of one problem, without the batch axis."""
+        ...
 
     def initial(self, batch: int, generator: torch.Generator) -> StateT:
         """Start states of `batch` episodes."""

@@ -1,0 +1,223 @@
+"""One simulator, three faces, and the way in for Gymnasium environments.
+
+Learners see a `BatchedTask`: tensors in, tensors out, lanes that restart by themselves. A simulator becomes one with
+`SimulatorTask`, any Gymnasium vector environment with `GymnasiumTask`. For the outside, `SimulatorVectorEnv` shows a
+simulator as a `gymnasium.vector.VectorEnv` and `SimulatorEnv` as a `gymnasium.Env`.
+"""
+
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from torch import Tensor
+
+from livepapers.core.errors import InputError
+from livepapers.core.rng import generator
+from livepapers.tasks.simulator import Simulator
+
+StateT = TypeVar("StateT")
+
+
+class Step(NamedTuple):
+    """What one step of all lanes gives. Lanes that ended have already restarted."""
+
+    observation: Tensor  # [lane, ...] of the state to act in next
+    reward: Tensor  # [lane]
+    terminated: Tensor  # [lane] bool: the problem ended; nothing follows
+    truncated: Tensor  # [lane] bool: the horizon cut it; a critic bootstraps from `final`
+    final: Tensor  # [lane, ...] observation the step led to, before the restart; equal to `observation` elsewhere
+
+
+class BatchedTask(Protocol):
+    """What learners act in."""
+
+    lanes: int
+    observation_space: gymnasium.Space  # of one lane
+    action_space: gymnasium.Space  # of one lane
+
+    def reset(self, seed: int) -> Tensor:
+        """Start all lanes; the same seed gives the same episodes, and two policies the same worlds."""
+        ...
+
+    def step(self, action: Tensor) -> Step:
+        """Act in all lanes, `action` `[lane, ...]`."""
+        ...
+
+    def mask(self) -> Tensor | None:
+        """Allowed discrete actions in the present states, `[lane, action]` bool, or None."""
+        ...
+
+
+class SimulatorTask(Generic[StateT]):
+    """A simulator as a batched task, without leaving tensors.
+
+    Noise is keyed by (seed, round, t), `t` counting the batch's steps since its last restart: arms that act in tasks
+    of one seed and size meet common random numbers. Rounds end when all lanes are truncated together.
+    """
+
+    def __init__(self, simulator: Simulator[StateT, Any, Any], lanes: int) -> None:
+        if lanes < 1:
+            raise InputError.of("lanes", lanes, expected="a whole number >= 1")
+        self.simulator = simulator
+        self.lanes = lanes
+        self.observation_space, self.action_space = simulator.observation_space, simulator.action_space
+        self.state: StateT | None = None
+        self._seed = self._round = self._time = 0
+        self._elapsed = torch.zeros(lanes, dtype=torch.int64)
+
+    def reset(self, seed: int) -> Tensor:
+        """Start all lanes from `seed`."""
+        self._seed, self._round = seed, 0
+        return self._restart()
+
+    def step(self, action: Tensor) -> Step:
+        """Both halves of a step for all lanes; ended lanes restart."""
+        if self.state is None:
+            raise InputError.of("step", "a task that was never reset", expected="a call of reset first")
+        with torch.no_grad():
+            post, decided = self.simulator.decide(self.state, action)
+            noise = self.simulator.draw(self.lanes, self._time, self._stream("noise"))
+            self.state, resolved, terminated = self.simulator.resolve(post, noise)
+        self._time += 1
+        self._elapsed += 1
+        truncated = (self._elapsed >= self.simulator.horizon) & ~terminated
+        final = self.simulator.observe(self.state)
+        ended = terminated | truncated
+        observation = final
+        if bool(ended.all()):
+            self._round += 1
+            observation = self._restart()
+        elif bool(ended.any()):
+            fresh = self.simulator.initial(self.lanes, self._stream("restart"))
+            self.state = choose(ended, fresh, self.state)
+            self._elapsed = torch.where(ended, 0, self._elapsed)
+            observation = self.simulator.observe(self.state)
+        return Step(observation, decided + resolved, terminated, truncated, final)
+
+    def mask(self) -> Tensor | None:
+        """Allowed actions in the present states."""
+        return None if self.state is None else self.simulator.mask(self.state)
+
+    def _restart(self) -> Tensor:
+        self._time = 0
+        self._elapsed = torch.zeros(self.lanes, dtype=torch.int64)
+        self.state = self.simulator.initial(self.lanes, self._stream("initial"))
+        return self.simulator.observe(self.state)
+
+    def _stream(self, name: str) -> torch.Generator:
+        return generator(self._seed, name, self._round, self._time)
+
+
+def choose(where: Tensor, yes: StateT, no: StateT) -> StateT:
+    """Lane-wise choice between two states (NamedTuples of tensors, or single tensors); `where` `[lane]` bool."""
+    if isinstance(yes, Tensor) and isinstance(no, Tensor):
+        return torch.where(where.reshape(-1, *[1] * (yes.dim() - 1)), yes, no)  # type: ignore[return-value]
+    parts = [choose(where, a, b) for a, b in zip(yes, no, strict=True)]  # type: ignore[call-overload]
+    return type(yes)(*parts)
+
+
+class GymnasiumTask:
+    """Any Gymnasium vector environment as a batched task; such tasks share reset seeds only.
+
+    Args:
+        env: A vector environment in same-step autoreset mode; `GymnasiumTask.make` builds one.
+    """
+
+    def __init__(self, env: VectorEnv) -> None:
+        mode = env.metadata.get("autoreset_mode")
+        if mode != AutoresetMode.SAME_STEP:
+            raise InputError.of(
+                "env", mode, expected="a vector environment in AutoresetMode.SAME_STEP", cause="use GymnasiumTask.make"
+            )
+        self.env, self.lanes = env, env.num_envs
+        self.observation_space, self.action_space = env.single_observation_space, env.single_action_space
+
+    @classmethod
+    def make(cls, env_id: str, lanes: int) -> "GymnasiumTask":
+        """Build `lanes` copies of a registered environment; raises `InputError` for an unknown id."""
+        options = {"autoreset_mode": AutoresetMode.SAME_STEP}
+        try:
+            return cls(gymnasium.make_vec(env_id, lanes, vectorization_mode="sync", vector_kwargs=options))
+        except gymnasium.error.Error as error:
+            raise InputError.of("env", env_id, expected="a Gymnasium environment id", cause=str(error)) from None
+
+    def reset(self, seed: int) -> Tensor:
+        """Start all lanes from `seed`."""
+        return _tensor(self.env.reset(seed=seed)[0])
+
+    def step(self, action: Tensor) -> Step:
+        """One step of all lanes; ended lanes have restarted, as Gymnasium's same-step autoreset does."""
+        observation, reward, terminated, truncated, info = self.env.step(action.cpu().numpy())
+        final = np.array(observation)
+        for lane in np.flatnonzero(info.get("_final_obs", [])):
+            final[lane] = info["final_obs"][lane]
+        rewards = torch.as_tensor(np.asarray(reward), dtype=torch.float32)
+        return Step(
+            _tensor(observation), rewards, torch.as_tensor(terminated), torch.as_tensor(truncated), _tensor(final)
+        )
+
+    def mask(self) -> Tensor | None:
+        """Gymnasium environments state no masks."""
+        return None
+
+
+class SimulatorVectorEnv(VectorEnv):
+    """A simulator as a Gymnasium vector environment (same-step autoreset)."""
+
+    def __init__(self, simulator: Simulator[Any, Any, Any], num_envs: int) -> None:
+        self.task = SimulatorTask(simulator, num_envs)
+        self.num_envs = num_envs
+        self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
+        self.single_observation_space, self.single_action_space = simulator.observation_space, simulator.action_space
+        self.observation_space = batch_space(simulator.observation_space, num_envs)
+        self.action_space = batch_space(simulator.action_space, num_envs)
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start all lanes; one seed serves the batch (a list's first entry), None draws one."""
+        del options
+        first = seed[0] if isinstance(seed, list) else seed
+        chosen = int(np.random.default_rng().integers(2**31)) if first is None else first
+        return self.task.reset(chosen).numpy(), {}
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """One step of all lanes."""
+        result = self.task.step(torch.as_tensor(np.asarray(actions)))
+        ended = (result.terminated | result.truncated).numpy()
+        info = {"final_obs": result.final.numpy(), "_final_obs": ended} if ended.any() else {}
+        reward = result.reward.double().numpy()
+        return result.observation.numpy(), reward, result.terminated.numpy(), result.truncated.numpy(), info
+
+
+class SimulatorEnv(gymnasium.Env):
+    """One lane of a simulator as a plain Gymnasium environment."""
+
+    def __init__(self, simulator: Simulator[Any, Any, Any]) -> None:
+        self.task = SimulatorTask(simulator, 1)
+        self.observation_space, self.action_space = simulator.observation_space, simulator.action_space
+        self.metadata = {"render_modes": []}
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Start an episode; without a seed, from the environment's own stream."""
+        super().reset(seed=seed, options=options)
+        return self.task.reset(int(self.np_random.integers(2**31))).numpy()[0], {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """One step; after the end the caller resets."""
+        result = self.task.step(torch.as_tensor(np.asarray(action))[None])
+        return (
+            result.final.numpy()[0],
+            float(result.reward[0]),
+            bool(result.terminated[0]),
+            bool(result.truncated[0]),
+            {},
+        )
+
+
+def _tensor(values: Any) -> Tensor:
+    array = np.asarray(values)
+    return torch.as_tensor(array.astype(np.float32) if array.dtype.kind == "f" else array)

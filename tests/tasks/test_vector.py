@@ -1,0 +1,120 @@
+"""The vector faces of a simulator, and Gymnasium environments as batched tasks."""
+
+from typing import NamedTuple
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.utils.env_checker import check_env
+from torch import Tensor
+
+from livepapers.core.errors import InputError
+from livepapers.tasks.simulator import Simulator
+from livepapers.tasks.vector import GymnasiumTask, SimulatorEnv, SimulatorTask, SimulatorVectorEnv
+
+
+class Walk(NamedTuple):
+    place: Tensor  # [batch]
+
+
+class RandomWalk:
+    """A gambler's walk on the line: drift by the action, unit steps by chance, ruin below zero."""
+
+    horizon = 5
+    observation_space = gymnasium.spaces.Box(-100.0, 100.0, (1,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def initial(self, batch: int, generator: torch.Generator) -> Walk:
+        return Walk(torch.randint(1, 3, (batch,), generator=generator).float())
+
+    def draw(self, batch: int, t: int, generator: torch.Generator) -> Tensor:
+        return torch.randint(0, 2, (batch,), generator=generator) * 2.0 - 1.0 + 0.0 * t
+
+    def observe(self, state: Walk) -> Tensor:
+        return state.place[:, None]
+
+    def mask(self, state: Walk) -> Tensor | None:
+        return torch.stack([torch.ones_like(state.place), state.place > 0], dim=1).bool()
+
+    def decide(self, state: Walk, action: Tensor) -> tuple[Walk, Tensor]:
+        return Walk(state.place + 0.5 * action), -0.1 * action.float()
+
+    def resolve(self, post: Walk, noise: Tensor) -> tuple[Walk, Tensor, Tensor]:
+        place = post.place + noise
+        return Walk(place), place, place < 0
+
+
+def test_the_walk_meets_the_contract():
+    assert isinstance(RandomWalk(), Simulator)
+
+
+def test_a_simulator_passes_gymnasiums_own_checker():
+    check_env(SimulatorEnv(RandomWalk()), skip_render_check=True)
+
+
+def test_the_same_seed_gives_the_same_world_whatever_the_policy_does():
+    rewards = []
+    for policy in (0, 1):
+        task = SimulatorTask(RandomWalk(), 64)
+        before = task.reset(3)
+        step = task.step(torch.full((64,), policy))
+        rewards.append((before, step.final[:, 0] - before[:, 0] - 0.5 * policy))
+    assert torch.equal(rewards[0][0], rewards[1][0])
+    assert torch.equal(rewards[0][1], rewards[1][1])
+
+
+def test_lanes_that_end_restart_and_the_final_observation_is_kept():
+    task = SimulatorTask(RandomWalk(), 256)
+    task.reset(0)
+    ended_early = 0
+    for t in range(1, 6):
+        step = task.step(torch.zeros(256, dtype=torch.int64))
+        assert torch.equal(step.terminated, step.final[:, 0] < 0)
+        assert bool((step.observation[step.terminated | step.truncated] >= 1).all())
+        untouched = ~(step.terminated | step.truncated)
+        assert torch.equal(step.observation[untouched], step.final[untouched])
+        ended_early += int(step.terminated.sum())
+        assert bool(step.truncated.any()) == (t == 5)
+    assert ended_early > 0
+
+
+def test_vector_env_and_task_agree_bit_for_bit():
+    env, task = SimulatorVectorEnv(RandomWalk(), 8), SimulatorTask(RandomWalk(), 8)
+    observation, _ = env.reset(seed=5)
+    assert np.array_equal(observation, task.reset(5).numpy())
+    for t in range(12):
+        action = np.full(8, t % 2)
+        observation, reward, terminated, truncated, info = env.step(action)
+        step = task.step(torch.as_tensor(action))
+        assert np.array_equal(observation, step.observation.numpy())
+        assert np.array_equal(reward, step.reward.double().numpy())
+        assert np.array_equal(terminated | truncated, (step.terminated | step.truncated).numpy())
+        if (terminated | truncated).any():
+            assert np.array_equal(info["final_obs"], step.final.numpy())
+
+
+def test_gymnasium_environments_enter_as_batched_tasks():
+    task = GymnasiumTask.make("CartPole-v1", 4)
+    first = task.reset(1)
+    assert torch.equal(first, task.reset(1))
+    restarted = False
+    for _ in range(60):
+        step = task.step(torch.ones(4, dtype=torch.int64))
+        ended = step.terminated | step.truncated
+        restarted |= bool(ended.any())
+        assert bool((step.final[ended][:, 2].abs() > 0.2).all())
+        assert bool((step.observation[ended].abs() <= 0.05).all())
+    assert restarted
+
+
+def test_unknown_environments_and_missing_resets_are_answered_in_one_line():
+    with pytest.raises(InputError, match="NoSuchEnv"):
+        GymnasiumTask.make("NoSuchEnv-v0", 2)
+    with pytest.raises(InputError, match="reset first"):
+        SimulatorTask(RandomWalk(), 2).step(torch.zeros(2))
+    with pytest.raises(InputError, match=">= 1"):
+        SimulatorTask(RandomWalk(), 0)
+    env = gymnasium.make_vec("CartPole-v1", 2)
+    with pytest.raises(InputError, match="SAME_STEP"):
+        GymnasiumTask(env)
