@@ -1,8 +1,9 @@
 """Errors a person can act on: one line with field, value, what was expected and the likely cause."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+if TYPE_CHECKING:  # `livepapers list` raises these errors and must not pay for importing pydantic
+    from pydantic import ValidationError
 
 
 class LivepapersError(Exception):
@@ -49,7 +50,7 @@ class CorruptFileError(LivepapersError, ValueError):
     """A file written by livepapers does not verify: truncated, altered or of another kind."""
 
 
-def one_line(error: ValidationError, *, source: str = "") -> InputError:
+def one_line(error: "ValidationError", *, source: str = "") -> InputError:
     """Turn pydantic's report into the house form, first problem first.
 
     Args:
