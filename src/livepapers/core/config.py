@@ -46,8 +46,10 @@ def config_dataclass(cls: type[T]) -> type[T]:
     validate = made.__init__
 
     def checked(self: Any, *args: Any, **kwargs: Any) -> None:
+        names = [item.name for item in dataclasses.fields(self) if item.init]
+        named = dict(zip(names, args, strict=False))  # so that a message names the field, not its position
         try:
-            validate(self, *args, **kwargs)
+            validate(self, *args[len(named) :], **named, **kwargs)
         except ValidationError as error:
             raise one_line(error, source=cls.__qualname__) from None
 

@@ -58,6 +58,9 @@ def one_line(error: "ValidationError", *, source: str = "") -> InputError:
         source: The file or option the data came from, named at the start of the line.
     """
     first, rest = error.errors()[0], error.error_count() - 1
+    raised = first.get("ctx", {}).get("error")
+    if isinstance(raised, InputError):  # our own check said it already
+        return InputError(f"{source}: {raised}" if source else str(raised))
     place = ".".join(str(part) for part in first["loc"]) or "value"
     field = f"{source}: {place}" if source else place
     message = first["msg"].removeprefix("Value error, ")
