@@ -1,0 +1,31 @@
+"""Learning checks: better than a floor, and worse without the paper's key term."""
+
+from livepapers.battery.check import NotApplicable, check, require
+from livepapers.battery.subject import Subject
+
+SEEDS = 5
+NEEDED = 4
+
+
+@check(30, slow=True)
+def it_beats_the_floor(subject: Subject) -> None:
+    """On its smallest task the method beats a trivial floor on at least four of five seeds."""
+    _wins(subject, "FLOORS")
+
+
+@check(32, slow=True)
+def the_key_term_matters(subject: Subject) -> None:
+    """Taking out the paper's new term makes the outcome worse on at least four of five seeds."""
+    _wins(subject, "ABLATIONS")
+
+
+def _wins(subject: Subject, kind: str) -> None:
+    oracles = subject.oracle(kind)
+    require(bool(oracles), f"battery/oracles declares no {kind}")
+    if all(oracle is None for oracle in oracles.values()):
+        raise NotApplicable("; ".join(oracles))
+    for name, compare in oracles.items():
+        pairs = [compare(seed) for seed in range(SEEDS)]
+        won = sum(ours < other for ours, other in pairs)
+        shown = ", ".join(f"{ours:.4g} against {other:.4g}" for ours, other in pairs)
+        require(won >= NEEDED, f"{name}: better on {won} of {SEEDS} seeds ({shown})")

@@ -1,0 +1,100 @@
+"""Study checks: claims that can fail, cells that repeat, results that belong to the present study."""
+
+import math
+from typing import NoReturn
+
+from livepapers.battery.check import NotApplicable, check, require
+from livepapers.battery.subject import Subject
+from livepapers.lab.claims import judge
+from livepapers.lab.study import Cells
+from livepapers.papers import catalogue
+
+HEADLINE_PAIRS = 6
+
+
+@check(33)
+def claims_are_complete(subject: Subject) -> None:
+    """Each claim says where in the paper, what is measured, its reference, why, and at what scale."""
+    require(bool(subject.study.claims), "the study declares no claim")
+    for claim in subject.study.claims:
+        needed = ("statement", "where", "published")
+        if not claim.needs:
+            needed += ("effect", "margin_why", "scale")
+            require(bool(claim.settings) and bool(claim.arms), f"{claim.id} names no setting or no arm")
+            numbers = (claim.reference, claim.margin)
+            require(
+                all(map(math.isfinite, numbers)) and claim.margin >= 0,
+                f"{claim.id}: reference and margin are {numbers}",
+            )
+            require(
+                claim.direction != "equal" or claim.margin > 0, f"{claim.id}: equality without a margin cannot be shown"
+            )
+        missing = [name for name in needed if not getattr(claim, name).strip()]
+        require(not missing, f"{claim.id} leaves {', '.join(missing)} empty")
+
+
+@check(34)
+def every_claim_gets_a_verdict(subject: Subject) -> None:
+    """With no cell measured, every claim still gets a verdict, and none of them is favourable."""
+    empty = Cells({}, samples=_absent, curves=_absent)
+    verdicts = judge(subject.study.claims, empty)
+    require([v.claim_id for v in verdicts] == [c.id for c in subject.study.claims], "claims and verdicts differ")
+    wrong = [v.claim_id for v in verdicts if v.verdict not in {"not tested here", "void"}]
+    require(not wrong, f"without a single cell these claims get a verdict: {', '.join(wrong)}")
+
+
+@check(35)
+def headline_claims_have_enough_pairs(subject: Subject) -> None:
+    """The laptop preset gives every headline claim that rests on seeds at least six pairs."""
+    study = subject.study
+    tested = [claim for claim in study.claims if not claim.needs]
+    require(any(claim.headline for claim in tested), "no claim is marked as a headline")
+    for claim in tested:
+        if claim.headline and claim.unit in {"seed", "seed x setting"}:
+            counts = [study.settings[name].seeds.get("laptop", 0) for name in claim.settings]
+            pairs = sum(counts) if claim.unit == "seed x setting" else min(counts)
+            require(
+                pairs >= HEADLINE_PAIRS,
+                f"{claim.id} rests on {pairs} pairs; fewer than {HEADLINE_PAIRS} decide nothing",
+            )
+
+
+@check(36)
+def arms_are_honest(subject: Subject) -> None:
+    """The study has a method, a baseline, and an optimum or a floor; every arm and setting is used and described."""
+    study = subject.study
+    kinds = {arm.kind for arm in study.arms.values()}
+    require("method" in kinds and "baseline" in kinds, f"kinds of arms: {sorted(kinds)}")
+    require(bool(kinds & {"optimum", "floor"}), "neither an optimum nor a floor puts the figures in proportion")
+    used = {arm for setting in study.settings.values() for arm in setting.arms}
+    require(used == set(study.arms), f"arms that no setting uses: {sorted(set(study.arms) - used)}")
+    mute = [x.name for x in (*study.arms.values(), *study.settings.values()) if len(x.about) < 15]
+    require(not mute, f"not described: {', '.join(mute)}")
+
+
+@check(38)
+def presets_have_cells(subject: Subject) -> None:
+    """The smoke, laptop and paper presets each run the method."""
+    methods = {arm.name for arm in subject.study.arms.values() if arm.kind == "method"}
+    for preset in ("smoke", "laptop", "paper"):
+        arms = {cell.arm for cell in subject.study.cells(preset)}
+        require(bool(arms & methods), f"preset {preset} does not run the method")
+
+
+@check(42)
+def results_belong_to_this_study(subject: Subject) -> None:
+    """The committed results were measured by this version of the study, and speak of these claims."""
+    results = catalogue.results(subject.slug)
+    if results is None:
+        raise NotApplicable("no results are committed yet")
+    current = results["current"]
+    require(
+        current["study_version"] == subject.study.version,
+        f"measured by study version {current['study_version']}, the study is at {subject.study.version}: measure again",
+    )
+    measured = [verdict["claim_id"] for verdict in current["verdicts"]]
+    require(measured == [claim.id for claim in subject.study.claims], f"the results speak of claims {measured}")
+
+
+def _absent(*_: object) -> NoReturn:
+    raise KeyError("nothing was measured")
