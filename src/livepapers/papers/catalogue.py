@@ -222,7 +222,7 @@ def parse(text: str, source: str) -> Card:
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        cause = str(error)[:120]
+        cause = ascii(str(error)[:120])
         raise InputError.of(source, "text that is not TOML", expected="a card in TOML", cause=cause) from error
     return _card(table, source)
 
@@ -230,11 +230,7 @@ def parse(text: str, source: str) -> Card:
 def _card(table: dict[str, Any], source: str) -> Card:
     for key in table:
         if key not in _REQUIRED and key not in _OPTIONAL:
-            import difflib
-
-            close = difflib.get_close_matches(key[:80], [*_REQUIRED, *_OPTIONAL], n=1)
-            cause = f"did you mean {close[0]}?" if close else "a status is computed, never typed" * (key == "status")
-            raise InputError.of(f"{source}: {key}", key, expected="a key that cards have", cause=cause)
+            raise InputError.of(source, ascii(key), expected="a key that cards have", cause=_unknown(key))
     for key in _REQUIRED:
         if key not in table:
             raise InputError.of(f"{source}: {key}", "nothing", expected="a value: every card has this key")
@@ -249,6 +245,15 @@ def _card(table: dict[str, Any], source: str) -> Card:
     made = Card(**values)
     _check(made, source)
     return made
+
+
+def _unknown(key: str) -> str:
+    if key == "status":
+        return "a status is computed, never typed"
+    import difflib
+
+    close = difflib.get_close_matches(key[:80], [*_REQUIRED, *_OPTIONAL], n=1)
+    return f"did you mean {close[0]}?" if close else ""
 
 
 def _line(value: Any, name: str, *, may_be_empty: bool = False) -> str:
@@ -275,7 +280,7 @@ def _names(value: Any, name: str) -> tuple[str, ...]:
 def _reasons(value: Any, name: str) -> dict[str, str]:
     if not isinstance(value, dict):
         raise InputError.of(name, f"a value of type {type(value).__name__}", expected="a table: check = reason")
-    return {_line(check, name): _line(reason, f"{name}.{check[:80]}") for check, reason in value.items()}
+    return {_line(check, name): _line(reason, f"{name}.{check[:80]!a}") for check, reason in value.items()}
 
 
 def _check(card: Card, source: str) -> None:

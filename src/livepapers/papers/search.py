@@ -17,8 +17,8 @@ K1 = 1.2  # saturation of repeated words; the usual value of the reference
 B = 0.5  # how far long cards are discounted: half, summaries differ little in length
 PREFIX = 0.6  # what a longer word is worth that begins with the query's word, relative to the word itself
 MIN_PREFIX = 3  # letters a query word needs before it matches longer words
-ENDING = 0.3  # what a word is worth that differs in its ending only: `certify`, `certified`
-MIN_STEM = 4  # letters two words must share for that; all but the last two of a longer query word
+ENDING = 0.3  # what a word is worth that differs in its ending only: `certify` and `certified`, `links` and `link`
+MIN_STEM = 5  # letters two words must share for that; all but the last two of a longer query word
 MAX_TERMS = 32  # words of a query that count; more are a paste, not a question
 WEIGHTS: Mapping[str, float] = {"slug": 4.0, "title": 3.0, "tags": 2.0, "authors": 2.0, "field": 1.0, "summary": 1.0}
 
@@ -93,7 +93,7 @@ def _weighted_words(card: Card) -> Counter[str]:
 
 def _gains(term: str, documents: list[Counter[str]]) -> dict[int, float]:
     """What one query word adds to the score of each card that has it: {place in `documents`: gain}."""
-    stem = term[: max(MIN_STEM, len(term) - 2)]
+    stem = min(term[: max(MIN_STEM, len(term) - 2)], term.removesuffix("s"), key=len)
     weights: dict[int, float] = {}
     for place, document in enumerate(documents):
         weight = float(document[term])
