@@ -39,7 +39,7 @@ def setting(
     return Field(default=default, description=source, ge=ge, gt=gt, le=le, lt=lt)
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(setting,))
+@dataclass_transform(frozen_default=True)
 def config_dataclass(cls: type[T]) -> type[T]:
     """Make `cls` a frozen dataclass whose values are checked; a bad one raises `InputError`."""
     made = pydantic_dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=False, allow_inf_nan=False))(cls)

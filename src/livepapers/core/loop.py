@@ -1,6 +1,7 @@
 """The one driving loop: progress, metrics, checkpoints, stop and resume, for studies and for `apply`."""
 
 import contextlib
+import math
 import signal
 import threading
 import time
@@ -71,6 +72,7 @@ def drive(
         while step < updates:
             metrics = learner.update()
             step += 1
+            _require_finite(step, metrics)
             if log is not None:
                 log(step, metrics)
             if evaluate is not None:
@@ -85,6 +87,12 @@ def drive(
             if step == updates or time.monotonic() - saved >= save_every:
                 save()
                 saved = time.monotonic()
+
+
+def _require_finite(step: int, metrics: dict[str, float]) -> None:
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise FloatingPointError(f"step {step}: {name} is {value}; try a smaller learning rate")
 
 
 def _resume(learner: Learner, folder: Path | None, fingerprint: str, recall: Callable[[Any], None] | None) -> int:

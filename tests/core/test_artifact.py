@@ -1,0 +1,70 @@
+"""Artifacts carry weights and words, never code."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from livepapers.core import artifact
+from livepapers.core.artifact import Artifact
+from livepapers.core.errors import CorruptFileError
+
+WEIGHTS = {"a": torch.arange(4.0), "b": torch.ones(2, 3)}
+
+
+def write(folder: Path) -> Artifact:
+    made = Artifact("policy", "hdpo", "", {}, {"seed": 3})
+    return artifact.save(folder, made, weights=WEIGHTS, files={"equations.txt": "x = y\n"})
+
+
+def test_a_saved_artifact_loads_with_its_weights(tmp_path: Path):
+    assert artifact.load(tmp_path) == write(tmp_path) if write(tmp_path) else None
+    loaded = artifact.load_weights(tmp_path)
+    assert loaded.keys() == WEIGHTS.keys()
+    assert all(torch.equal(loaded[name], WEIGHTS[name]) for name in WEIGHTS)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "os:System",
+        "core.artifact:Path",
+        "methods.hdpo",
+        "methods.no_such:Net",
+        "blocks.networks:Sequential",
+        "methods.hdpo:__import__",
+        "",
+    ],
+)
+def test_only_registered_architectures_resolve(name: str):
+    with pytest.raises(CorruptFileError):
+        artifact.resolve(name)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("format", 99),
+        ("kind", "virus"),
+        ("surprise", 1),
+        ("files", {"../../etc/passwd": "0"}),
+        ("files", {"gone": "0"}),
+    ],
+)
+def test_descriptions_that_do_not_fit_are_refused(tmp_path: Path, key: str, value: object):
+    write(tmp_path)
+    path = tmp_path / "artifact.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(CorruptFileError):
+        artifact.load(tmp_path)
+
+
+def test_altered_files_and_depth_bombs_are_refused(tmp_path: Path):
+    write(tmp_path)
+    (tmp_path / "equations.txt").write_text("x = z\n")
+    with pytest.raises(CorruptFileError, match="altered"):
+        artifact.load(tmp_path)
+    (tmp_path / "artifact.json").write_text("[" * 200_000)
+    with pytest.raises(CorruptFileError):
+        artifact.load(tmp_path)

@@ -1,0 +1,68 @@
+"""CSV files of users: read when right, answered in one line when not."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livepapers.core.errors import InputError
+from livepapers.tasks.tables import read_table
+
+GOOD = "item,energy,comment\n a ,1.5,first\nb,-2,second\n"
+
+
+def read(path: Path, content: bytes | str):
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return read_table(path, option="--items", required=["item", "energy"], numbers=["energy"])
+
+
+def test_a_good_table_is_stripped_typed_and_narrowed(tmp_path: Path):
+    table = read(tmp_path / "items.csv", GOOD)
+    assert list(table.columns) == ["item", "energy"]
+    assert table["item"].tolist() == ["a", "b"]
+    assert table["energy"].tolist() == [1.5, -2.0]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path):
+    assert read(tmp_path / "items.csv", b"\xef\xbb\xbf" + GOOD.encode()).shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "empty"),
+        ("  \n \n", "empty"),
+        ("item,energy\n", "without rows"),
+        ("item,enrgy\na,1\n", "is 'enrgy' meant"),
+        ("item;energy\na;1\n", "this column"),
+        ("item,energy\na,\n", "line 2: energy"),
+        ("item,energy\na,1\nb,nan\n", "line 3: energy: got nan"),
+        ("item,energy\na,inf\n", "finite"),
+        ("item,energy\na,twelve\n", "twelve"),
+        ("item,energy\na,1e30\n", "too large"),
+        ("item,energy\n,1\n", "line 2: item"),
+        ("item,energy\na,1\nb,2,3,4\n", "CSV"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0", "binary"),
+        (b"item,energy\n\xff\xfe,1\n", "UTF-8"),
+    ],
+)
+def test_bad_tables_name_option_place_and_cause(tmp_path: Path, content: bytes | str, words: str):
+    with pytest.raises(InputError) as caught:
+        read(tmp_path / "items.csv", content)
+    assert str(caught.value).startswith("--items")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_files_and_folders_are_named(tmp_path: Path):
+    for path in (tmp_path / "gone.csv", tmp_path):
+        with pytest.raises(InputError, match="--items"):
+            read_table(path, option="--items", required=["item"])
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused_never_a_crash(tmp_path_factory: pytest.TempPathFactory, data: bytes):
+    with contextlib.suppress(InputError):
+        read(tmp_path_factory.mktemp("csv") / "items.csv", data)
