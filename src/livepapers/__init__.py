@@ -1,7 +1,5 @@
 """livepapers: the daily papers page where every paper runs."""
 
-__all__ = ["__version__"]
-
 
 def __getattr__(name: str) -> str:
     """Look up `__version__` when asked: `importlib.metadata` costs more than all of `livepapers list`."""
