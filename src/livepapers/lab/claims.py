@@ -1,0 +1,264 @@
+"""From measured cells to verdicts: code decides, by rules that were fixed before the run.
+
+    verdict            greater / less                                   equal
+    reproduced         significant on the claimed side, mean effect     90 % interval inside the margin and both
+                       at least `margin` beyond `reference`             one-sided tests significant
+    direction only     significant, but smaller than the margin         -
+    contradicted       significant on the other side                    95 % interval outside the margin and the
+                                                                        difference from its nearer edge significant
+    inconclusive       anything else; with how many units would decide
+    void               the claim's precondition gave a reason (an agent that did not learn)
+    not tested here    the study cannot measure it, or its cells are not there
+
+"Significant" means p <= 0.05 after Holm's correction over the paper's statistical claims, p from the sign-flip test of
+the effects minus the reference. An equality asserts one of two opposite things, "within" or "beyond" the margin, so
+its p is the smaller of the two tests': at most one of them can be wrong.
+
+Fewer than six pairs can never reach p <= 0.05. Such a claim is *indicative only*: at best "direction only", when every
+pair lies on the claimed side. It takes no part in Holm's correction, because it is never called significant (Tarone
+1990); nor do *exact* claims, which are identities: every unit has to hold.
+
+Items and folds of one run are tested like seeds, but they share a model or data: they say how sure we are for *this*
+model, not for a new training. The verdict's reason says so.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from livepapers.core.rng import numpy_generator
+from livepapers.lab import statistics
+from livepapers.lab.study import Cells, Claim
+
+Outcome = Literal["reproduced", "direction only", "inconclusive", "contradicted", "void", "not tested here"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a run says about one claim."""
+
+    claim_id: str
+    verdict: Outcome
+    reason: str  # one sentence with the figure that decided
+    n: int = 0  # units with an effect
+    effect: float | None = None  # mean effect, in the claim's own unit
+    iqm: float | None = None
+    interval: tuple[float, float] | None = None  # 95 %, for display
+    equivalence_interval: tuple[float, float] | None = None  # 90 %, equalities only
+    on_side: float | None = None  # share of units on the claimed side (inside the margin, for an equality); ties half
+    p: float | None = None
+    p_holm: float | None = None
+    units_needed: int | None = None  # inconclusive only: units that would decide at the observed effect and spread
+    indicative: bool = False  # fewer than six pairs
+    effects: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        values = asdict(self)
+        for name in ("interval", "equivalence_interval"):
+            values[name] = None if values[name] is None else list(values[name])
+        return values
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """A statistical claim with its test done, before Holm's correction."""
+
+    claim: Claim
+    values: np.ndarray
+    draft: Verdict
+    equivalent: bool = False  # equalities: whether `p` speaks for equivalence, with its interval inside
+
+
+def judge(
+    claims: Sequence[Claim], cells: Cells, *, seed: int = 0, resamples: int = statistics.RESAMPLES
+) -> list[Verdict]:
+    """One verdict a claim, in the claims' order.
+
+    Args:
+        claims: All claims of the paper: Holm's correction is over those that could be tested.
+        cells: The finished cells.
+        seed: Of the resamples; each claim has its own stream, so adding one does not move another's interval.
+        resamples: Bootstrap resamples of each interval.
+    """
+    drafts: dict[str, Verdict | _Tested] = {claim.id: _draft(claim, cells, seed, resamples) for claim in claims}
+    family = [draft for draft in drafts.values() if isinstance(draft, _Tested) and not draft.draft.indicative]
+    adjusted = statistics.holm([tested.draft.p or 0.0 for tested in family])
+    corrected = {tested.claim.id: value for tested, value in zip(family, adjusted, strict=True)}
+    verdicts = []
+    for name, draft in drafts.items():
+        if isinstance(draft, Verdict):
+            verdicts.append(draft)
+        else:
+            verdicts.append(_decide(draft, corrected.get(name), len(family)))
+    return verdicts
+
+
+def _draft(claim: Claim, cells: Cells, seed: int, resamples: int) -> Verdict | _Tested:
+    if claim.needs:
+        return Verdict(claim.id, "not tested here", f"needs {claim.needs}")
+    missing = _missing(claim, cells)
+    try:
+        void = claim.precondition(cells) if claim.precondition else None
+        effects = {} if void else {name: float(value) for name, value in claim.statistic(cells).items()}
+    except KeyError:
+        if not missing:
+            raise  # the claim asks for a metric that no cell has: a fault of the study, not of the run
+        void, effects = None, {}
+    if void:
+        return Verdict(claim.id, "void", void)
+    if not effects:
+        return Verdict(claim.id, "not tested here", missing or "no unit has all the cells it needs")
+    draft = Verdict(claim.id, "inconclusive", "", n=len(effects), effects=effects)
+    values = np.array(list(effects.values()))
+    if not np.isfinite(values).all():
+        bad = [name for name, value in effects.items() if not math.isfinite(value)]
+        named = ", ".join(bad[:3]) + (", ..." if len(bad) > 3 else "")
+        reason = f"{len(bad)} of {len(effects)} effects are not finite ({named})"
+        return replace(draft, reason=reason, effects={k: v for k, v in effects.items() if math.isfinite(v)})
+    mean, middle = float(np.sort(values).mean()), float(statistics.iqm(values))
+    draft = replace(draft, effect=mean, iqm=middle, on_side=_on_side(claim, values))
+    return _exact(claim, values, draft) if claim.unit == "exact" else _test(claim, values, draft, seed, resamples)
+
+
+def _missing(claim: Claim, cells: Cells) -> str:
+    """Which (arm, setting) pairs of the claim have no finished cell, as a clause; empty if all have one."""
+    pairs = [(arm, setting) for setting in claim.settings for arm in claim.arms]
+    gone = [f"{arm} in {setting}" for arm, setting in pairs if not cells.seeds(setting=setting, arms=[arm])]
+    if not gone:
+        return ""
+    more = f" and {len(gone) - 3} more" if len(gone) > 3 else ""
+    return f"no finished cell of {', '.join(gone[:3])}{more}"
+
+
+def _on_side(claim: Claim, values: np.ndarray) -> float:
+    if claim.direction == "equal":
+        return float(np.mean(np.abs(values - claim.reference) <= claim.margin))
+    side = np.sign(values - claim.reference) * (1 if claim.direction == "greater" else -1)
+    return float(np.mean((side + 1) / 2))
+
+
+def _exact(claim: Claim, values: np.ndarray, draft: Verdict) -> Verdict:
+    """An identity or a deterministic comparison: every unit has to hold, nothing is estimated."""
+    if claim.direction == "equal":
+        distance = np.abs(values - claim.reference)
+        held, worst = distance <= claim.margin, float(values[distance.argmax()])
+        asked = f"within {_number(claim.margin)} of {_number(claim.reference)}"
+    else:
+        side = 1.0 if claim.direction == "greater" else -1.0
+        beyond = side * (values - claim.reference)
+        held, worst = (beyond > 0) & (beyond >= claim.margin), float(values[beyond.argmin()])
+        asked = f"{claim.direction} than {_number(claim.reference)}"
+        asked += f" by {_number(claim.margin)}" if claim.margin else ""
+    count = int(held.sum())
+    reason = f"{count} of {values.size} exact values are {asked}; the one furthest from it is {_number(worst)}"
+    if values.size == 1:
+        reason = f"the exact value is {_number(worst)}, asked for: {asked}"
+    return replace(draft, verdict="reproduced" if held.all() else "contradicted", reason=reason)
+
+
+def _test(claim: Claim, values: np.ndarray, draft: Verdict, seed: int, resamples: int) -> _Tested:
+    stream = numpy_generator(seed, "judge", claim.id)
+    strata = [name.rpartition("/")[0] for name in draft.effects] if claim.unit == "seed x setting" else None
+    interval = statistics.bootstrap_interval(values, stream, strata=strata, resamples=resamples)
+    draft = replace(draft, interval=interval, indicative=values.size < statistics.FEWEST_PAIRS)
+    if claim.direction != "equal":
+        return _Tested(claim, values, replace(draft, p=statistics.sign_flip_test(values - claim.reference, stream)))
+    result = statistics.equivalence_test(
+        values, stream, reference=claim.reference, margin=claim.margin, strata=strata, resamples=resamples
+    )
+    draft = replace(draft, equivalence_interval=result.interval)
+    offset = float(values.mean()) - claim.reference
+    if abs(offset) <= claim.margin:
+        return _Tested(claim, values, replace(draft, p=result.p), equivalent=result.inside)
+    edge = claim.reference + math.copysign(claim.margin, offset)
+    return _Tested(claim, values, replace(draft, p=statistics.sign_flip_test(values - edge, stream)))
+
+
+def _decide(tested: _Tested, p_holm: float | None, family: int) -> Verdict:
+    claim, draft = tested.claim, replace(tested.draft, p_holm=p_holm)
+    if draft.indicative:
+        return _indicate(claim, draft)
+    significant = p_holm is not None and p_holm <= LEVEL
+    outcome = _equality(tested, significant) if claim.direction == "equal" else _inequality(claim, draft, significant)
+    reason = _reason(claim, draft)
+    if outcome != "inconclusive":
+        return replace(draft, verdict=outcome, reason=reason)
+    needed = statistics.units_to_decide(
+        tested.values,
+        reference=claim.reference,
+        margin=claim.margin if claim.direction == "equal" else None,
+        level=LEVEL / max(family, 1),
+    )
+    needed = needed if needed is None else max(needed, draft.n + 1)
+    if claim.direction == "equal" and claim.margin <= 0:
+        reason += "; the claim declares no margin, so no number of units could show equality"
+    elif needed:
+        reason += f"; about {needed:,} {_units(claim, needed)} would decide"
+    else:
+        reason += "; no practicable number of units would decide"
+    return replace(draft, verdict=outcome, reason=reason, units_needed=needed)
+
+
+def _inequality(claim: Claim, draft: Verdict, significant: bool) -> Outcome:
+    beyond = ((draft.effect or 0.0) - claim.reference) * (1 if claim.direction == "greater" else -1)
+    if not significant:
+        return "inconclusive"
+    if beyond <= 0:
+        return "contradicted"
+    return "reproduced" if beyond >= claim.margin else "direction only"
+
+
+def _equality(tested: _Tested, significant: bool) -> Outcome:
+    claim, interval = tested.claim, tested.draft.interval
+    if not significant or interval is None:
+        return "inconclusive"
+    if tested.equivalent:
+        return "reproduced"
+    outside = interval[0] > claim.reference + claim.margin or interval[1] < claim.reference - claim.margin
+    return "contradicted" if outside else "inconclusive"
+
+
+def _indicate(claim: Claim, draft: Verdict) -> Verdict:
+    """Fewer than six pairs: the direction if all agree, and the words that say how little that is."""
+    where = "inside the margin" if claim.direction == "equal" else "on the claimed side"
+    held = round((draft.on_side or 0.0) * draft.n)
+    reason = (
+        f"indicative only: {held} of {draft.n} {_units(claim, draft.n)} {where}, mean {_number(draft.effect or 0.0)}; "
+        f"fewer than {statistics.FEWEST_PAIRS} can never decide"
+    )
+    return replace(draft, verdict="direction only" if draft.on_side == 1.0 else "inconclusive", reason=reason)
+
+
+def _reason(claim: Claim, draft: Verdict) -> str:
+    interval, level = draft.interval, "95 %"
+    if claim.direction == "equal":
+        asked = f"{_number(claim.reference)} ± {_number(claim.margin)}"
+        interval, level = draft.equivalence_interval, "90 %"
+    else:
+        asked = f"{claim.direction} than {_number(claim.reference)}"
+        asked += f" by {_number(claim.margin)}" if claim.margin else ""
+    shown = f" [{_number(interval[0])}, {_number(interval[1])}] ({level})" if interval else ""
+    dependent = {"item": ", items of one run", "fold": ", folds of one data set"}.get(claim.unit, "")
+    count = f"{draft.n:,} {_units(claim, draft.n)}{dependent}"
+    return f"mean {_number(draft.effect or 0.0)}{shown}; claimed: {asked}; {count}, Holm-corrected p {_p(draft.p_holm)}"
+
+
+def _units(claim: Claim, count: int) -> str:
+    name = {"seed": "pair", "seed x setting": "pair", "item": "item", "fold": "fold", "exact": "value"}[claim.unit]
+    return name if count == 1 else f"{name}s"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.4g}" if abs(value) < 1e6 else f"{value:.4g}"
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    return "< 0.001" if value < 0.001 else f"= {value:.2g}" if value < 0.1 else f"= {value:.2f}"

@@ -1,0 +1,276 @@
+"""Verdicts follow the rules that `lab.claims` states, and hold their error rates by simulation."""
+
+import json
+
+import numpy as np
+import pytest
+
+from livepapers.lab.claims import OUTCOMES, Verdict, judge
+from livepapers.lab.study import Cell, Cells, Claim, Direction, Effects, Unit
+
+
+def cells_of(values: dict[Cell, float]) -> Cells:
+    def none(cell: Cell, name: str):
+        raise KeyError(name)
+
+    return Cells({cell: {"score": value} for cell, value in values.items()}, samples=none, curves=none)
+
+
+def cells_from(effects: np.ndarray, setting: str = "s") -> Cells:
+    """Cells of two arms whose paired difference in `setting` is `effects`."""
+    values = {Cell("method", setting, i): float(x) for i, x in enumerate(effects)}
+    return cells_of(values | {Cell("rival", setting, i): 0.0 for i in range(len(effects))})
+
+
+def difference(cells: Cells, setting: str = "s") -> Effects:
+    seeds = cells.seeds(setting=setting, arms=["method", "rival"])
+    return {f"{setting}/seed {s}": cells.value("score", arm="method", setting=setting, seed=s) for s in seeds}
+
+
+def claim(
+    direction: Direction = "greater",
+    *,
+    id: str = "C1",  # noqa: A002
+    reference: float = 0.0,
+    margin: float = 0.0,
+    unit: Unit = "seed",
+    statistic=difference,
+    settings: tuple[str, ...] = ("s",),
+    precondition=None,
+    needs: str = "",
+) -> Claim:
+    return Claim(
+        id=id, statement="x is better", where="table 1", published="1.0", effect="gain", statistic=statistic, unit=unit,
+        arms=("method", "rival"), settings=settings, direction=direction, margin_why="", scale="", reference=reference,
+        margin=margin, precondition=precondition, needs=needs,
+    )  # fmt: skip
+
+
+def verdict_on(effects, **declared) -> Verdict:
+    return judge([claim(**declared)], cells_from(np.asarray(effects, dtype=float)), resamples=500)[0]
+
+
+POSITIVE = [1.0, 1.2, 0.8, 1.1, 0.9, 1.05, 0.95, 1.15]
+MIXED = [1.0, -0.8, 0.9, -1.1, 0.2, 0.1, -0.3, 0.4]
+
+
+def test_a_clear_effect_on_the_claimed_side_is_reproduced():
+    verdict = verdict_on(POSITIVE, margin=0.5)
+    assert verdict.verdict == "reproduced"
+    assert verdict.p == 2 / 256
+    assert verdict.n == 8
+    assert verdict.on_side == 1.0
+    assert verdict.interval is not None
+    assert 0.8 < verdict.interval[0] < 1.0 < verdict.interval[1] < 1.2
+    assert "mean 1.019" in verdict.reason
+
+
+def test_an_effect_below_the_margin_is_direction_only():
+    assert verdict_on(POSITIVE, margin=2.0).verdict == "direction only"
+
+
+def test_a_clear_effect_on_the_other_side_is_contradicted():
+    assert verdict_on(POSITIVE, direction="less").verdict == "contradicted"
+    assert verdict_on(POSITIVE, direction="less", reference=2.0).verdict == "reproduced"
+    assert verdict_on(POSITIVE, reference=2.0).verdict == "contradicted"
+
+
+def test_a_gap_below_one_percent_is_a_less_claim_with_margin_zero():
+    gaps = [0.2, 0.3, 0.25, 0.1, 0.4, 0.15]
+    assert verdict_on(gaps, direction="less", reference=1.0).verdict == "reproduced"
+
+
+def test_noise_is_inconclusive_and_says_how_many_units_would_decide():
+    verdict = verdict_on(MIXED)
+    assert verdict.verdict == "inconclusive"
+    assert verdict.units_needed is not None
+    assert verdict.units_needed > 8
+    assert f"{verdict.units_needed:,} pairs would decide" in verdict.reason
+
+
+def test_no_effect_at_all_is_inconclusive_for_any_number_of_units():
+    verdict = verdict_on(np.zeros(8))
+    assert (verdict.verdict, verdict.units_needed, verdict.p) == ("inconclusive", None, 1.0)
+    assert "no practicable number" in verdict.reason
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_fewer_than_six_pairs_are_indicative_only(count):
+    verdict = verdict_on(POSITIVE[:count], margin=0.1)
+    assert verdict.verdict == "direction only"
+    assert verdict.indicative
+    assert "indicative only" in verdict.reason
+    assert verdict.p_holm is None
+    assert verdict_on(MIXED[:5]).verdict == "inconclusive"
+    assert verdict_on(POSITIVE[:count], direction="less").verdict == "inconclusive"
+
+
+def test_claims_that_cannot_be_decided_do_not_weaken_the_others():
+    cells = cells_from(np.array(POSITIVE[:6]))
+    few = claim(id="C2", statistic=lambda c: dict(list(difference(c).items())[:3]))
+    alone, indicative = judge([claim(), few], cells, resamples=200)
+    assert alone.p_holm == alone.p == 2 / 64
+    assert alone.verdict == "reproduced"
+    assert indicative.indicative
+
+
+def test_holm_is_over_all_tested_claims_of_the_paper():
+    cells = cells_from(np.array(POSITIVE[:6]))
+    verdicts = judge([claim(id="C1"), claim(id="C2")], cells, resamples=200)
+    assert [v.p_holm for v in verdicts] == [2 * 2 / 64] * 2
+    assert [v.verdict for v in verdicts] == ["inconclusive"] * 2
+    assert verdicts[0].units_needed == 7
+
+
+def test_an_equality_inside_its_margin_is_reproduced():
+    effects = np.array([0.01, -0.02, 0.015, 0.0, -0.01, 0.02, -0.005, 0.012])
+    verdict = verdict_on(effects + 3, direction="equal", reference=3.0, margin=0.1)
+    assert verdict.verdict == "reproduced"
+    assert verdict.equivalence_interval is not None
+    assert "3 ± 0.1" in verdict.reason
+
+
+def test_an_equality_outside_its_margin_is_contradicted():
+    assert verdict_on(POSITIVE, direction="equal", margin=0.1).verdict == "contradicted"
+
+
+def test_a_spread_equality_is_inconclusive():
+    verdict = verdict_on(MIXED, direction="equal", margin=0.3)
+    assert verdict.verdict == "inconclusive"
+    assert verdict.units_needed is not None
+    assert verdict_on(np.zeros(8), direction="equal", margin=0.0).verdict == "inconclusive"
+    assert verdict_on(np.zeros(8), direction="equal", margin=0.1).verdict == "reproduced"
+
+
+def test_few_pairs_inside_the_margin_are_never_an_equality():
+    verdict = verdict_on([0.01, 0.0, -0.01], direction="equal", margin=0.1)
+    assert (verdict.verdict, verdict.indicative) == ("direction only", True)
+
+
+def test_exact_claims_need_every_unit_and_no_p_value():
+    held = verdict_on([1e-10, -1e-10], direction="equal", margin=1e-9, unit="exact")
+    assert (held.verdict, held.p, held.interval, held.indicative) == ("reproduced", None, None, False)
+    broken = verdict_on([1e-10, 1e-3], direction="equal", margin=1e-9, unit="exact")
+    assert broken.verdict == "contradicted"
+    assert "0.001" in broken.reason
+    assert verdict_on([2.0], reference=1.0, unit="exact").verdict == "reproduced"
+    assert verdict_on([1.0], reference=1.0, unit="exact").verdict == "contradicted"
+    assert verdict_on([2.0, 3.0], reference=1.0, margin=1.5, unit="exact").verdict == "contradicted"
+    assert verdict_on([0.5], reference=1.0, direction="less", unit="exact").verdict == "reproduced"
+
+
+def test_exact_claims_stay_out_of_holm():
+    cells = cells_from(np.array(POSITIVE[:6]))
+    verdicts = judge([claim(), claim(id="C2", unit="exact")], cells, resamples=200)
+    assert [v.verdict for v in verdicts] == ["reproduced", "reproduced"]
+
+
+def test_items_are_tested_with_the_word_that_they_share_a_run():
+    items = np.random.default_rng(0).normal(0.3, 1.0, 500)
+    over_items = claim(unit="item", statistic=lambda _: {str(i): x for i, x in enumerate(items)})
+    verdict = judge([over_items], cells_of({}), resamples=500)[0]
+    assert verdict.verdict == "reproduced"
+    assert "500 items, items of one run" in verdict.reason
+
+
+def test_missing_cells_are_named():
+    verdict = judge([claim()], cells_of({Cell("method", "s", 0): 1.0}))[0]
+    assert verdict.verdict == "not tested here"
+    assert "rival in s" in verdict.reason
+
+
+def test_a_statistic_that_trips_over_missing_cells_is_not_tested():
+    demanding = claim(statistic=lambda c: {"x": c.value("score", arm="rival", setting="s", seed=0)})
+    assert judge([demanding], cells_of({Cell("method", "s", 0): 1.0}))[0].verdict == "not tested here"
+    misspelt = claim(statistic=lambda c: {"x": c.value("misspelt", arm="rival", setting="s", seed=0)})
+    with pytest.raises(KeyError):
+        judge([misspelt], cells_from(np.ones(2)))
+
+
+def test_claims_beyond_reach_say_what_they_need():
+    beyond = Claim.not_tested("C9", "scales", where="figure 9", published="-", needs="64 GPUs")
+    verdict = judge([beyond], cells_of({}))[0]
+    assert (verdict.verdict, verdict.reason) == ("not tested here", "needs 64 GPUs")
+
+
+def test_a_failed_precondition_makes_a_claim_void():
+    verdict = verdict_on(POSITIVE, precondition=lambda _: "the base policy did not learn: return 3 of 500")
+    assert (verdict.verdict, verdict.effects) == ("void", {})
+    assert verdict_on(POSITIVE, precondition=lambda _: None).verdict == "reproduced"
+
+
+def test_effects_that_are_not_finite_decide_nothing():
+    verdict = verdict_on([*POSITIVE, np.inf])
+    assert verdict.verdict == "inconclusive"
+    assert "1 of 9 effects are not finite (s/seed 8)" in verdict.reason
+    json.dumps(verdict.to_json(), allow_nan=False)
+
+
+def test_verdicts_are_json():
+    for outcome in (verdict_on(POSITIVE), verdict_on(MIXED, direction="equal", margin=0.3)):
+        assert json.loads(json.dumps(outcome.to_json(), allow_nan=False))["verdict"] in OUTCOMES
+
+
+def test_a_verdict_depends_on_neither_the_other_claims_nor_the_order_of_seeds():
+    cells = cells_from(np.array(MIXED))
+    alone = judge([claim()], cells, resamples=300)[0]
+    reversed_effects = claim(statistic=lambda c: dict(reversed(list(difference(c).items()))))
+    together = judge([claim(id="C0"), claim()], cells, resamples=300)[1]
+    assert judge([reversed_effects], cells, resamples=300)[0].interval == alone.interval == together.interval
+    assert alone.p == together.p
+
+
+def test_seeds_of_several_settings_are_resampled_inside_each():
+    settings = ("easy", "hard")
+    values = {
+        Cell(arm, setting, seed): 100.0 * (setting == "hard") + seed
+        for setting in settings
+        for seed in range(5)
+        for arm in ("method", "rival")
+    }
+
+    def statistic(cells: Cells) -> Effects:
+        return {**difference(cells, "easy"), **difference(cells, "hard")}
+
+    both = claim(unit="seed x setting", settings=settings, statistic=statistic)
+    verdict = judge([both], cells_of(values), resamples=2000)[0]
+    assert verdict.interval is not None
+    assert verdict.interval[1] - verdict.interval[0] < 10
+
+
+def simulate(studies: int, effect: float, *, margin: float = 0.0) -> list[list[Verdict]]:
+    """Verdicts on three claims of studies with ten pairs each; `effect` in standard deviations of the difference."""
+    stream = np.random.default_rng(2024)
+    claims = [paired(f"s{i}", margin) for i in range(3)]
+    result = []
+    for _ in range(studies):
+        values = {}
+        for declared in claims:
+            world = stream.normal(0, 5, 10)  # what the arms share in a seed: pairing removes it
+            for seed, (common, noise) in enumerate(zip(world, stream.normal(effect, 1, 10), strict=True)):
+                values[Cell("method", declared.settings[0], seed)] = common + noise
+                values[Cell("rival", declared.settings[0], seed)] = common
+        result.append(judge(claims, cells_of(values), resamples=60))
+    return result
+
+
+def paired(setting: str, margin: float) -> Claim:
+    def statistic(cells: Cells) -> Effects:
+        seeds = cells.seeds(setting=setting, arms=["method", "rival"])
+        ours, theirs = (cells.values("score", arm=arm, setting=setting, seeds=seeds) for arm in ("method", "rival"))
+        return {f"seed {s}": float(d) for s, d in zip(seeds, ours - theirs, strict=True)}
+
+    return claim(id=setting, settings=(setting,), statistic=statistic, margin=margin)
+
+
+def test_two_thousand_null_studies_are_called_different_at_most_one_time_in_twenty():
+    verdicts = simulate(2000, 0.0)
+    wrong = sum(any(v.verdict != "inconclusive" for v in study) for study in verdicts)
+    assert wrong / len(verdicts) <= 0.05
+
+
+def test_an_effect_of_the_declared_margin_is_seen_four_times_in_five():
+    verdicts = simulate(200, 1.5, margin=1.5)  # in standard deviations of the paired difference, three claims corrected
+    seen = [v.verdict in {"reproduced", "direction only"} for study in verdicts for v in study]
+    assert np.mean(seen) >= 0.8
+    assert all(v.verdict != "contradicted" for study in verdicts for v in study)
