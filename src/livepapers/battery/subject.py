@@ -104,7 +104,7 @@ def absorb(digest: Any, value: Any) -> None:
         flat = value.detach().cpu().contiguous().reshape(-1)
         digest.update(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
     elif isinstance(value, Mapping):
-        for key in value:
+        for key in sorted(value):  # files keep no order
             digest.update(str(key).encode())
             absorb(digest, value[key])
     elif isinstance(value, (list, tuple)):
