@@ -1,0 +1,243 @@
+"""Opening the run store's database: where it lies, how it is made, checked, brought forward and copied."""
+
+import os
+import secrets
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from filelock import FileLock
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError
+
+from livepapers.core.errors import InputError
+from livepapers.lab import schema
+
+FILE = "store.sqlite3"
+BUSY = 30.0
+"""Seconds that a writer waits for another one."""
+
+NETWORK = frozenset({
+    "9p", "afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs", "gfs2", "glusterfs", "gpfs",
+    "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "panfs", "pvfs2", "smb3", "smbfs", "vboxsf", "virtiofs",
+})  # fmt: skip
+"""File systems on which SQLite's WAL mode is not safe: its shared memory does not cross machines."""
+
+
+def default_home() -> Path:
+    """`$LIVEPAPERS_HOME`, or `.livepapers` in the current folder."""
+    return Path(os.environ.get("LIVEPAPERS_HOME") or ".livepapers").expanduser().absolute()
+
+
+def locate(location: str | Path | None) -> tuple[Path, str, Path | None]:
+    """The folder for a store's files, its database URL, and its file (None when the database is a server)."""
+    if isinstance(location, str) and "://" in location:
+        try:
+            url = make_url(location)
+        except ArgumentError:
+            raise InputError.of("store", location, expected="a file or a database URL") from None
+        if url.get_backend_name() == "postgresql":
+            return default_home(), location, None
+        if url.get_backend_name() != "sqlite" or not url.database:
+            raise InputError.of("store", url.get_backend_name(), expected="a file, or a postgresql:// URL")
+        location = url.database
+    path = default_home() / FILE if location is None else Path(location).expanduser().absolute()
+    path = path / FILE if path.is_dir() else path
+    return path.parent, f"sqlite:///{path}", path
+
+
+def open_engine(url: str, path: Path | None, *, create: bool) -> Engine:
+    """Connect to the database at `url`, made first if need be and brought to today's tables."""
+    if path is None:
+        return _open_server(url)
+    if not path.exists():
+        if not create:
+            raise InputError.of("store", str(path), expected="a store", cause="nothing was run here yet")
+        _create(path)
+    _check_file(path)
+    engine = _sqlite(url, journal=journal_mode(path))
+    try:
+        _check_version(engine, path)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def journal_mode(path: Path) -> str:
+    """WAL, or DELETE where `path` lies on a network file system."""
+    return "DELETE" if _file_system(path) in NETWORK else "WAL"
+
+
+def copy(engine: Engine, target: Path) -> None:
+    """Write a consistent copy of an SQLite database to the new file `target`, whole or not at all."""
+    if target.exists():
+        raise InputError.of("backup", str(target), expected="a file that is not there yet")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    raw = engine.raw_connection()
+    try:
+        raw.cursor().execute("VACUUM INTO ?", (str(beside),))
+        beside.replace(target)
+    except sqlite3.DatabaseError as error:
+        raise InputError.of("backup", str(target), expected="room to write", cause=str(error)) from error
+    finally:
+        raw.close()
+        beside.unlink(missing_ok=True)
+
+
+def explain(error: DBAPIError, path: Path | None) -> Exception:
+    """The database's complaint as one line for a person; what nobody but a programmer can mend stays as it is."""
+    text, shown = str(error.orig).lower(), str(path or "database")
+    if "malformed" in text or "not a database" in text or "unsupported file format" in text:
+        return InputError.of(
+            "store", shown, expected="an intact store", cause=f"it is damaged: {error.orig}; restore a backup"
+        )
+    if "full" in text or "disk i/o" in text:
+        return InputError.of(
+            "store", shown, expected="room to write", cause=f"{error.orig}; free some space, then resume"
+        )
+    if "readonly" in text or "unable to open" in text:
+        return InputError.of("store", shown, expected="a writable store", cause=str(error.orig))
+    if "locked" in text:
+        return InputError.of(
+            "store", shown, expected=f"a free store within {BUSY:.0f} s", cause="another program holds it"
+        )
+    return error
+
+
+def _open_server(url: str) -> Engine:
+    try:
+        engine = sa.create_engine(url)
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        raise InputError.of(
+            "store", url.partition(":")[0], expected="an installed database driver", cause=str(error)
+        ) from None
+    try:
+        schema.TABLES.create_all(engine)
+        with engine.begin() as connection:
+            if _version(connection) is None:
+                connection.execute(sa.insert(schema.about).values(key="version", value=str(schema.VERSION)))
+    except DBAPIError as error:
+        raise InputError.of(
+            "store", engine.url.render_as_string(), expected="a reachable database", cause=str(error.orig)
+        ) from None
+    _check_version(engine, None)
+    return engine
+
+
+def _sqlite(url: str, *, journal: str) -> Engine:
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY})
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # transactions are begun below, not by the driver
+        connection.execute("PRAGMA foreign_keys = ON")
+        if connection.execute("PRAGMA journal_mode").fetchone()[0].upper() != journal:
+            connection.execute(f"PRAGMA journal_mode = {journal}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        kind = connection.get_execution_options().get("livepapers", "durable")
+        connection.exec_driver_sql(f"PRAGMA synchronous = {'NORMAL' if kind == 'quick' else 'FULL'}")
+        connection.exec_driver_sql("BEGIN" if kind == "read" else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _create(path: Path) -> None:
+    """Make the store beside its place and rename it there, so that nobody ever meets half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        if path.exists():
+            return
+        beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        engine = _sqlite(f"sqlite:///{beside}", journal="DELETE")
+        try:
+            with engine.begin() as connection:
+                schema.TABLES.create_all(connection)
+                connection.execute(sa.insert(schema.about).values(key="version", value=str(schema.VERSION)))
+            engine.dispose()
+            _set_journal(beside, journal_mode(path))
+            beside.replace(path)
+        finally:
+            engine.dispose()
+            beside.unlink(missing_ok=True)
+
+
+def _set_journal(path: Path, mode: str) -> None:
+    connection = sqlite3.connect(path)
+    try:
+        connection.execute(f"PRAGMA journal_mode = {mode}")
+    finally:
+        connection.close()
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what SQLite would take for a new database.
+
+    The file is not opened here: closing it would drop the locks that SQLite holds on it for this whole process.
+    """
+    if not path.is_file():
+        raise InputError.of("store", str(path), expected="a file")
+    if path.stat().st_size == 0:
+        cause = "the file is empty; move it away or restore a backup"
+        raise InputError.of("store", str(path), expected="a livepapers store", cause=cause)
+
+
+def _check_version(engine: Engine, path: Path | None) -> None:
+    shown = str(path or engine.url.render_as_string())
+    try:
+        with engine.connect().execution_options(livepapers="read") as connection:
+            version = _version(connection)
+    except DatabaseError as error:
+        known = explain(error, path)
+        if isinstance(known, InputError):
+            raise known from None
+        raise InputError.of("store", shown, expected="a livepapers store", cause=f"{error.orig}") from None
+    if version is None or not version.isdecimal():
+        raise InputError.of("store", shown, expected="a livepapers store", cause="it says no version")
+    if int(version) > schema.VERSION:
+        cause = "a newer livepapers wrote it: upgrade this one"
+        raise InputError.of(
+            "store", f"{shown} of version {version}", expected=f"version {schema.VERSION} or older", cause=cause
+        )
+    if int(version) < schema.VERSION:
+        _migrate(engine, path)
+
+
+def _migrate(engine: Engine, path: Path | None) -> None:
+    """Bring an older store forward, step by step in one transaction, an SQLite file after a backup beside it."""
+    if path is not None:
+        copy(engine, path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}.backup"))
+    with engine.begin() as connection:
+        version = int(_version(connection) or 0)  # read again: another process may have been faster
+        for step in range(version, schema.VERSION):
+            schema.MIGRATIONS[step](connection)
+        connection.execute(
+            sa.update(schema.about).where(schema.about.c.key == "version").values(value=str(schema.VERSION))
+        )
+
+
+def _version(connection: Connection) -> str | None:
+    return connection.execute(
+        sa.select(schema.about.c.value).where(schema.about.c.key == "version")
+    ).scalar_one_or_none()
+
+
+def _file_system(path: Path) -> str:
+    """The kind of file system that holds `path`, as Linux names it; empty elsewhere."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    target, best, kind = path.absolute(), Path(), ""
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        point = Path(before.split()[4].encode().decode("unicode_escape"))
+        if target.is_relative_to(point) and len(point.parts) >= len(best.parts):
+            best, kind = point, after.split()[0]
+    return kind

@@ -1,0 +1,109 @@
+"""What a run was measured on: the machine, the versions, the commit, and which process drives it."""
+
+import hashlib
+import os
+import platform
+import shutil
+import socket
+import subprocess
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("livepapers", "torch", "numpy", "scipy", "scikit-learn", "networkx", "gymnasium", "pandas", "safetensors")
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that drives a run: a host, and "pid:start time" there."""
+
+    host: str
+    identity: str
+
+    def may_run(self) -> bool:
+        """False when the process is known to be gone; another host's processes cannot be seen from here."""
+        if self.host != socket.gethostname():
+            return True
+        pid = self.identity.partition(":")[0]
+        return self.identity == _identity(int(pid))
+
+
+def this_process() -> Process:
+    """The process that asks."""
+    return Process(socket.gethostname(), _identity(os.getpid()))
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores, memory, system and thread counts, JSON-ready; what cannot be found out is left out."""
+    found: dict[str, Any] = {
+        "cpu": _cpu_field("model name") or platform.processor() or platform.machine(),
+        "cores": os.cpu_count() or 1,
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "threads per worker": 1,
+    }
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        found["memory bytes"] = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    features = _cpu_field("flags") + repr(sorted(versions().items())) + repr(sorted(found.items()))
+    found["environment"] = hashlib.sha256(features.encode()).hexdigest()[:16]
+    return found
+
+
+def versions() -> dict[str, str]:
+    """The versions of the packages that numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit() -> str | None:
+    """The commit this code was checked out at, "+changes" when files differ from it; None outside a checkout."""
+    here = Path(__file__)
+    if _git("ls-files", "--error-unmatch", here.name) is None:  # installed below some other repository
+        return None
+    commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--untracked-files=no")
+    return None if commit is None else commit + ("+changes" if changes else "")
+
+
+def _git(*arguments: str) -> str | None:
+    git = shutil.which("git")
+    if git is None:
+        return None
+    command = [git, "-C", str(Path(__file__).parent), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return None
+    return done.stdout.strip()
+
+
+def _identity(pid: int) -> str:
+    """The text pid:start, with the kernel's clock at its birth; pid: where /proc is missing; empty when it is gone."""
+    if Path("/proc/self/stat").exists():
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return ""
+        return "" if fields[0] in "ZX" else f"{pid}:{fields[19]}"
+    if os.name != "posix":  # signal 0 asks only on POSIX; elsewhere the heartbeat alone tells
+        return f"{pid}:"
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except OSError:
+        return f"{pid}:"  # it is there, and another user's
+    return f"{pid}:"
+
+
+def _cpu_field(name: str) -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")

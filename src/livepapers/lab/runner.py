@@ -1,0 +1,326 @@
+"""Runs a study: plans its cells, hands them to an engine, keeps every result at once, stops and resumes."""
+
+import contextlib
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Protocol
+
+from livepapers.core.errors import InputError, Interrupted
+from livepapers.core.loop import stop_signals
+from livepapers.lab.cell import CellSpec, drop_checkpoints, execute
+from livepapers.lab.engines import Engine, Lost, make_engine
+from livepapers.lab.machine import git_commit, machine, versions
+from livepapers.lab.store import CellResult, Store
+from livepapers.lab.study import Cell, Study, load_study
+
+BEAT = 10.0
+"""Seconds between signs of life of a driver."""
+
+
+class Listener(Protocol):
+    """Hears how a run goes; all calls come from the thread that called `run_study`."""
+
+    def run_started(self, run: str, cells: Sequence[Cell], *, finished: Sequence[Cell], workers: int) -> None:
+        """All cells of the run, and those that were finished before."""
+        ...
+
+    def cell_started(self, cell: Cell) -> None:
+        """A worker has begun the cell."""
+        ...
+
+    def cell_progress(self, cell: Cell, share: float) -> None:
+        """The share of its current learner's updates, 0 to 1."""
+        ...
+
+    def cell_finished(self, cell: Cell, *, wall: float, measurements: Mapping[str, float]) -> None:
+        """The cell is measured and kept."""
+        ...
+
+    def cell_failed(self, cell: Cell, *, error: str) -> None:
+        """The cell raised: `error` is the traceback."""
+        ...
+
+    def estimate(self, seconds: float | None) -> None:
+        """How long the rest may take; None while nothing is known."""
+        ...
+
+    def run_ended(self, run: str, *, status: str) -> None:
+        """The run is "finished", "failed" (some cells failed) or "interrupted"."""
+        ...
+
+
+def run_study(
+    slug: str,
+    *,
+    preset: str | None = None,
+    seeds: int | None = None,
+    arms: Sequence[str] | None = None,
+    settings: Sequence[str] | None = None,
+    engine: str = "local",
+    address: str | None = None,
+    workers: int | None = None,
+    store: Store | str | Path | None = None,
+    resume: str | None = None,
+    listener: Listener | None = None,
+    study: Study | None = None,
+    save_every: float = 20.0,
+) -> str:
+    """Measure a study's cells and return the run's id; failed cells are recorded and do not stop the others.
+
+    Args:
+        slug: The paper.
+        preset: "smoke", "laptop" or "paper"; None is "laptop", or that of the run that is resumed.
+        seeds: Overrides the number of seeds of each setting.
+        arms: Only these arms.
+        settings: Only these settings.
+        engine: "local" or "ray".
+        address: Of a Ray cluster.
+        workers: How many cells at once; None is one a core, 0 computes in this process.
+        store: Where the run is kept; None is the default store.
+        resume: A run to go on with. Its finished cells stay; seeds, arms and settings may add cells to it.
+        listener: Hears how it goes.
+        study: The study itself, when it is not the catalogue's.
+        save_every: Seconds between checkpoints of a learner.
+
+    Raises:
+        InputError: An option is wrong, the study changed since the run, or another process drives it.
+        Interrupted: SIGINT or SIGTERM; the message says how to go on.
+    """
+    study = study or load_study(slug)
+    with contextlib.ExitStack() as stack:
+        kept = store if isinstance(store, Store) else stack.enter_context(Store(store))
+        pool = stack.enter_context(make_engine(engine, address=address, workers=workers))
+        plan = _Plan(kept, study, preset=preset, seeds=seeds, arms=arms, settings=settings, resume=resume)
+        drive = _Drive(
+            kept, study, plan, pool, remote=engine == "ray", save_every=save_every, listener=listener or Silent()
+        )
+        drive.run()
+    return plan.run
+
+
+class Silent:
+    """A listener that says nothing."""
+
+    def run_started(self, run: str, cells: Sequence[Cell], *, finished: Sequence[Cell], workers: int) -> None:
+        """Say nothing."""
+
+    def cell_started(self, cell: Cell) -> None:
+        """Say nothing."""
+
+    def cell_progress(self, cell: Cell, share: float) -> None:
+        """Say nothing."""
+
+    def cell_finished(self, cell: Cell, *, wall: float, measurements: Mapping[str, float]) -> None:
+        """Say nothing."""
+
+    def cell_failed(self, cell: Cell, *, error: str) -> None:
+        """Say nothing."""
+
+    def estimate(self, seconds: float | None) -> None:
+        """Say nothing."""
+
+    def run_ended(self, run: str, *, status: str) -> None:
+        """Say nothing."""
+
+
+class _Plan:
+    """Which run, which cells, and which of them are still to be measured."""
+
+    def __init__(
+        self,
+        store: Store,
+        study: Study,
+        *,
+        preset: str | None,
+        seeds: int | None,
+        arms: Sequence[str] | None,
+        settings: Sequence[str] | None,
+        resume: str | None,
+    ) -> None:
+        options = {
+            "seeds": seeds,
+            "arms": list(arms) if arms else None,
+            "settings": list(settings) if settings else None,
+        }
+        if resume is None:
+            self.preset = preset or "laptop"
+            cells = study.cells(self.preset, seeds=seeds, arms=arms, settings=settings)
+            self.run, self.lease = store.create_run(
+                study.slug,
+                study.version,
+                preset=self.preset,
+                options=options,
+                machine=machine(),
+                versions=versions(),
+                git_commit=git_commit(),
+            )
+        else:
+            self.preset = _check_resume(store, study, preset=preset, resume=resume)
+            extends = any(value is not None for value in options.values())
+            cells = study.cells(self.preset, seeds=seeds, arms=arms, settings=settings) if extends else []
+            self.run, self.lease = resume, store.take_lease(resume)
+            if extends:
+                store.set_options(resume, options)
+        store.add_cells(self.run, cells)
+        records = store.cell_records(self.run)
+        if not records:  # killed between making the run and entering its cells
+            asked = store.run(self.run).options
+            store.add_cells(self.run, study.cells(self.preset, **asked))
+            records = store.cell_records(self.run)
+        self.cells = [record.cell for record in records]
+        self.finished = [record.cell for record in records if record.status == "finished"]
+        self.walls = {record.cell: record.wall for record in records if record.status == "finished" and record.wall}
+
+
+def _check_resume(store: Store, study: Study, *, preset: str | None, resume: str) -> str:
+    """The preset of the run that is resumed; `InputError` if it does not go with what is asked."""
+    record = store.run(resume)
+    if record.slug != study.slug:
+        raise InputError.of("run", resume, expected=f"a run of {study.slug}", cause=f"it is of {record.slug}")
+    if record.version != study.version:
+        cause = f"the study changed since; start anew: livepapers run {study.slug} --preset {record.preset}"
+        got = f"{resume} of study version {record.version}"
+        raise InputError.of("run", got, expected=f"version {study.version}", cause=cause)
+    if preset is not None and preset != record.preset:
+        raise InputError.of(
+            "preset", preset, expected=f"{record.preset}, that of {resume}", cause="a run has one preset"
+        )
+    return record.preset
+
+
+class _Drive:
+    """One driver at work on one run."""
+
+    def __init__(
+        self,
+        store: Store,
+        study: Study,
+        plan: _Plan,
+        engine: Engine,
+        *,
+        remote: bool,
+        save_every: float,
+        listener: Listener,
+    ) -> None:
+        self._store, self._study, self._plan, self._engine, self._listener = store, study, plan, engine, listener
+        self._remote, self._save_every = remote, save_every
+        self._todo = [cell for cell in plan.cells if cell not in set(plan.finished)]
+        self._walls, self._open = dict(plan.walls), dict.fromkeys(self._todo, 0.0)
+        self._failed, self._interrupted, self._taken = 0, False, threading.Event()
+        self._polled = 0.0
+
+    def run(self) -> None:
+        plan, status = self._plan, "interrupted"
+        try:
+            with self._beating(), stop_signals() as signalled:
+                self._listener.run_started(plan.run, plan.cells, finished=plan.finished, workers=self._engine.workers)
+                self._engine.run(
+                    execute,
+                    [self._spec(cell) for cell in self._todo],
+                    on_result=self._keep,
+                    on_start=self._start,
+                    on_tick=self._tick,
+                    stopped=lambda: signalled.is_set() or self._interrupted or self._taken.is_set(),
+                )
+            if self._taken.is_set():
+                raise Interrupted(f"another process has taken {plan.run} over")
+            if self._open:
+                left, command = len(self._open), f"livepapers resume {plan.run}"
+                raise Interrupted(f"stopped with {left} of {len(plan.cells)} cells to go; go on with: {command}")
+            status = "failed" if self._failed else "finished"
+        finally:
+            self._store.end_run(plan.run, plan.lease, status=status)
+            self._listener.run_ended(plan.run, status=status)
+
+    def _spec(self, cell: Cell) -> CellSpec:
+        study, here = self._study, not self._remote
+        return CellSpec(
+            study.slug,
+            study.version,
+            self._plan.preset,
+            self._plan.run,
+            cell,
+            study.settings[cell.setting],
+            study.measure,
+            prepare=dict(study.prepare),
+            home=str(self._store.home) if here else None,
+            store=self._store.url if here else None,
+            save_every=self._save_every,
+        )
+
+    def _start(self, index: int) -> None:
+        self._store.start_cell(self._plan.run, self._todo[index])
+        self._listener.cell_started(self._todo[index])
+
+    def _keep(self, index: int, result: CellResult | Lost) -> None:
+        cell = self._todo[index]
+        if isinstance(result, Lost):
+            result = CellResult(cell, "failed", error=result.reason)
+        self._store.finish_cell(self._plan.run, result)
+        if result.status == "interrupted":
+            self._interrupted = True
+            return
+        del self._open[cell]
+        if result.status == "failed":
+            self._failed += 1
+            self._listener.cell_failed(cell, error=result.error)
+            return
+        self._walls[cell] = result.wall or 0.0
+        drop_checkpoints(self._store.home, self._plan.run, cell)
+        self._listener.cell_finished(cell, wall=result.wall or 0.0, measurements=result.measurements)
+
+    def _tick(self) -> None:
+        """Once a second: pass on how far the cells are, and estimate the rest."""
+        if time.monotonic() - self._polled < 1.0:
+            return
+        self._polled = time.monotonic()
+        for cell, share in self._store.progress(self._plan.run).items():
+            if cell in self._open:
+                self._open[cell] = share
+                self._listener.cell_progress(cell, share)
+        self._listener.estimate(estimate(self._open, self._walls, workers=self._engine.workers))
+
+    @contextlib.contextmanager
+    def _beating(self) -> Iterator[None]:
+        """Give signs of life from a thread, until the block ends or another process has taken the run over."""
+        done = threading.Event()
+
+        def beat() -> None:
+            while not done.wait(BEAT):
+                if not self._store.beat(self._plan.run, self._plan.lease):
+                    self._taken.set()
+                    return
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+
+def estimate(shares: Mapping[Cell, float], walls: Mapping[Cell, float], *, workers: int) -> float | None:
+    """Seconds that unfinished cells may take.
+
+    Args:
+        shares: The unfinished cells and the share of each that is done, 0 to 1.
+        walls: The finished cells and the seconds each took. A cell is expected to take as long as the mean of its arm
+            in its setting, else of its arm, else of all.
+        workers: How many cells run at once.
+    """
+    if not walls:
+        return None
+    groups: dict[Any, list[float]] = defaultdict(list)
+    for cell, wall in walls.items():
+        for key in ((cell.arm, cell.setting), cell.arm, None):
+            groups[key].append(wall)
+    seconds = 0.0
+    for cell, share in shares.items():
+        key = next(key for key in ((cell.arm, cell.setting), cell.arm, None) if key in groups)
+        seconds += fmean(groups[key]) * (1.0 - share)
+    return seconds / max(1, min(workers, len(shares)))
