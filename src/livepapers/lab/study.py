@@ -166,6 +166,11 @@ class Cells:
         chosen = self.seeds(setting=setting, arms=[arm]) if seeds is None else seeds
         return np.array([self.value(metric, arm=arm, setting=setting, seed=seed) for seed in chosen])
 
+    def names(self, *, arm: str, setting: str) -> list[str]:
+        """The metrics that finished cells of `arm` in `setting` have, sorted."""
+        found = [metrics for cell, metrics in self._metrics.items() if (cell.arm, cell.setting) == (arm, setting)]
+        return sorted(set().union(*found))
+
     def has(self, *, arm: str, setting: str, seed: int) -> bool:
         """Whether the cell is finished."""
         return Cell(arm, setting, seed) in self._metrics
