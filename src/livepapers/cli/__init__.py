@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line: a tree of commands, each imported only when it is called."""

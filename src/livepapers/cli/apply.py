@@ -1,0 +1,99 @@
+"""`livepapers apply <slug>`: a paper's method on the user's own data."""
+
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from livepapers.cli.command import Command, examples, json_option, write_examples
+
+if TYPE_CHECKING:
+    from livepapers.core.application import Application
+
+
+class ApplyGroup(click.Group):
+    """One sub-command for each paper with a method; the method is imported when its sub-command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The papers with a method."""
+        from livepapers.papers import catalogue
+
+        return sorted(slug for slug in catalogue.load() if catalogue.method_module(slug))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The sub-command of one paper; unknown papers and papers without a method raise `InputError`."""
+        from livepapers.core.errors import InputError
+        from livepapers.papers import catalogue
+
+        name = catalogue.method_module(cmd_name)
+        if name is None:
+            ready = ", ".join(self.list_commands(ctx))
+            raise InputError.of(
+                "slug", cmd_name, expected=f"a paper with a method ({ready})", cause="this one is only listed"
+            )
+        return method_command(cmd_name, importlib.import_module(name).apply)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The papers with their titles; nothing is imported."""
+        from livepapers.papers import catalogue
+
+        with formatter.section("Papers"):
+            formatter.write_dl([(slug, catalogue.card(slug).title) for slug in self.list_commands(ctx)])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples as they are typed."""
+        write_examples(self.epilog, formatter)
+
+
+@click.group(
+    "apply",
+    cls=ApplyGroup,
+    epilog=examples(
+        "apply hdpo --help",
+        "apply hdpo --network net.yml --demand sales.csv --output orders",
+        "apply simplicial-closure --git . --json",
+    ),
+)
+def command() -> None:
+    """Apply a paper's method to your own data.
+
+    Each paper has its own options: `livepapers apply SLUG --help` shows them.
+    """
+
+
+def method_command(slug: str, apply: Callable[..., "Application"]) -> click.Command:
+    """The command line of one method's `apply()`: its options, and `--json`."""
+    from livepapers.cli.signature import documentation, options
+
+    def callback(as_json: bool, **values: Any) -> None:
+        given = {
+            name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value != ()
+        }
+        show(apply(**given), as_json=as_json)
+
+    text = documentation(apply)
+    made = Command(slug, params=options(apply), callback=callback, help=text.about, epilog=text.examples or None)
+    return json_option(made)
+
+
+def show(outcome: "Application", *, as_json: bool) -> None:
+    """Print what `apply` gave back: the headline, the tables, the notes, and where the files lie."""
+    from livepapers.cli.output import print_json, print_table
+
+    if as_json:
+        print_json(outcome.to_json())
+        return
+    click.echo(outcome.headline)
+    for title, rows in outcome.tables.items():
+        click.echo()
+        print_table(rows, title=title)
+    if outcome.notes:
+        click.echo("\nNotes")
+        for text in outcome.notes:
+            click.echo(f"- {text}")
+    if outcome.files:
+        click.echo(f"\nWritten to {outcome.output}")
+        width = max(map(len, outcome.files))
+        for name, about in outcome.files.items():
+            click.echo(f"  {name:<{width}}  {about}")

@@ -1,0 +1,87 @@
+"""What all commands share: their class, their options, and the paper they are about."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+DEBUG = click.Option(
+    ["--debug"],
+    is_flag=True,
+    expose_value=False,
+    help="Show the full traceback of an unexpected error.",
+)
+"""Accepted by every command so that it can be appended to the one that failed; `main` looks for it."""
+
+
+class Command(click.Command):
+    """A command whose epilog is its examples, one a line, and that accepts `--debug`."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The command's own parameters, and `--debug`."""
+        return [*super().get_params(ctx), DEBUG]
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples as they are typed, never wrapped."""
+        write_examples(self.epilog, formatter)
+
+
+def write_examples(epilog: str | None, formatter: click.HelpFormatter) -> None:
+    """The section "Examples" of a help page."""
+    if epilog:
+        with formatter.section("Examples"):
+            for line in epilog.splitlines():
+                formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
+def examples(*lines: str) -> str:
+    """Examples for a command's epilog: whole command lines without `livepapers`; "  # why" may follow."""
+    return "\n".join(f"livepapers {line}" for line in lines)
+
+
+class Slug(click.ParamType):
+    """A paper's slug; unknown ones are refused with the closest ones named."""
+
+    name = "slug"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The slug, checked against the catalogue."""
+        from livepapers.papers import catalogue
+
+        return catalogue.card(value).slug
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Slugs that begin with what was typed."""
+        from livepapers.papers import catalogue
+
+        return [CompletionItem(slug) for slug in catalogue.load() if slug.startswith(incomplete)]
+
+
+class Names(click.ParamType):
+    """Names separated by commas; the option may be given several times as well."""
+
+    name = "name[,name]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """The names, without blanks around them."""
+        if not isinstance(value, str):
+            return value
+        names = tuple(name.strip() for name in value.split(","))
+        if not all(names):
+            self.fail(f"{value!r} holds an empty name", param, ctx)
+        return names
+
+
+def flat(groups: Sequence[Sequence[str]]) -> list[str] | None:
+    """The names of all occurrences of a `Names` option, each once; None when it was not given."""
+    return list(dict.fromkeys(name for group in groups for name in group)) or None
+
+
+slug_argument = click.argument("slug", type=Slug())
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")
+store_option = click.option(
+    "--store",
+    metavar="PLACE",
+    help="File, folder or database URL of the run store. [default: $LIVEPAPERS_HOME or ./.livepapers]",
+)

@@ -1,0 +1,84 @@
+"""What `run` and `resume` share: progress while cells are measured, the verdicts afterwards."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import click
+
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where cells are computed.",
+)
+address_option = click.option("--address", metavar="HOST:PORT", help="The Ray cluster; with --engine ray only.")
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Cells at a time; 0 computes in this process. [default: cores]",
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What shall be measured, and where."""
+
+    slug: str
+    preset: str | None = None
+    seeds: int | None = None
+    arms: Sequence[str] | None = None
+    settings: Sequence[str] | None = None
+    engine: str = "local"
+    address: str | None = None
+    workers: int | None = None
+    store: str | None = None
+    resume: str | None = None
+
+
+def measure(request: Request) -> str:
+    """Measure the cells that are asked for and return the run's id; progress goes to standard error."""
+    from rich.console import Console
+
+    from livepapers.core.errors import InputError
+    from livepapers.lab.progress import LiveProgress, PlainProgress
+    from livepapers.lab.runner import run_study
+
+    if request.address is not None and request.engine != "ray":
+        raise InputError.of("address", request.address, expected="no address", cause="only --engine ray has one")
+    screen = Console(stderr=True)
+    return run_study(
+        request.slug,
+        preset=request.preset,
+        seeds=request.seeds,
+        arms=request.arms,
+        settings=request.settings,
+        engine=request.engine,
+        address=request.address,
+        workers=request.workers,
+        store=request.store,
+        resume=request.resume,
+        listener=LiveProgress(screen) if screen.is_terminal else PlainProgress(sys.stderr),
+    )
+
+
+def newest(store: str | None, *, slug: str | None = None, resumable: bool = False) -> str:
+    """The newest run, of one paper or of all; `InputError` when there is none.
+
+    Args:
+        store: Where to look.
+        slug: Only runs of this paper.
+        resumable: Only runs that did not finish and that no process drives.
+    """
+    from livepapers.core.errors import InputError
+    from livepapers.lab.store import Store
+
+    with Store(store, create=False) as opened:
+        records = opened.runs(slug=slug)
+    fitting = [r for r in records if not resumable or r.status in {"interrupted", "failed"}]
+    if not fitting:
+        wanted = ("an interrupted run" if resumable else "a run") + (f" of {slug}" if slug else "")
+        raise InputError.of("run", "nothing", expected=wanted, cause="`livepapers runs` lists what is there")
+    return fitting[0].id

@@ -1,0 +1,136 @@
+"""From a method's `apply()` to command line options: types from its annotations, help from its docstring."""
+
+import inspect
+import math
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Union
+
+import click
+
+SECTIONS = ("Args", "Returns", "Raises", "Yields", "Example", "Examples", "Note", "Notes", "References")
+_ENTRY = re.compile(r"(\w+)(?: \([^)]*\))?: (.*)")
+
+
+class Number(click.ParamType):
+    """A finite number: what a user means when they type one."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; refuses words, nan and infinities."""
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
+
+SCALARS: Mapping[Any, click.ParamType] = {
+    int: click.INT,
+    float: Number(),
+    str: click.STRING,
+    Path: click.Path(path_type=Path),
+}
+
+
+@dataclass(frozen=True)
+class Documentation:
+    """A Google-style docstring in parts."""
+
+    about: str  # the text before the first section
+    arguments: Mapping[str, str]  # parameter -> its description on one line
+    examples: str  # the lines of the section "Examples", as they are typed
+
+
+def options(function: Callable[..., Any]) -> list[click.Parameter]:
+    """One `--option` for each parameter of `function`; parameters without a default are required.
+
+    Raises:
+        TypeError: A parameter's annotation has no form on the command line.
+    """
+    hints = typing.get_type_hints(function)
+    help_texts = documentation(function).arguments
+    return [
+        _option(parameter, hints.get(name, str), help_texts.get(name, ""))
+        for name, parameter in inspect.signature(function).parameters.items()
+    ]
+
+
+def documentation(function: Callable[..., Any]) -> Documentation:
+    """The parts of a function's docstring."""
+    sections: dict[str, list[str]] = {"": []}
+    current = ""
+    for line in (inspect.getdoc(function) or "").splitlines():
+        heading = line.strip().removesuffix(":")
+        if line.rstrip().endswith(":") and heading in SECTIONS and not line.startswith(" "):
+            current = heading
+            sections[current] = []
+        else:
+            sections[current].append(line)
+    examples = sections.get("Examples", sections.get("Example", []))
+    return Documentation(
+        about="\n".join(sections[""]).strip(),
+        arguments=_entries(sections.get("Args", [])),
+        examples=inspect.cleandoc("\n" + "\n".join(examples)),
+    )
+
+
+def _entries(lines: Sequence[str]) -> dict[str, str]:
+    """`name: text` entries with their continuation lines joined."""
+    text = inspect.cleandoc("\n" + "\n".join(lines)).splitlines()
+    found: dict[str, str] = {}
+    name = ""
+    for line in text:
+        match = _ENTRY.fullmatch(line.strip()) if not line.startswith(" ") else None
+        if match:
+            name = match[1]
+            found[name] = match[2].strip()
+        elif name and line.strip():
+            found[name] += " " + line.strip()
+    return found
+
+
+def _option(parameter: inspect.Parameter, annotation: Any, text: str) -> click.Option:
+    if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+        raise TypeError(f"parameter {parameter.name}: *args and **kwargs have no form on the command line")
+    flag = "--" + parameter.name.replace("_", "-")
+    required = parameter.default is inspect.Parameter.empty
+    default = None if required else parameter.default
+    kind, multiple = _kind(annotation, parameter.name)
+    if kind is bool:
+        names = f"{flag}/--no-{flag.removeprefix('--')}" if default else flag
+        return click.Option([names], default=bool(default), help=text, show_default=bool(default))
+    return click.Option(
+        [flag, parameter.name],
+        type=kind,
+        required=required,
+        multiple=multiple,
+        default=default,
+        show_default=not required and default not in (None, "", ()),
+        help=text + (" May be repeated." if multiple else ""),
+    )
+
+
+def _kind(annotation: Any, name: str) -> tuple[Any, bool]:
+    """The click type of an annotation (or `bool`), and whether the option may be repeated."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (Union, types.UnionType):
+        kinds = [argument for argument in arguments if argument is not types.NoneType]
+        if len(kinds) == 1:
+            return _kind(kinds[0], name)
+    if origin is Literal and all(isinstance(choice, str) for choice in arguments):
+        return click.Choice(arguments), False
+    if origin in (list, tuple, Sequence) and arguments and arguments[0] in SCALARS and arguments[1:] in ((), (...,)):
+        return SCALARS[arguments[0]], True
+    if annotation is bool:
+        return bool, False
+    if annotation in SCALARS:
+        return SCALARS[annotation], False
+    raise TypeError(f"parameter {name}: {annotation} has no form on the command line")
