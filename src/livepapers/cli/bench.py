@@ -3,9 +3,10 @@
 `benchmarks/<module>/` holds `ours.py`, one `peer_<name>.py` for each peer, and the peers' requirements
 (`requirements-<name>.txt`, else `requirements.txt`). Each script prints JSON lines
 
-    {"figure": ..., "value": ..., "unit": ..., "better": "higher" or "lower", "who": ..., "versions": {...}, "check": ...}
+    {"figure": ..., "value": ..., "unit": ..., "better": ..., "who": ..., "versions": {...}, "check": ...}
 
-where `check` is a value that shows both did the same work. A peer runs in an interpreter of its own.
+where `better` is "higher" or "lower", `who` is "livepapers" or the peer, and `check` is a value that shows that both
+did the same work. A peer runs in an interpreter of its own.
 """
 
 import hashlib

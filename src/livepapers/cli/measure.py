@@ -64,18 +64,25 @@ def measure(request: Request) -> str:
     )
 
 
-def newest(store: str | None, *, slug: str | None = None, resumable: bool = False) -> str:
-    """The newest run, of one paper or of all; `InputError` when there is none.
+def find(name: str | None, store: str | None, *, resumable: bool = False) -> str:
+    """The id of the run that a person means: an id, a paper (its newest run), or None for the newest run of all.
 
     Args:
+        name: What was typed.
         store: Where to look.
-        slug: Only runs of this paper.
-        resumable: Only runs that did not finish and that no process drives.
+        resumable: Of papers and None: only runs that did not finish and that no process drives.
+
+    Raises:
+        InputError: There is no such run.
     """
     from livepapers.core.errors import InputError
     from livepapers.lab.store import Store
+    from livepapers.papers import catalogue
 
+    slug = name if name in catalogue.load() else None
     with Store(store, create=False) as opened:
+        if name is not None and slug is None:
+            return opened.run(name).id
         records = opened.runs(slug=slug)
     fitting = [r for r in records if not resumable or r.status in {"interrupted", "failed"}]
     if not fitting:

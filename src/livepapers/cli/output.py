@@ -16,9 +16,6 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-UNBOUNDED = 10_000
-"""Columns of a pipe: nothing is wrapped there unless COLUMNS asks for it."""
-
 Value = str | int | float | bool | None
 
 
@@ -32,11 +29,11 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def console() -> "Console":
-    """A console on standard output that obeys NO_COLOR and COLUMNS; as wide as need be on a pipe."""
+def console(*, pipe_width: int) -> "Console":
+    """A console on standard output that obeys NO_COLOR and COLUMNS, and has `pipe_width` columns on a pipe."""
     from rich.console import Console
 
-    return Console(width=None if bounded() else UNBOUNDED, highlight=False)
+    return Console(width=None if bounded() else pipe_width, highlight=False)
 
 
 def print_table(
@@ -57,10 +54,11 @@ def print_table(
         return
 
     from rich import box
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    screen = console()
+    screen = Console(highlight=False)
     if title:
         screen.print(Text(title, style="bold"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))

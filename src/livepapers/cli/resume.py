@@ -3,7 +3,7 @@
 import click
 
 from livepapers.cli.command import Command, examples, json_option, store_option
-from livepapers.cli.measure import Request, address_option, engine_option, measure, newest, workers_option
+from livepapers.cli.measure import Request, address_option, engine_option, find, measure, workers_option
 
 
 @click.command("resume", cls=Command, epilog=examples("resume", "resume hdpo-20261124-a1b2 --workers 1"))
@@ -23,14 +23,14 @@ def command(
     store: str | None,
     as_json: bool,
 ) -> None:
-    """Go on with an interrupted run: RUN, or the newest one.
+    """Go on with an interrupted run: RUN, a paper's newest one (give its slug), or the newest of all.
 
     Finished cells are not repeated; a cell that was stopped goes on from its last checkpoint.
     """
     from livepapers.cli.report import present
     from livepapers.lab.store import Store
 
-    name = run or newest(store, resumable=True)
+    name = find(run, store, resumable=True)
     with Store(store, create=False) as opened:
         slug = opened.run(name).slug
     measure(Request(slug, engine=engine, address=address, workers=workers, store=store, resume=name))

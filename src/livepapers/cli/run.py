@@ -1,9 +1,11 @@
 """`livepapers run`: measure a paper's claims again."""
 
+from pathlib import Path
+
 import click
 
 from livepapers.cli.command import Command, Names, examples, flat, json_option, slug_argument, store_option
-from livepapers.cli.measure import Request, address_option, engine_option, measure, newest, workers_option
+from livepapers.cli.measure import Request, address_option, engine_option, find, measure, workers_option
 
 NEWEST = "the newest interrupted run"
 
@@ -34,7 +36,10 @@ NEWEST = "the newest interrupted run"
 @workers_option
 @store_option
 @click.option(
-    "--html", type=click.Path(dir_okay=False), metavar="PATH", help="Where the report goes. [default: beside the store]"
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PATH",
+    help="Where the report goes. [default: reports/RUN.html beside the store]",
 )
 @json_option
 @click.pass_context
@@ -51,7 +56,7 @@ def command(
     address: str | None,
     workers: int | None,
     store: str | None,
-    html: str | None,
+    html: Path | None,
     as_json: bool,
 ) -> None:
     """Measure the claims of a paper against its baselines, print a verdict for each, and write a report.
@@ -65,7 +70,7 @@ def command(
     if claims:
         chosen_arms, chosen_settings = _of_claims(slug, flat(claims) or [], arms=chosen_arms, settings=chosen_settings)
     if resume == NEWEST:
-        resume = newest(store, slug=slug, resumable=True)
+        resume = find(slug, store, resumable=True)
     run = measure(
         Request(
             slug,

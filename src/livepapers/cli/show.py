@@ -8,6 +8,8 @@ import click
 
 from livepapers.cli.command import Command, examples, json_option, slug_argument
 
+VERDICTS = {"reproduced": "green", "direction only": "blue", "inconclusive": "yellow", "contradicted": "bold red"}
+
 
 @click.command("show", cls=Command, epilog=examples("show hdpo", "show fl-gfn --json"))
 @slug_argument
@@ -46,6 +48,14 @@ def command(slug: str, as_json: bool) -> None:
 def show_verdicts(results: Mapping[str, Any]) -> None:
     """The committed verdicts as a table."""
     from livepapers.cli.output import print_table
+
+    run = results["current"]["run"]
+    rows = [
+        {"claim": found["id"], "verdict": found["verdict"], "n": found["n"] or None, "statement": found["statement"]}
+        for found in results["current"]["verdicts"]
+    ]
+    print_table(rows, title=f"measured {run['date'][:10]}, {run['preset']} preset", styles=VERDICTS)
+    click.echo()
 
 
 def _next(slug: str) -> str:

@@ -1,0 +1,83 @@
+"""`livepapers report`: the verdicts of a run, on the terminal, as a page, as JSON, or as the committed results."""
+
+from pathlib import Path
+
+import click
+
+from livepapers.cli.command import Command, examples, json_option, store_option
+
+PIPE_WIDTH = 120
+"""Columns of the tables on a pipe, where there is no terminal to ask."""
+
+
+@click.command(
+    "report",
+    cls=Command,
+    epilog=examples(
+        "report",
+        "report hdpo --html hdpo.html",
+        "report hdpo-20261124-a1b2 --json",
+        "report hdpo-20261124-a1b2 --publish",
+    ),
+)
+@click.argument("run", required=False)
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PATH",
+    help="Where the page goes. [default: reports/RUN.html beside the store]",
+)
+@click.option("--publish", is_flag=True, help="Make it the committed results of the paper, in a source checkout.")
+@store_option
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context, run: str | None, html: Path | None, publish: bool, store: str | None, as_json: bool
+) -> None:
+    """Judge a run and write its report: RUN, a paper's newest run (give its slug), or the newest of all."""
+    from livepapers.cli.measure import find
+
+    name = find(run, store)
+    if publish:
+        publish_results(name, store=store)
+    ctx.exit(present(name, store=store, html=html, as_json=as_json))
+
+
+def present(run: str, *, store: str | None, html: Path | None = None, as_json: bool = False) -> int:
+    """Judge a run, write the page, print the verdicts; returns the exit status: 1 when cells failed."""
+    from livepapers.cli.output import note, print_json
+    from livepapers.core.files import write_atomic
+    from livepapers.lab import report
+    from livepapers.lab.store import Store
+
+    with Store(store, create=False) as opened:
+        found = report.evidence(opened, run)
+        page = (html or opened.home / "reports" / f"{run}.html").absolute()
+    write_atomic(page, report.render_html(found))
+    if as_json:
+        print_json({**found, "html": str(page)})
+    else:
+        from livepapers.cli.output import console
+
+        report.render_terminal(found, console(pipe_width=PIPE_WIDTH))
+        click.echo(f"Report: {page}")
+    failed = found["run"]["cells"].get("failed", 0)
+    if failed:
+        note(f"{failed} cells failed; the report says why, `livepapers resume {run}` tries them again.")
+    return 1 if failed else 0
+
+
+def publish_results(run: str, *, store: str | None) -> None:
+    """Write the run's evidence as `results/<slug>.json` of the checkout; what stood there is superseded."""
+    from livepapers.cli import checkout
+    from livepapers.cli.output import note
+    from livepapers.lab import report
+    from livepapers.lab.store import Store
+    from livepapers.papers.catalogue import results_path
+
+    root = checkout.root(needed_for="results are committed with the source")
+    with Store(store, create=False) as opened:
+        found = report.evidence(opened, run)
+    path = results_path(found["slug"])
+    report.publish(found, path)
+    note(f"published as {path.relative_to(root)}; commit it")
