@@ -5,6 +5,8 @@ comes in as standard noise and is turned into demand by `realise`, so that one s
 a whole trace (`sample`) share one definition.
 """
 
+import datetime as dt
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -12,8 +14,6 @@ from scipy import stats
 from torch import Tensor
 
 from livepapers.core.errors import InputError
-
-NO_FEATURES = torch.zeros(0)
 
 
 @runtime_checkable
@@ -139,3 +139,66 @@ class Poisson(_Stationary):
     def realise(self, noise: Tensor, instance: Tensor, period: Tensor) -> Tensor:  # noqa: ARG002
         """The smallest d with P(D <= d) > noise, as floats."""
         return torch.searchsorted(self._cdf, noise, right=True).to(self.mean.dtype)
+
+
+class Panel:
+    """Recorded demand: K instances of S series each over W periods; nothing is random but the windows.
+
+    Args:
+        values: `[K, S, W]`, or `[K, W]` for one store an instance.
+        known: How many periods, from the first, `mean` and `std` may know of; all when left out.
+        first: Windows start at this period or later.
+        last: Windows end before this period; the end of the record when left out.
+    """
+
+    def __init__(self, values: Tensor, *, known: int | None = None, first: int = 0, last: int | None = None) -> None:
+        self.values = values if values.dim() == 3 else values[:, None]
+        periods = self.values.shape[2]
+        self.known, self.first, self.last = known or periods, first, periods if last is None else last
+        if not 0 <= self.first < self.last <= periods or not 2 <= self.known <= periods:
+            expected = f"0 <= first < last <= {periods} and 2 <= known <= {periods}"
+            raise InputError.of("panel", f"periods {first} to {last}, known {known}", expected=expected)
+        past = self.values[..., : self.known]
+        self.mean, self.std = past.mean(2), past.std(2)
+
+    def between(self, first: int, last: int) -> "Panel":
+        """The same record with windows inside [first, last); periods keep their numbers."""
+        return Panel(self.values, known=self.known, first=first, last=last)
+
+    def noise(self, batch: int, periods: int, generator: torch.Generator) -> Tensor:  # noqa: ARG002 - the record is fixed
+        """Zeros `[B, T, S]`: they say how many periods are meant."""
+        return self.values.new_zeros(1, 1, self.values.shape[1]).expand(batch, periods, -1)
+
+    def realise(self, noise: Tensor, instance: Tensor, period: Tensor) -> Tensor:
+        """What was recorded from `period` on, `[B, T, S]`; raises `InputError` outside the record."""
+        when = period[:, None] + torch.arange(noise.shape[1])
+        if when.numel() and not 0 <= int(when.min()) <= int(when.max()) < self.values.shape[2]:
+            shown = f"{int(when.min())} to {int(when.max())}"
+            raise InputError.of(
+                "periods", shown, expected=f"0 to {self.values.shape[2] - 1}", cause="the record ends there"
+            )
+        return self.values.transpose(1, 2)[instance[:, None], when]
+
+    def windows(self, batch: int, periods: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Random instances and first periods; raises `InputError` when the record is shorter than a window."""
+        room = self.last - self.first - periods
+        if room < 0:
+            found = f"{self.last - self.first} periods"
+            raise InputError.of("demand", found, expected=f"at least {periods}: history and horizon of a window")
+        instance = torch.randint(self.values.shape[0], (batch,), generator=generator)
+        return instance, torch.randint(self.first, self.first + room + 1, (batch,), generator=generator)
+
+    def sample(
+        self, batch: int, periods: int, generator: torch.Generator, *, instance: Tensor | None = None, period: int = 0
+    ) -> Tensor:
+        """Traces `[B, T, S]`: of `instance` from `period` on, or of random windows."""
+        start = torch.full((batch,), period)
+        if instance is None:
+            instance, start = self.windows(batch, periods, generator)
+        return self.realise(self.noise(batch, periods, generator), instance, start)
+
+
+def christmas_distance(dates: Sequence[dt.date]) -> Tensor:
+    """Days from each date to the nearest 25 December, signed (negative before it), over 183, `[W]` float32."""
+    nearest = [min(((day - dt.date(day.year + shift, 12, 25)).days for shift in (-1, 0, 1)), key=abs) for day in dates]
+    return torch.tensor(nearest, dtype=torch.float32) / 183.0

@@ -174,17 +174,20 @@ class InventorySimulator:
         period = period + self.history
         if self._parameters.holding.shape[0] > self.demand.mean.shape[0]:
             instance = torch.randint(self._parameters.holding.shape[0], (batch,), generator=generator)
-        nodes = len(self.network.nodes)
-        amount = torch.rand(batch, nodes, self._lead, generator=generator, dtype=self.dtype)
+        usual = self._usual(instance)
+        pipeline = usual * torch.rand(usual.shape, generator=generator, dtype=self.dtype)
         past = self._past(instance, period, generator)
-        mean = _rows(self.demand.mean.to(self.dtype), instance)
-        lead = _rows(self._parameters.lead_time, instance)
-        longest = torch.zeros(batch, nodes, dtype=torch.int64).scatter_reduce(
-            1, self.network.edge_target.expand_as(lead), lead, "amax"
-        )
-        used = torch.arange(self._lead) < longest[..., None]
-        pipeline = amount * used * (mean @ self.network.flow.T.to(self.dtype))[..., None]
         return self.start(pipeline, history=past, instance=instance, period=period)
+
+    def each_instance(self, period: int) -> InventoryState:
+        """Every instance once, at `period`, with one mean demand in each place of its pipelines; nothing is random.
+
+        For recorded demand: the history is what the record holds before `period`.
+        """
+        instance = torch.arange(max(self._parameters.holding.shape[0], self.demand.mean.shape[0]))
+        when = torch.full_like(instance, period)
+        past = self._past(instance, when, torch.Generator())
+        return self.start(self._usual(instance), history=past, instance=instance, period=when)
 
     def start(
         self,
@@ -344,6 +347,15 @@ class InventorySimulator:
         """Where orders enter `arrivals`: one-hot lead times `[B or 1, E, L]`; one row when all problems share it."""
         shared = lead_time[:1] if lead_time.stride(0) == 0 else lead_time
         return functional.one_hot(shared - 1, self._lead).to(self.dtype)
+
+    def _usual(self, instance: Tensor) -> Tensor:
+        """Mean demand behind each node, in each column of its pipeline that its lead times use, `[B, N, L]`."""
+        lead = _rows(self._parameters.lead_time, instance)
+        longest = torch.zeros(len(instance), len(self.network.nodes), dtype=torch.int64)
+        longest = longest.scatter_reduce(1, self.network.edge_target.expand_as(lead), lead, "amax")
+        used = torch.arange(self._lead) < longest[..., None]
+        mean = _rows(self.demand.mean.to(self.dtype), instance) @ self.network.flow.T.to(self.dtype)
+        return mean[..., None] * used
 
     def _past(self, instance: Tensor, period: Tensor, generator: torch.Generator) -> Tensor:
         """The `history` demands before `period`, `[B, S, H]`."""
