@@ -6,6 +6,8 @@ from typing import Any, TypeAlias
 
 import torch
 
+from livepapers.core.errors import CorruptFileError
+
 JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
 State: TypeAlias = Mapping[str, Any]
 """A nested mapping whose leaves are tensors or JSON values; what a checkpoint holds."""
@@ -50,10 +52,23 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
 
 
 def load_optimizer_state(optimizer: torch.optim.Optimizer, state: State) -> None:
-    """The inverse of `optimizer_state`."""
+    """The inverse of `optimizer_state`; raises `CorruptFileError` and changes nothing if the state does not fit."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    kept = state["state"]
+    wrong = set(kept) - {str(index) for index in range(len(parameters))}
+    for index, parameter in enumerate(parameters):
+        for name, value in kept.get(str(index), {}).items():
+            if isinstance(value, torch.Tensor) and value.ndim and value.shape != parameter.shape:
+                wrong.add(f"{index}/{name}")
+    if wrong or len(state["param_groups"]) != len(optimizer.param_groups):
+        raise CorruptFileError(f"optimiser state: {', '.join(sorted(wrong)) or 'parameter groups'} do not fit")
     optimizer.load_state_dict(
         {
-            "state": {int(index): values for index, values in state["state"].items()},
+            "state": {int(index): {k: _copy(v) for k, v in values.items()} for index, values in kept.items()},
             "param_groups": state["param_groups"],
         }
     )
+
+
+def _copy(value: Any) -> Any:
+    return value.clone() if isinstance(value, torch.Tensor) else value
