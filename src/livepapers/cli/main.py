@@ -1,6 +1,7 @@
 """The entry point `livepapers`: finds the command, and turns every error into one line and an exit status.
 
-Exit status: 0 done, 1 unexpected error or a check that failed, 2 unusable input, 3 stopped and resumable.
+Exit status: 0 done, 1 unexpected error or a check that failed, 2 unusable input, 3 stopped and resumable,
+130 broken off at once.
 """
 
 import importlib
@@ -15,7 +16,7 @@ import click
 from livepapers.cli.command import examples, write_examples
 from livepapers.core.errors import Interrupted, LivepapersError
 
-FAILED, UNUSABLE, STOPPED = 1, 2, 3
+FAILED, UNUSABLE, STOPPED, BROKEN_OFF = 1, 2, 3, 130
 
 SECTIONS = {
     "Find a paper": ("list", "show", "search", "cite"),
@@ -119,7 +120,7 @@ def call(arguments: Sequence[str]) -> int:
         return FAILED
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted.", err=True)
-        return STOPPED
+        return BROKEN_OFF
     except Exception as error:  # noqa: BLE001 - the last resort: a person gets a line, a developer the traceback
         _unexpected(error, arguments)
         return FAILED

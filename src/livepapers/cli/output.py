@@ -26,7 +26,8 @@ def note(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print JSON; a number that is not finite becomes null, because JSON has no word for it."""
-    click.echo(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False))
+    plain = not (sys.stdout.encoding or "").lower().startswith("utf")
+    click.echo(json.dumps(_finite(value), indent=2, ensure_ascii=plain, allow_nan=False))
 
 
 def console(*, pipe_width: int) -> "Console":

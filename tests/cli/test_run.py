@@ -1,0 +1,134 @@
+"""`run`, `resume`, `runs` and `report` on a study of milliseconds."""
+
+from pathlib import Path
+
+import pytest
+
+from cli.conftest import Cli
+from livepapers.cli import checkout
+from livepapers.lab.store import Store
+from livepapers.papers import catalogue
+
+
+def test_a_run_prints_a_verdict_for_each_claim_and_writes_a_page(cli: Cli, small_study: str, own_home: Path):
+    outcome = cli("run", small_study, "--preset", "smoke", "--workers", "0")
+    assert outcome.status == 0
+    assert "reproduced" in outcome.out
+    assert "not tested here" in outcome.out
+    (page,) = (own_home / "reports").glob("hdpo-*.html")
+    assert f"Report: {page}" in outcome.out
+    assert page.read_text().startswith("<!doctype html>")
+
+
+def test_progress_goes_to_standard_error_and_json_alone_to_standard_output(cli: Cli, small_study: str, tmp_path: Path):
+    page = tmp_path / "page.html"
+    outcome = cli("run", small_study, "--preset", "smoke", "--workers", "0", "--json", "--html", str(page))
+    assert [verdict["verdict"] for verdict in outcome.json["verdicts"]] == ["reproduced", "not tested here"]
+    assert outcome.json["html"] == str(page)
+    assert page.is_file()
+    assert "[13/13]" in outcome.err
+
+
+def test_arms_settings_seeds_and_claims_choose_cells(cli: Cli, small_study: str):
+    def cells(*arguments: str) -> int:
+        outcome = cli("run", small_study, "--preset", "laptop", "--workers", "0", "--json", *arguments)
+        return sum(outcome.json["run"]["cells"].values())
+
+    assert cells("--arms", "method,rival", "--settings", "first") == 12
+    assert cells("--arms", "method", "--arms", "floor", "--settings", "second,first", "--seeds", "1") == 3
+    assert cells("--claims", "C1") == 12
+    assert cells("--claims", "C1", "--arms", "method") == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--claims", "C9"], "claims: got C9, expected one of C1, C2"),
+        (["--claims", "C2"], "needs a thousand machines"),
+        (["--claims", "C1", "--arms", "floor"], "arms: got none of the claims' own, expected some of method, rival"),
+        (["--arms", "nobody"], "arms: got nobody, expected one of method, rival, floor"),
+        (["--settings", "nowhere"], "settings: got nowhere"),
+        (["--address", "127.0.0.1:1"], "only --engine ray has one"),
+        (["--resume"], "expected an interrupted run of hdpo"),
+        (["--resume", "nothing-here"], "nothing-here"),
+        (["--store", "mysql://somewhere"], "store: got mysql"),
+    ],
+)
+def test_bad_requests_are_one_line(cli: Cli, small_study: str, arguments: list[str], expected: str):
+    Store().close()
+    outcome = cli("run", small_study, "--workers", "0", *arguments)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert expected in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["--seeds", "0"], ["--preset", "huge"], ["--arms", "a,,b"], ["--workers", "-1"]])
+def test_values_out_of_range_are_usage_errors(cli: Cli, small_study: str, arguments: list[str]):
+    outcome = cli("run", small_study, *arguments)
+    assert outcome.status == 2
+    assert "Invalid value" in outcome.err
+
+
+def test_a_paper_that_is_only_listed_cannot_run(cli: Cli):
+    outcome = cli("run", "debatenet")
+    assert outcome.status == 2
+    assert "expected a paper with a study" in outcome.err
+
+
+def test_failed_cells_give_status_one_and_a_way_on(cli: Cli, small_study: str):
+    outcome = cli("run", small_study, "--preset", "paper", "--workers", "0")
+    assert outcome.status == 1
+    assert "this cell always fails" in outcome.err
+    assert "livepapers resume hdpo-" in outcome.err
+
+
+def test_no_runs_is_an_answer(cli: Cli):
+    assert cli("runs").status == 0
+    assert "No runs yet" in cli("runs").err
+    assert cli("runs", "--json").json == []
+
+
+def test_runs_lists_the_newest_first(cli: Cli, small_study: str):
+    for preset in ("smoke", "laptop"):
+        cli("run", small_study, "--preset", preset, "--workers", "0")
+    assert [record["preset"] for record in cli("runs", "--json").json] == ["laptop", "smoke"]
+    rows = cli("runs", "hdpo").out.splitlines()
+    assert rows[0].split() == ["run", "status", "preset", "cells", "failed", "started"]
+    assert "finished" in rows[1]
+    assert "13/13" in rows[2]
+    assert "No runs of fl-gfn" in cli("runs", "fl-gfn").err
+
+
+def test_an_interrupted_run_is_found_and_resumed(cli: Cli, small_study: str):
+    run = cli("run", small_study, "--preset", "smoke", "--workers", "0", "--json").json["run"]["id"]
+    with Store() as store:
+        lease = store.take_lease(run)
+        store.end_run(run, lease, status="interrupted")
+    assert "livepapers resume RUN" in cli("runs").err
+    outcome = cli("resume", "--workers", "0")
+    assert outcome.status == 0
+    assert f"{run}: 13 cells, 13 of them finished before" in outcome.err
+    assert cli("runs", "--json").json[0]["status"] == "finished"
+    assert cli("resume").status == 2
+
+
+def test_report_finds_a_run_by_id_by_paper_and_by_being_the_newest(cli: Cli, small_study: str, tmp_path: Path):
+    first = cli("run", small_study, "--preset", "smoke", "--workers", "0", "--json").json["run"]["id"]
+    second = cli("run", small_study, "--preset", "smoke", "--workers", "0", "--json").json["run"]["id"]
+    assert cli("report", first, "--json").json["run"]["id"] == first
+    assert cli("report", "hdpo", "--json").json["run"]["id"] == second
+    assert cli("report", "--html", str(tmp_path / "deep" / "page.html"), "--json").json["run"]["id"] == second
+    assert (tmp_path / "deep" / "page.html").is_file()
+    assert cli("report", "no-such-run").status == 2
+
+
+def test_publish_writes_the_committed_results(cli: Cli, small_study: str, tmp_path: Path, monkeypatch):
+    cli("run", small_study, "--preset", "smoke", "--workers", "0")
+    monkeypatch.setattr(checkout, "root", lambda needed_for: tmp_path)
+    monkeypatch.setattr(catalogue, "results_path", lambda slug: tmp_path / f"{slug}.json")
+    outcome = cli("report", "--publish")
+    assert outcome.status == 0
+    assert "published as hdpo.json" in outcome.err
+    assert catalogue.results("hdpo")["current"]["verdicts"][0]["verdict"] == "reproduced"  # type: ignore[index]
+    shown = cli("show", "hdpo")
+    assert "C1     reproduced" in shown.out

@@ -1,0 +1,55 @@
+"""What all tests share: a home and a cache of their own, one thread, and hypothesis profiles.
+
+`HYPOTHESIS_PROFILE` chooses the profile: "ci" (the default) is derandomised, so that a green run stays green;
+"dev" is quick and random, "nightly" long and random.
+"""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported anywhere
+os.environ.setdefault("MKL_NUM_THREADS", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+SLOW = [hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture]
+hypothesis.settings.register_profile("dev", max_examples=25, deadline=None, suppress_health_check=SLOW)
+hypothesis.settings.register_profile(
+    "ci", max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=SLOW
+)
+hypothesis.settings.register_profile("nightly", max_examples=5000, deadline=None, suppress_health_check=SLOW)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of this session's, shared by its worker processes: a data wheel is fetched once."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, cache: Path) -> Path:
+    """An empty home: no test sees the developer's runs, or another test's."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("LIVEPAPERS_HOME", str(home))
+    monkeypatch.setenv("LIVEPAPERS_CACHE", str(cache))
+    return home
+
+
+@pytest.fixture(autouse=True)
+def plain_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Output does not depend on the terminal that the tests are started from."""
+    for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """One thread: as workers compute, and so that several test processes do not fight for the cores."""
+    import torch
+
+    torch.set_num_threads(1)
