@@ -148,17 +148,17 @@ def _exact(claim: Claim, values: np.ndarray, draft: Verdict) -> Verdict:
     if claim.direction == "equal":
         distance = np.abs(values - claim.reference)
         held, worst = distance <= claim.margin, float(values[distance.argmax()])
-        asked = f"within {_number(claim.margin)} of {_number(claim.reference)}"
+        asked = f"within {number(claim.margin)} of {number(claim.reference)}"
     else:
         side = 1.0 if claim.direction == "greater" else -1.0
         beyond = side * (values - claim.reference)
         held, worst = (beyond > 0) & (beyond >= claim.margin), float(values[beyond.argmin()])
-        asked = f"{claim.direction} than {_number(claim.reference)}"
-        asked += f" by {_number(claim.margin)}" if claim.margin else ""
+        asked = f"{claim.direction} than {number(claim.reference)}"
+        asked += f" by {number(claim.margin)}" if claim.margin else ""
     count = int(held.sum())
-    reason = f"{count} of {values.size} exact values are {asked}; the one furthest from it is {_number(worst)}"
+    reason = f"{count} of {values.size} exact values are {asked}; the one furthest from it is {number(worst)}"
     if values.size == 1:
-        reason = f"the exact value is {_number(worst)}, asked for: {asked}"
+        reason = f"the exact value is {number(worst)}, asked for: {asked}"
     return replace(draft, verdict="reproduced" if held.all() else "contradicted", reason=reason)
 
 
@@ -229,7 +229,7 @@ def _indicate(claim: Claim, draft: Verdict) -> Verdict:
     where = "inside the margin" if claim.direction == "equal" else "on the claimed side"
     held = round((draft.on_side or 0.0) * draft.n)
     reason = (
-        f"indicative only: {held} of {draft.n} {_units(claim, draft.n)} {where}, mean {_number(draft.effect or 0.0)}; "
+        f"indicative only: {held} of {draft.n} {_units(claim, draft.n)} {where}, mean {number(draft.effect or 0.0)}; "
         f"fewer than {statistics.FEWEST_PAIRS} can never decide"
     )
     return replace(draft, verdict="direction only" if draft.on_side == 1.0 else "inconclusive", reason=reason)
@@ -238,15 +238,18 @@ def _indicate(claim: Claim, draft: Verdict) -> Verdict:
 def _reason(claim: Claim, draft: Verdict) -> str:
     interval, level = draft.interval, "95 %"
     if claim.direction == "equal":
-        asked = f"{_number(claim.reference)} ± {_number(claim.margin)}"
+        asked = f"{number(claim.reference)} ± {number(claim.margin)}"
         interval, level = draft.equivalence_interval, "90 %"
     else:
-        asked = f"{claim.direction} than {_number(claim.reference)}"
-        asked += f" by {_number(claim.margin)}" if claim.margin else ""
-    shown = f" [{_number(interval[0])}, {_number(interval[1])}] ({level})" if interval else ""
+        asked = f"{claim.direction} than {number(claim.reference)}"
+        asked += f" by {number(claim.margin)}" if claim.margin else ""
+    mean, bounds = estimate(draft.effect or 0.0, interval)
+    shown = f"{mean} {bounds} ({level})" if bounds else mean
     dependent = {"item": ", items of one run", "fold": ", folds of one data set"}.get(claim.unit, "")
     count = f"{draft.n:,} {_units(claim, draft.n)}{dependent}"
-    return f"mean {_number(draft.effect or 0.0)}{shown}; claimed: {asked}; {count}, Holm-corrected p {_p(draft.p_holm)}"
+    return (
+        f"mean {number(draft.effect or 0.0)}{shown}; claimed: {asked}; {count}, Holm-corrected p {p_text(draft.p_holm)}"
+    )
 
 
 def _units(claim: Claim, count: int) -> str:
@@ -254,11 +257,30 @@ def _units(claim: Claim, count: int) -> str:
     return name if count == 1 else f"{name}s"
 
 
-def _number(value: float) -> str:
-    return f"{value:,.4g}" if abs(value) < 1e6 else f"{value:.4g}"
+def number(value: float) -> str:
+    """A measured number as reports print it: four significant digits, thousands separated."""
+    if value == 0 or 1e-4 <= abs(value) < 1e4:
+        return f"{value:.4g}"
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.3g}"
 
 
-def _p(value: float | None) -> str:
+def estimate(value: float, interval: Sequence[float] | None) -> tuple[str, str]:
+    """A mean and its interval as text, ("0.166", "[0.122, 0.215]"), to two digits of the interval's half-width.
+
+    Without an interval, or with one of no width, the second text is empty.
+    """
+    half = (interval[1] - interval[0]) / 2 if interval is not None else 0.0
+    if interval is None or half <= 1e-12 * max(abs(interval[0]), abs(interval[1])):
+        return number(value), ""
+    digits = 1 - math.floor(math.log10(half))
+    if not -6 <= digits <= 6:
+        return number(value), f"[{number(interval[0])}, {number(interval[1])}]"
+    places = max(digits, 0)
+    return f"{value:,.{places}f}", f"[{interval[0]:,.{places}f}, {interval[1]:,.{places}f}]"
+
+
+def p_text(value: float | None) -> str:
+    """A p value with its relation sign: "= 0.031", "< 0.001"."""
     if value is None:
         return "unknown"
     return "< 0.001" if value < 0.001 else f"= {value:.2g}" if value < 0.1 else f"= {value:.2f}"
