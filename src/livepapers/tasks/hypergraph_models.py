@@ -15,7 +15,7 @@ def independent_triples(rng: np.random.Generator, nodes: int, *, exponent: float
         exponent: b >= 0.
 
     Returns:
-        Simplices of size 3 in random order of time; nodes in none of them keep their number.
+        Simplices of size 3 in random order of time, at least one; nodes in none of them keep their number.
     """
     if nodes < 3 or exponent < 0:
         raise InputError.of("null model", f"n={nodes}, b={exponent}", expected="n >= 3 and b >= 0")
