@@ -99,8 +99,8 @@ def store(tmp_path) -> Iterator[Store]:
 def fill(store: Store, *, share: float = 1.0, failures: int = 0, made: Study | None = None) -> str:
     made = made or study()
     run, lease = store.create_run(
-        "hdpo", made.version, preset="smoke", options={"seeds": 8, "arms": None}, machine={"cpu": "a machine", "memory bytes": 2**33},
-        versions={"torch": "2.6"}, git_commit="abc123",
+        "hdpo", made.version, preset="smoke", options={"seeds": 8, "arms": None},
+        machine={"cpu": "a machine", "memory bytes": 2**33}, versions={"torch": "2.6"}, git_commit="abc123",
     )  # fmt: skip
     cells = made.cells("smoke")
     store.add_cells(run, cells)
@@ -274,9 +274,7 @@ def replaced(found: dict, text: str) -> dict:
     copy = json.loads(json.dumps(found))
     copy["card"] |= {"title": text, "authors": [text], "link": f"javascript:{text}", "venue": text}
     for verdict in copy["verdicts"]:
-        verdict |= dict.fromkeys(
-            ("statement", "where", "published", "effect_name", "reason", "margin_why", "scale"), text
-        )
+        verdict.update(dict.fromkeys(("statement", "where", "published", "effect_name", "reason", "scale"), text))
     for setting in copy["settings"]:
         setting |= {"about": text, "part": text}
     copy["arms"][0]["about"] = text
@@ -399,6 +397,15 @@ def test_dots_do_not_hide_each_other():
 def test_every_verdict_has_a_mark_of_its_own(verdict):
     assert verdict in figures.mark(verdict)
     assert len({figures._GLYPHS[name] for name in OUTCOMES}) == len(OUTCOMES)
+
+
+def test_a_floor_far_away_becomes_an_arrow_and_squeezes_nobody():
+    near = [figures.Row("a", "a0", [1.0, 1.1], 1.05, None), figures.Row("b", "a1", [1.2, 1.3], 1.25, None)]
+    pictures, ticks = figures.forest([*near, figures.Row("nothing", "floor", [90.0], 90.0, None)])
+    assert 'class="tip"' in pictures[2]
+    assert 'class="dot"' not in pictures[2]
+    assert float(ticks[-1][0]) < 2
+    assert 'class="dot"' in figures.forest([figures.Row("nothing", "floor", [90.0], 90.0, None)])[0][0]
 
 
 def test_plots_hold_for_single_equal_and_extreme_effects():

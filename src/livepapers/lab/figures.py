@@ -258,17 +258,35 @@ def forest(rows: Sequence[Row]) -> tuple[list[Markup], list[tuple[str, float]]]:
     The rows carry no text, so that they may shrink on a telephone while the labels, in HTML, do not.
     """
     width = 220
-    scale = _frame(
-        [value for row in rows for value in (*row.values, row.mean)], [row.interval for row in rows], 7, width - 7
-    )
+    scale = _forest_scale(rows, width)
+    ticks = scale.ticks(3) if len(scale.ticks(3)) > 1 else scale.ticks(5)
+    grid = "".join(f'<line class="grid" x1="{scale(t):.1f}" x2="{scale(t):.1f}" y1="0" y2="27"/>' for t in ticks)
     pictures = []
     for row in rows:
-        parts = [f'<line class="grid" x1="{scale(t):.1f}" x2="{scale(t):.1f}" y1="0" y2="27"/>' for t in scale.ticks(3)]
-        parts.append(_dots([scale(value) for value in thinned(row.values)], 10, 2.5, 7))
-        parts.append(_interval(row.interval, row.mean, scale, 21))
         label = f"{row.label}: mean {number(row.mean)}"
-        pictures.append(_svg(f"row {row.style}", (width, 27), label, "".join(parts)))
-    return pictures, [(short(tick), 100 * scale(tick) / width) for tick in scale.ticks(3)]
+        body = grid + _beyond(row, scale)
+        if scale.low <= row.mean <= scale.high:
+            body += _dots([scale(value) for value in thinned(row.values)], 10, 2.5, 7)
+            body += _interval(row.interval, row.mean, scale, 21)
+        pictures.append(_svg(f"row {row.style}", (width, 27), label, body))
+    return pictures, [(short(tick), 100 * scale(tick) / width) for tick in ticks]
+
+
+def _forest_scale(rows: Sequence[Row], width: int) -> Scale:
+    """The scale of a forest; a floor that would more than double it is left outside, and `_beyond` points to it."""
+    inner = [row for row in rows if row.style != "floor"]
+    wide = _frame([v for row in rows for v in (*row.values, row.mean)], [row.interval for row in rows], 7, width - 7)
+    if not inner:
+        return wide
+    close = _frame([v for row in inner for v in (*row.values, row.mean)], [row.interval for row in inner], 7, width - 7)
+    return close if len(inner) > 1 and wide.high - wide.low > 2 * (close.high - close.low) else wide
+
+
+def _beyond(row: Row, scale: Scale) -> str:
+    """An arrow at the edge towards a mean that lies outside the scale."""
+    if row.mean > scale.high:
+        return f'<path class="tip" d="M{scale.end - 7:.1f} 9l7 4.5l-7 4.5z"/>'
+    return f'<path class="tip" d="M{scale.start + 7:.1f} 9l-7 4.5l7 4.5z"/>' if row.mean < scale.low else ""
 
 
 def curves(lines: Sequence[Mapping[str, Any]], styles_of: Mapping[str, str], *, title: str) -> Markup:
