@@ -1,0 +1,70 @@
+# `make run` measures claims of three papers; `make test` runs everything that has to hold. Both start from a fresh
+# clone with Python 3.11 or newer, pip, make and git. Nothing outside this folder is changed: delete .venv to undo.
+
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+LIVEPAPERS := $(BIN)/livepapers
+PAPERS := hdpo fl-gfn simplicial-closure
+PRESET ?= smoke
+SEEDS ?= 3
+WORKERS ?= 2
+
+.PHONY: run setup test check quick lint types imports docs clean
+
+run: $(VENV)/installed
+ifdef PAPER
+	$(LIVEPAPERS) run $(PAPER) --preset $(PRESET) $(ARGS)
+else
+	@for paper in $(PAPERS); do \
+		echo "== $$paper: headline claims at the smoke preset, to see that everything runs"; \
+		$(LIVEPAPERS) run $$paper --preset smoke --headline || exit $$?; \
+	done
+	@echo "== hdpo: headline claims at the laptop preset, $(SEEDS) seeds; Ctrl-C stops, livepapers resume goes on"
+	$(LIVEPAPERS) run hdpo --preset laptop --headline --seeds $(SEEDS)
+endif
+
+setup: $(VENV)/installed-for-tests
+	@if [ -d .git ]; then $(BIN)/pre-commit install >/dev/null; fi
+	@echo "ready: $(BIN)/livepapers, make check"
+
+test: $(VENV)/installed-for-tests lint types imports
+	$(BIN)/pytest -n $(WORKERS) -q
+
+check: $(VENV)/installed-for-tests lint types imports quick
+
+quick: $(VENV)/installed-for-tests
+	$(BIN)/pytest -n $(WORKERS) -q -m "not slow"
+
+lint: $(VENV)/installed-for-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed-for-tests
+	$(BIN)/pyright
+
+imports: $(VENV)/installed-for-tests
+	$(BIN)/lint-imports
+
+docs: $(VENV)/installed
+	$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The files below say that an installation is done; a second call finds them and installs nothing.
+
+$(VENV)/bin/python:
+	@[ -n "$(PYTHON)" ] || { echo "livepapers needs Python 3.11 or newer; none was found. Try: make PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/installed-for-tests: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[all]" --group test
+	@touch $@
