@@ -322,9 +322,9 @@ def duration(seconds: float) -> str:
 
 def count(value: float) -> str:
     """A number of steps or samples: exact below ten thousand, else with thousands or millions as units."""
-    for size, unit in ((1e9, " G"), (1e6, " M"), (1e4, " k")):
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if value >= size:
-            return f"{value / (1e3 if size == 1e4 else size):.3g}{unit}"
+            return f"{value / (1e3 if size == 1e4 else size):.3g}\N{NO-BREAK SPACE}{unit}"
     return f"{value:,.0f}"
 
 
@@ -365,7 +365,7 @@ def notes(found: Mapping[str, Any]) -> list[str]:
     if waiting:
         said.append(f"{waiting} of {sum(cells.values())} cells are not finished: verdicts are on what there is.")
     if cells.get("failed"):
-        said.append(f"{cells['failed']} of {sum(cells.values())} cells failed and are left out of every figure.")
+        said.append(f"{cells['failed']} of {sum(cells.values())} cells failed; no figure includes them.")
     if run["study_version"] != run["claims_version"]:
         versions = (
             f"version {run['study_version']} of the study, judged by the claims of version {run['claims_version']}"
