@@ -3,6 +3,7 @@
 Everything shown anywhere comes from `evidence`, so page, terminal and file cannot disagree.
 """
 
+import functools
 import json
 import math
 import shlex
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from rich import box
 from rich.console import Console, Group
 from rich.panel import Panel
@@ -246,17 +247,8 @@ def summarise_curves(
 
 def render_html(found: Mapping[str, Any]) -> str:
     """One self-contained HTML page: no script, no outside request, light and dark, from telephone to print."""
-    environment = Environment(
-        loader=PackageLoader("livepapers.lab"),
-        autoescape=True,  # forced: titles, statements and errors are other people's text
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "duration": duration, "count": count, "p": p_text}
     styles = _arm_classes(found)
-    template = environment.get_template("report.html.j2")
-    return template.render(
+    return _template().render(
         found,
         mark=figures.mark,
         verdict_class=figures.verdict_class,
@@ -271,6 +263,19 @@ def render_html(found: Mapping[str, Any]) -> str:
         dark=figures.styles(dark=True),
         rules=figures.arm_styles() + figures.verdict_styles() + figures.MARK_STYLES,
     )
+
+
+@functools.cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("livepapers.lab"),
+        autoescape=True,  # forced: titles, statements and errors are other people's text
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "duration": duration, "count": count, "p": p_text}
+    return environment.get_template("report.html.j2")
 
 
 def _arm_classes(found: Mapping[str, Any]) -> dict[str, str]:
