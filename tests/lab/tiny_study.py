@@ -27,6 +27,7 @@ def _setting(name: str, arms: tuple[str, ...], *, seeds: int = 2, **parameters: 
 SETTINGS = (
     _setting("short", ("walk", "drift", "zero"), updates=40, pause=0.0),
     _setting("long/way", ("walk", "drift"), updates=60, pause=0.01),
+    Setting("slow", "long enough to be stopped", ("walk",), {"paper": 1}, {"updates": 100, "pause": 0.025}),
     Setting("broken", "fails in every way", ("walk",), {"paper": 1}, {"updates": 5, "pause": 0.0}),
     Setting("deadly", "its worker dies", ("walk",), {"paper": 1}, {"updates": 5, "pause": 0.0}),
 )

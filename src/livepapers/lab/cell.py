@@ -170,7 +170,6 @@ class CellRun:
                 updates,
                 folder=folder,
                 fingerprint=fingerprint,
-                log=lambda step, metrics: _require_finite(name, step, metrics),
                 on_progress=progressed,
                 evaluate=evaluated,
                 memory=inside.memory,
@@ -296,12 +295,6 @@ def _finite(returned: Any, cell: Cell) -> dict[str, float]:
         if not math.isfinite(value):
             raise FloatingPointError(f"measurement {name!r} of {cell.key} is {value}: measurements are finite numbers")
     return values
-
-
-def _require_finite(learner: str, step: int, metrics: Mapping[str, float]) -> None:
-    for name, value in metrics.items():
-        if not math.isfinite(value):
-            raise FloatingPointError(f"{name} of {learner} is {value} at step {step}: the learner has diverged")
 
 
 def _drop_foreign(folder: Path, fingerprint: str) -> None:

@@ -45,7 +45,8 @@ def locate(location: str | Path | None) -> tuple[Path, str, Path | None]:
             raise InputError.of("store", url.get_backend_name(), expected="a file, or a postgresql:// URL")
         location = url.database
     path = default_home() / FILE if location is None else Path(location).expanduser().absolute()
-    path = path / FILE if path.is_dir() else path
+    if path.is_dir() or not (path.exists() or path.suffix):  # a name without a dot will be a folder
+        path = path / FILE
     return path.parent, f"sqlite:///{path}", path
 
 
@@ -58,9 +59,10 @@ def open_engine(url: str, path: Path | None, *, create: bool) -> Engine:
             raise InputError.of("store", str(path), expected="a store", cause="nothing was run here yet")
         _create(path)
     _check_file(path)
-    engine = _sqlite(url, journal=journal_mode(path))
+    engine = _sqlite(url)
     try:
         _check_version(engine, path)
+        _set_journal(engine, journal_mode(path))
     except BaseException:
         engine.dispose()
         raise
@@ -129,15 +131,13 @@ def _open_server(url: str) -> Engine:
     return engine
 
 
-def _sqlite(url: str, *, journal: str) -> Engine:
+def _sqlite(url: str) -> Engine:
     engine = sa.create_engine(url, connect_args={"timeout": BUSY})
 
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _: object) -> None:
         connection.isolation_level = None  # transactions are begun below, not by the driver
         connection.execute("PRAGMA foreign_keys = ON")
-        if connection.execute("PRAGMA journal_mode").fetchone()[0].upper() != journal:
-            connection.execute(f"PRAGMA journal_mode = {journal}")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -155,25 +155,32 @@ def _create(path: Path) -> None:
         if path.exists():
             return
         beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        engine = _sqlite(f"sqlite:///{beside}", journal="DELETE")
+        engine = _sqlite(f"sqlite:///{beside}")
         try:
             with engine.begin() as connection:
                 schema.TABLES.create_all(connection)
                 connection.execute(sa.insert(schema.about).values(key="version", value=str(schema.VERSION)))
-            engine.dispose()
-            _set_journal(beside, journal_mode(path))
+            _set_journal(engine, journal_mode(path))
+            engine.dispose()  # the last connection folds the journal into the file
             beside.replace(path)
         finally:
             engine.dispose()
             beside.unlink(missing_ok=True)
 
 
-def _set_journal(path: Path, mode: str) -> None:
-    connection = sqlite3.connect(path)
+def _set_journal(engine: Engine, mode: str) -> None:
+    """Set the journal mode that the file keeps; asked first, because setting it needs the file for itself."""
+    raw = engine.raw_connection()
     try:
-        connection.execute(f"PRAGMA journal_mode = {mode}")
+        cursor = raw.cursor()
+        if cursor.execute("PRAGMA journal_mode").fetchone()[0].upper() != mode:
+            cursor.execute(f"PRAGMA journal_mode = {mode}")
+    except sqlite3.OperationalError as error:
+        shown = str(engine.url.database)
+        cause = f"{error}; its file system needs journal mode {mode}: stop other runs first"
+        raise InputError.of("store", shown, expected="a store that no other program holds", cause=cause) from None
     finally:
-        connection.close()
+        raw.close()
 
 
 def _check_file(path: Path) -> None:

@@ -189,6 +189,10 @@ def _check_resume(store: Store, study: Study, *, preset: str | None, resume: str
         raise InputError.of(
             "preset", preset, expected=f"{record.preset}, that of {resume}", cause="a run has one preset"
         )
+    for cell in (known.cell for known in store.cell_records(resume)):
+        if cell.arm not in study.arms or cell.setting not in study.settings:
+            cause = f"cell {cell.key} is not in the study any more, though its version is the same"
+            raise InputError.of("run", resume, expected="a run of the study as it is", cause=cause)
     return record.preset
 
 
@@ -291,7 +295,11 @@ class _Drive:
 
         def beat() -> None:
             while not done.wait(BEAT):
-                if not self._store.beat(self._plan.run, self._plan.lease):
+                try:
+                    mine = self._store.beat(self._plan.run, self._plan.lease)
+                except InputError:  # the store was busy for long: the next sign of life makes up for this one
+                    continue
+                if not mine:
                     self._taken.set()
                     return
 

@@ -19,7 +19,10 @@ class Lost:
 class Engine(Protocol):
     """Calls a function on many items, side by side."""
 
-    workers: int
+    @property
+    def workers(self) -> int:
+        """How many items are computed at once."""
+        ...
 
     def run(
         self,

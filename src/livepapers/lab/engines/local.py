@@ -147,6 +147,7 @@ class LocalEngine:
                 index, worker.item = worker.item, None
                 if message is _DEAD:
                     self._pool.remove(worker)
+                    worker.end()
                 elif index is not None:
                     on_result(index, message)
         self.close()
@@ -277,13 +278,21 @@ def _serve(pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     turn = _Turn()
     signal.signal(signal.SIGTERM, turn.stop)
-    with contextlib.suppress(EOFError, OSError):  # the driver closed the pipe
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):  # the driver is done
         pipe.send(("ready", None))
         while not turn.over:
-            function, item = pipe.recv()
-            answer = turn.call(function, item)
+            answer = turn.take(pipe)
             if answer is not None:
-                pipe.send(answer)
+                _answer(pipe, answer)
+
+
+def _answer(pipe: Connection, answer: tuple[str, Any]) -> None:
+    try:
+        pipe.send(answer)
+    except (BrokenPipeError, ConnectionResetError):
+        raise
+    except Exception:  # noqa: BLE001 - the result cannot cross the border; nothing of it was sent yet
+        pipe.send(("lost", traceback.format_exc()))
 
 
 class _Turn:
@@ -297,7 +306,14 @@ class _Turn:
         if self._calling:
             raise KeyboardInterrupt
 
-    def call(self, function: Callable[[Any], Any], item: Any) -> tuple[str, Any] | None:
+    def take(self, pipe: Connection) -> tuple[str, Any] | None:
+        """Wait for an item and call; the answer, or None when the call was interrupted and has none."""
+        try:
+            function, item = pipe.recv()
+        except (EOFError, ConnectionResetError):
+            raise
+        except Exception:  # noqa: BLE001 - the item names code that cannot be imported here: the driver is told
+            return "lost", traceback.format_exc()
         try:
             self._calling = True
             result = function(item)

@@ -1,0 +1,258 @@
+"""A run keeps each result at once, stops so that it can go on, and goes on without repeating anything."""
+
+import io
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from lab import crash, tiny_study
+from livepapers.core.errors import InputError, Interrupted
+from livepapers.lab import machine, runner
+from livepapers.lab.progress import LiveProgress, PlainProgress, duration
+from livepapers.lab.runner import Listener, Silent, estimate, run_study
+from livepapers.lab.store import Store
+from livepapers.lab.study import Cell, Study, from_module
+
+
+class Stopper(Silent):
+    """Sends this process a signal when the given cell begins, or after it has ended."""
+
+    def __init__(self, *, after: int) -> None:
+        self.after, self.ended = after, 0
+
+    def cell_finished(self, cell: Cell, *, wall: float, measurements: Mapping[str, float]) -> None:
+        self.ended += 1
+        if self.ended == self.after:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def run_tiny(study: Study, store: Store, **options) -> str:
+    options = {"preset": "smoke", "workers": 0, "settings": ["short"]} | options
+    if options.get("resume"):
+        options = {name: value for name, value in options.items() if name not in {"preset", "settings"}}
+    return run_study("tiny", study=study, store=store, **options)
+
+
+def test_a_run_measures_every_cell_and_keeps_what_it_was_measured_on(study: Study, store: Store) -> None:
+    run = run_tiny(study, store)
+    record = store.run(run)
+    assert (record.status, record.cells) == ("finished", {"finished": 5})
+    assert record.machine["cores"] >= 1
+    assert record.machine["memory bytes"] > 2**20
+    assert record.versions["torch"].startswith("2")
+    assert store.prepared(run).keys() == {"base"}
+    cells = store.cells(run)
+    assert cells.seeds(setting="short", arms=["walk", "drift"]) == [0, 1]
+    assert cells.value("world", arm="walk", setting="short", seed=0) == cells.value(
+        "world", arm="drift", setting="short", seed=0
+    )
+    assert not (store.folder(run) / "checkpoints" / "short").exists() or not any(
+        (store.folder(run) / "checkpoints").rglob("*.safetensors")
+    ), "a finished cell keeps no checkpoints"
+
+
+def test_two_workers_measure_the_same_bits_as_this_process(study: Study, store: Store) -> None:
+    here, there = run_tiny(study, store), run_tiny(study, store, workers=2)
+    assert crash.digest(store, here) == crash.digest(store, there)
+
+
+def test_a_cell_that_fails_is_recorded_and_the_others_go_on(study: Study, store: Store) -> None:
+    run = run_tiny(study, store, preset="paper", settings=["broken"])
+    (record,) = store.cell_records(run)
+    assert store.run(run).status == "failed"
+    assert record.status == "failed"
+    assert "measurement 'distance' of walk/broken/0 is nan" in (record.error or "")
+    assert store.curve(run, record.cell, "before")[1].tolist() == [1.0]
+
+
+def test_a_cell_that_kills_its_worker_fails_after_three_times(study: Study, store: Store) -> None:
+    run = run_tiny(study, store, preset="paper", settings=["deadly"], workers=1)
+    (record,) = store.cell_records(run)
+    assert record.error is not None
+    assert record.error.startswith("its worker process ended 3 times (signal SIGKILL")
+
+
+def test_an_interrupted_run_says_how_to_go_on_and_repeats_nothing(study: Study, store: Store) -> None:
+    with pytest.raises(Interrupted, match=r"go on with: livepapers resume tiny-\d+-\w+") as caught:
+        run_tiny(study, store, listener=Stopper(after=2))
+    found = re.search(r"tiny-\d+-\w+$", str(caught.value))
+    assert found is not None
+    run = found.group()
+    assert store.run(run).status == "interrupted"
+    walls = {record.cell: record.wall for record in store.cell_records(run) if record.status == "finished"}
+    assert len(walls) == 2
+    assert run_tiny(study, store, resume=run) == run
+    after = {record.cell: record.wall for record in store.cell_records(run)}
+    assert all(after[cell] == wall for cell, wall in walls.items())
+    assert len(after) == 5
+    assert crash.digest(store, run) == crash.digest(store, run_tiny(study, store))
+
+
+def test_a_signal_in_mid_cell_saves_the_workers_state_and_the_resumed_run_is_bit_equal(
+    study: Study, store: Store
+) -> None:
+    class AtProgress(Silent):
+        def cell_progress(self, cell: Cell, share: float) -> None:
+            if share > 0:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Interrupted) as caught:
+        run_tiny(study, store, preset="paper", settings=["slow"], workers=1, listener=AtProgress())
+    run = str(caught.value).rpartition(" ")[2]
+    (record,) = store.cell_records(run)
+    assert record.status == "interrupted"
+    assert 0 < record.progress < 1
+    assert list((store.folder(run) / "checkpoints").rglob("*.safetensors")), "the worker saved its learner"
+    run_tiny(study, store, resume=run)
+    setting = replace(study.settings["slow"], parameters={"updates": 100, "pause": 0.0})
+    at_once = replace(study, settings={"slow": setting})
+    calm = run_tiny(at_once, store, preset="paper", settings=["slow"])
+    assert crash.digest(store, run) == crash.digest(store, calm)
+
+
+def test_resume_may_add_seeds_and_arms(study: Study, store: Store) -> None:
+    run = run_tiny(study, store, arms=["walk"], seeds=1)
+    assert store.run(run).cells == {"finished": 1}
+    run_study("tiny", study=study, store=store, workers=0, resume=run, seeds=3, settings=["short"])
+    assert store.cells(run).seeds(setting="short", arms=["walk", "drift"]) == [0, 1, 2]
+
+
+def test_resume_refuses_what_does_not_belong_together(study: Study, store: Store) -> None:
+    run = run_tiny(study, store, arms=["zero"])
+    with pytest.raises(InputError, match="preset: got paper, expected smoke"):
+        run_study("tiny", study=study, store=store, preset="paper", resume=run)
+    newer = replace(study, version=2)
+    with pytest.raises(
+        InputError, match=r"of study version 1, expected version 2 \(the study changed since; start anew"
+    ):
+        run_tiny(newer, store, resume=run)
+    other = replace(study, slug="other")
+    with pytest.raises(InputError, match="expected a run of other"):
+        run_study("other", study=other, store=store, resume=run)
+    smaller = replace(study, arms={})
+    with pytest.raises(InputError, match="is not in the study any more"):
+        run_tiny(smaller, store, resume=run)
+    with pytest.raises(InputError, match="expected the id of a run"):
+        run_tiny(study, store, resume="tiny-none")
+
+
+def test_a_run_that_is_under_way_cannot_be_resumed_beside_it(study: Study, store: Store) -> None:
+    class Intruder(Silent):
+        refused = ""
+
+        def run_started(self, run: str, cells: Sequence[Cell], *, finished: Sequence[Cell], workers: int) -> None:
+            with pytest.raises(InputError) as caught:
+                run_tiny(study, store, resume=run)
+            self.refused = str(caught.value)
+
+    intruder = Intruder()
+    run_tiny(study, store, arms=["zero"], listener=intruder)
+    assert "drives it; stop that one first" in intruder.refused
+
+
+def test_a_driver_that_lost_its_run_stops(study: Study, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "BEAT", 0.01)
+
+    class Thief(Silent):
+        def cell_started(self, cell: Cell) -> None:
+            with sqlite3.connect(store.home / "store.sqlite3") as raw:
+                raw.execute("UPDATE runs SET lease = 'another'")
+            raw.close()
+            threading.Event().wait(0.2)
+
+    with pytest.raises(Interrupted, match=r"another process has taken tiny-.* over"):
+        run_tiny(study, store, listener=Thief())
+    assert store.runs()[0].status == "running", "the run is the other's now"
+
+
+def test_wrong_options_make_no_run(study: Study, store: Store) -> None:
+    for wrong in (
+        {"preset": "huge"},
+        {"arms": ["nobody"]},
+        {"seeds": 0},
+        {"settings": ["short", "x"]},
+        {"engine": "x"},
+    ):
+        with pytest.raises(InputError):
+            run_tiny(study, store, **wrong)
+    assert store.runs() == []
+
+
+def test_a_killed_run_resumes_to_the_same_bits(tmp_path: Path) -> None:
+    assert crash.harness(tmp_path, kills=3, seed=1).kills == 3
+
+
+def test_the_estimate_uses_the_arms_own_times_and_the_workers() -> None:
+    walls = {Cell("a", "s", 0): 10.0, Cell("a", "t", 0): 30.0, Cell("b", "s", 0): 1.0}
+    assert estimate({Cell("a", "s", 1): 0.5}, walls, workers=4) == 5.0
+    assert estimate({Cell("a", "u", 1): 0.0}, walls, workers=1) == 20.0
+    assert estimate({Cell("b", "s", 1): 0.0, Cell("a", "s", 1): 0.0}, walls, workers=2) == 5.5
+    assert estimate({Cell("c", "s", 1): 0.0}, {}, workers=2) is None
+    assert estimate({}, walls, workers=2) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (12, "12 s"), (59.9, "1 min 0 s"), (7500, "2 h 5 min")]
+)
+def test_durations_read_as_people_write_them(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_plain_progress_is_one_line_a_cell_and_no_control_characters(study: Study, store: Store) -> None:
+    out = io.StringIO()
+    run = run_tiny(study, store, arms=["walk", "zero"], listener=PlainProgress(out))
+    lines = out.getvalue().splitlines()
+    assert lines[0] == f"run {run}: 3 cells, 1 at a time"
+    assert [line[:5] for line in lines[1:-1]] == ["[1/3]", "[2/3]", "[3/3]"]
+    assert "zero/short/0" in lines[2]
+    assert "distance 0" in lines[2]
+    assert lines[-1] == f"run {run}: finished"
+    assert "\x1b" not in out.getvalue()
+
+
+def test_live_progress_shows_cells_and_survives_names_that_look_like_markup() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    display: Listener = LiveProgress(console)
+    cells = [Cell("arm [bold]", "s", 0), Cell("b", "s", 0)]
+    display.run_started("r", cells, finished=[], workers=1)
+    display.cell_started(cells[0])
+    display.cell_progress(cells[0], 0.5)
+    display.estimate(65.0)
+    display.cell_started(cells[0])
+    display.cell_finished(cells[0], wall=1.0, measurements={"cost [x]": 1.0})
+    display.cell_started(cells[1])
+    display.cell_failed(cells[1], error="Traceback\nValueError: [red]\n")
+    display.run_ended("r", status="failed")
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    for text in ("arm [bold]/s/0", "cost [x] 1", "ValueError: [red]", "1 min 5 s"):
+        assert text in shown
+
+
+def test_the_commit_is_known_in_a_checkout_and_nothing_breaks_without_git(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machine.git_commit() is None or re.fullmatch(r"[0-9a-f]{40}(\+changes)?", machine.git_commit() or "")
+    monkeypatch.setenv("PATH", "")
+    assert machine.git_commit() is None
+
+
+def test_driving_a_run_from_the_shell_ends_well_on_a_pipe(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(Path(crash.__file__)), "--drive", str(tmp_path), "--workers", "0", "--quick"],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1].endswith(": finished")
+    with Store(tmp_path, create=False) as store:
+        assert store.runs()[0].cells == {"finished": 5}
+    assert np.isfinite(store.cells(store.runs()[0].id).values("distance", arm="walk", setting="short")).all()
+    assert from_module(tiny_study, "tiny").version == 1
