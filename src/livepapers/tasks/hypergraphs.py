@@ -350,16 +350,13 @@ def _read_times(words: list[str], *, where: str) -> np.ndarray:
     if all(numeric):
         return np.array([int(word) for word in words], dtype=np.int64)
     dates = pd.to_datetime(pd.Series(words), format="ISO8601", errors="coerce", utc=True)
-    bad = np.flatnonzero(dates.isna().to_numpy() | np.array(numeric))
-    if len(bad):
-        line = int(bad[0])
-        cause = "numbers and dates are mixed?" if any(numeric) else ""
-        raise InputError.of(
-            f"{where} line {line + 2}: time",
-            words[line],
-            expected="a whole number, or ISO 8601 dates throughout",
-            cause=cause,
-        )
+    neither = np.flatnonzero(dates.isna().to_numpy() & ~np.array(numeric))
+    others = np.flatnonzero(np.array(numeric) != numeric[0])
+    if len(neither) or len(others):
+        line = int(neither[0] if len(neither) else others[0])
+        cause = "" if len(neither) else "numbers and dates are mixed"
+        expected = "a whole number, or ISO 8601 dates throughout"
+        raise InputError.of(f"{where} line {line + 2}: time", words[line], expected=expected, cause=cause)
     return ((dates - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(seconds=1)).to_numpy(dtype=np.int64)
 
 

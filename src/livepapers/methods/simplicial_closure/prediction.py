@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import Tags
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from livepapers.core.errors import InputError
 from livepapers.methods.simplicial_closure.closure import split
@@ -178,27 +180,37 @@ class SupervisedClosure(ClassifierMixin, BaseEstimator):
     def __init__(self, C: float = 1.0) -> None:
         self.C = C
 
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False  # type: ignore[union-attr]  # a classifier has them
+        return tags
+
     def fit(self, X: np.ndarray, y: np.ndarray) -> "SupervisedClosure":
         """Fit on features `[triangles, features]` and labels `[triangles]` of two classes."""
+        X, y = validate_data(self, X, y)
+        kind = type_of_target(y, input_name="y", raise_unknown=True)
+        if kind != "binary":
+            raise ValueError(f"Only binary classification is supported. The type of the target is {kind}.")
+        if len(np.unique(y)) < 2:
+            raise InputError.of("y", "1 class", expected="two classes: triangles that close and that stay open")
         self.model_ = LogisticRegression(C=self.C, solver="liblinear", max_iter=1000).fit(X, y)
         self.classes_ = self.model_.classes_
-        self.n_features_in_ = self.model_.n_features_in_
         return self
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The likelier class, `[triangles]`."""
         check_is_fitted(self)
-        return self.model_.predict(X)
+        return self.model_.predict(validate_data(self, X, reset=False))
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Probabilities of the two classes, `[triangles, 2]`."""
         check_is_fitted(self)
-        return self.model_.predict_proba(X)
+        return self.model_.predict_proba(validate_data(self, X, reset=False))
 
     def decision_function(self, X: np.ndarray) -> np.ndarray:
         """The log odds of the second class, `[triangles]`."""
         check_is_fitted(self)
-        return self.model_.decision_function(X)
+        return self.model_.decision_function(validate_data(self, X, reset=False))
 
     def fit_history(self, simplices: TemporalSimplices, *, start: float = 60, end: float = 80) -> "SupervisedClosure":
         """Fit on the triangles open until percentile `start`, labelled by what follows until `end`."""
