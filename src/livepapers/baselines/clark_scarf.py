@@ -95,7 +95,7 @@ def optimal(
         cost = own * (grid - average * lead) + expected
         levels.append(int(cost.argmin()))
     charged = sum(own + here * lead for own, here, lead in zip(echelon[1:], local[1:], leads[:-1], strict=True))
-    return Optimum(tuple(float(grid[level]) for level in levels[::-1]), float(cost.min()) - average * charged)
+    return Optimum(tuple(round(float(grid[level]), 9) for level in levels[::-1]), float(cost.min()) - average * charged)
 
 
 def policy(network: InventoryNetwork, levels: Sequence[float] | Tensor) -> InventoryPolicy:

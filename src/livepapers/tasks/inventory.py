@@ -368,12 +368,14 @@ class InventorySimulator:
 
     def _check_shipped(self, lowest: list[Tensor]) -> None:
         """Rounding aside, no warehouse may ship more than it has: that would be free stock."""
-        if lowest and float(torch.stack(lowest).min()) < -1e-3 * float(self.order_bound.max()):
-            worst = float(torch.stack(lowest).min())
-            period = int(torch.stack(lowest).argmin())
-            raise ValueError(
-                f"policy: a warehouse ships {-worst:.4g} more than it has in period {period}; apply `ration`"
-            )
+        if not lowest:
+            return
+        stock = torch.stack(lowest)
+        short = (stock < -1e-3 * float(self.order_bound.max())).nonzero()
+        if len(short):
+            period = int(short[0])
+            amount = f"{-float(stock[period]):.4g}"
+            raise ValueError(f"policy: a warehouse ships {amount} more than it has in period {period}; apply `ration`")
 
     def _feature_names(self) -> tuple[str, ...]:
         network = self.network
