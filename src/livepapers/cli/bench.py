@@ -209,7 +209,10 @@ def run_script(contestant: Contestant) -> list[dict[str, Any]]:
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if not lines:
         raise InputError.of("benchmark", contestant.name, expected="at least one JSON line on standard output")
-    return [json.loads(line) for line in lines]
+    try:
+        return [json.loads(line) for line in lines]
+    except ValueError as error:
+        raise InputError.of("benchmark", contestant.name, expected="a JSON line", cause=str(error)) from None
 
 
 def add_line(figures: dict[str, Figure], line: Mapping[str, Any]) -> None:
@@ -282,6 +285,6 @@ def show(outcome: Mapping[str, Any]) -> None:
             click.echo(f"same work {name}: {told}")
     behind = [row for row in outcome["rows"] if row["ahead"] is False]
     for row in behind:
-        click.secho(f"not ahead {row['figure']}: {row['peer']} is {1 / row['ratio']:.3g} times better", fg="red")
+        click.secho(f"not ahead in {row['figure']}: {row['peer']} is {1 / row['ratio']:.3g} times better", fg="red")
     if not behind and any(row["ahead"] for row in outcome["rows"]):
         click.echo("ahead in every figure that was compared")

@@ -8,7 +8,6 @@ import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -49,7 +48,7 @@ def print_table(
     """
     header = list(rows[0]) if rows else ["(empty)"]
     body = [[shown_value(row[name]) for name in header] for row in rows]
-    numeric = [bool(rows) and all(isinstance(row[name], (int, float, NoneType)) for row in rows) for name in header]
+    numeric = [bool(rows) and all(_is_number(row[name]) for row in rows) for name in header]
     if not bounded():
         click.echo("\n".join([*[title] * bool(title), *_lines([header, *body], numeric)]))
         return
@@ -73,6 +72,10 @@ def print_table(
 def bounded() -> bool:
     """Whether lines have a width: on a terminal, or when COLUMNS sets one."""
     return sys.stdout.isatty() or "COLUMNS" in os.environ
+
+
+def _is_number(value: Value) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
 def _lines(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:

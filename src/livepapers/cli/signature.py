@@ -101,20 +101,17 @@ def _option(parameter: inspect.Parameter, annotation: Any, text: str) -> click.O
     if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
         raise TypeError(f"parameter {parameter.name}: *args and **kwargs have no form on the command line")
     flag = "--" + parameter.name.replace("_", "-")
-    required = parameter.default is inspect.Parameter.empty
-    default = None if required else parameter.default
     kind, multiple = _kind(annotation, parameter.name)
+    default = parameter.default
     if kind is bool:
         names = f"{flag}/--no-{flag.removeprefix('--')}" if default else flag
-        return click.Option([names], default=bool(default), help=text, show_default=bool(default))
+        return click.Option([names], is_flag=True, default=bool(default), help=text, show_default=bool(default))
+    text += " May be repeated." * multiple
+    if default is inspect.Parameter.empty:
+        return click.Option([flag, parameter.name], type=kind, multiple=multiple, required=True, help=text)
+    shown = default not in (None, "", ())
     return click.Option(
-        [flag, parameter.name],
-        type=kind,
-        required=required,
-        multiple=multiple,
-        default=default,
-        show_default=not required and default not in (None, "", ()),
-        help=text + (" May be repeated." if multiple else ""),
+        [flag, parameter.name], type=kind, multiple=multiple, default=default, show_default=shown, help=text
     )
 
 

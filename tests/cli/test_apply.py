@@ -1,0 +1,78 @@
+"""`apply` prints what a method gives back, and imports no method before it is named."""
+
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from cli.conftest import Cli
+from livepapers.core.application import Application
+from livepapers.core.errors import InputError
+from livepapers.papers import catalogue
+
+
+@pytest.fixture(autouse=True)
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The method of hdpo is a stand-in that answers at once."""
+
+    def apply(*, data: Path, amounts: list[float] | None = None, output: Path | None = None) -> Application:
+        """Add up amounts.
+
+        Args:
+            data: A file.
+            amounts: What to add.
+            output: A folder.
+
+        Examples:
+            livepapers apply hdpo --data a.csv
+        """
+        if data.name == "bad.csv":
+            raise InputError.of("--data bad.csv line 3: sales", "-4", expected="a number >= 0")
+        rows = [{"name": "a", "cost": 1.23456, "good": True}, {"name": "b", "cost": float("nan"), "good": False}]
+        files = {} if output is None else {"orders.csv": "what to order", "a.json": "the rest"}
+        return Application("hdpo", f"sum {sum(amounts or [])}", {"Costs": rows}, ("a note",), files, output)
+
+    module = types.ModuleType("stand_in_method")
+    module.apply = apply  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "stand_in_method", module)
+    monkeypatch.setattr(catalogue, "method_module", lambda slug: "stand_in_method" if slug == "hdpo" else None)
+
+
+def test_the_headline_comes_first_then_tables_notes_and_files(cli: Cli, tmp_path: Path):
+    lines = cli("apply", "hdpo", "--data", "a.csv", "--amounts", "1.5", "--amounts", "2", "--output", str(tmp_path)).out
+    assert lines.splitlines() == [
+        "sum 3.5", "", "Costs", "name   cost  good", "a     1.235  yes", "b       nan  no", "", "Notes", "- a note", "",
+        f"Written to {tmp_path}", "  orders.csv  what to order", "  a.json      the rest",
+    ]  # fmt: skip
+
+
+def test_json_holds_the_same_and_is_valid(cli: Cli):
+    found = cli("apply", "hdpo", "--data", "a.csv", "--json").json
+    assert found["headline"] == "sum 0"
+    assert found["tables"]["Costs"][1] == {"name": "b", "cost": None, "good": False}
+    assert found["output"] is None
+
+
+def test_bad_input_is_one_line(cli: Cli):
+    outcome = cli("apply", "hdpo", "--data", "bad.csv")
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err == "Error: --data bad.csv line 3: sales: got -4, expected a number >= 0\n"
+
+
+def test_the_help_page_shows_the_method_s_options_and_examples(cli: Cli):
+    shown = cli("apply", "hdpo", "--help").out
+    assert "--amounts NUMBER" in shown
+    assert "[required]" in shown
+    assert "Examples:\n  livepapers apply hdpo --data a.csv" in shown
+
+
+def test_a_paper_without_a_method_is_refused(cli: Cli):
+    outcome = cli("apply", "debatenet", "--help")
+    assert outcome.status == 2
+    assert "expected a paper with a method (hdpo)" in outcome.err
+
+
+def test_the_list_of_methods_imports_none(cli: Cli, monkeypatch):
+    monkeypatch.delitem(sys.modules, "stand_in_method")
+    assert "Deep Reinforcement Learning for Inventory Networks" in cli("apply", "--help").out

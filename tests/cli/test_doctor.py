@@ -1,0 +1,37 @@
+"""`doctor` says what is there, what is missing, and what to do about it."""
+
+from pathlib import Path
+
+from cli.conftest import Cli
+from livepapers.cli import doctor
+
+
+def status(cli: Cli, name: str) -> str:
+    return next(found["status"] for found in cli("doctor", "--json").json if found["name"] == name)
+
+
+def test_a_sound_installation_has_no_fault(cli: Cli):
+    outcome = cli("doctor", "--json")
+    assert outcome.status == 0
+    assert {"livepapers", "python", "torch", "cores", "C++ compiler", "run store"} <= {f["name"] for f in outcome.json}
+    assert not [found for found in outcome.json if found["status"] == "fault"]
+    assert "torch" in cli("doctor").out
+
+
+def test_a_damaged_store_is_a_fault(cli: Cli, own_home: Path):
+    (own_home / "store.sqlite3").write_text("this is no database, and long enough")
+    outcome = cli("doctor")
+    assert outcome.status == 1
+    assert "it is damaged" in outcome.out or "the file is damaged" in outcome.out
+
+
+def test_a_missing_extra_is_a_note_with_the_command_that_brings_it(cli: Cli, monkeypatch):
+    monkeypatch.setattr(doctor, "EXTRAS", {"ray": ("no_such_module",)})
+    assert status(cli, "extra ray") == "note"
+    assert "pip install 'livepapers[ray]'" in cli("doctor").out
+
+
+def test_the_store_s_place_can_be_named(cli: Cli, tmp_path: Path):
+    found = cli("doctor", "--json", "--store", str(tmp_path / "deep" / "store.sqlite3")).json
+    assert str(tmp_path) in next(one["detail"] for one in found if one["name"] == "run store")
+    assert not (tmp_path / "deep").exists()
