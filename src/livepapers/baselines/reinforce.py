@@ -25,7 +25,7 @@ from livepapers.core.config import Presets, config_dataclass, setting
 from livepapers.core.errors import InputError
 from livepapers.core.learner import Learner, State, load_optimizer_state, optimizer_state
 from livepapers.tasks.inventory import InventorySimulator, InventoryState
-from livepapers.tasks.scenarios import DevSelection, Scenarios, Source
+from livepapers.tasks.scenarios import DevSelection, Scenarios, Source, set_rate
 
 Variant = Literal["fixed", "learned", "clipped", "paired"]
 
@@ -37,7 +37,9 @@ class Config(Presets):
     variant: Variant = setting("fixed", "which member of the family")
     sigma: float = setting(0.5, "standard deviation of the exploration, in units; its start where it is learned", gt=0)
     learning_rate: float = setting(3e-3, "Adam; swept", gt=0, le=10)
-    batch: int = setting(256, "scenarios an update; for `paired` half as many traces, replayed twice", ge=2)
+    updates: int = setting(800, "over which the rate decays, as for hdpo", ge=1)
+    decay: bool = setting(True, "the rate falls to 0 over the updates, as a half cosine")
+    batch: int = setting(128, "scenarios an update; for `paired` half as many traces, replayed twice", ge=2)
     normalise: bool = setting(True, "divide advantages by their standard deviation at the same period")
     clip: float = setting(0.2, "PPO: ratios beyond 1 +- clip get no gradient", gt=0, lt=1)
     epochs: int = setting(4, "PPO: gradient steps a batch", ge=1)
@@ -62,7 +64,7 @@ class Config(Presets):
     @classmethod
     def paper(cls) -> "Config":
         """As many scenarios an update as the paper gives hdpo."""
-        return cls(batch=8192)
+        return cls(batch=8192, updates=80_000, decay=False)
 
 
 class Reinforce(Learner):
@@ -114,17 +116,9 @@ class Reinforce(Learner):
         states, orders, costs = self._explore(scenarios)
         advantage = advantages(costs, paired=variant == "paired", normalise=self.config.normalise)
         before = self._log_prob(states, orders, costs.shape[0]).detach() if variant == "clipped" else None
-        for _ in range(self.config.epochs if variant == "clipped" else 1):
-            log_prob = self._log_prob(states, orders, costs.shape[0])
-            loss = (
-                score_loss(log_prob, advantage)
-                if before is None
-                else clipped_loss(log_prob, advantage, before=before, clip=self.config.clip)
-            )
-            self._optimizer.zero_grad()
-            loss.backward()
-            self._optimizer.step()
-            self._gradient_steps += 1
+        loss = self._step(states, orders, advantage, before)
+        for _ in range(self.config.epochs - 1 if variant == "clipped" else 0):
+            loss = self._step(states, orders, advantage, before)
         self._steps += 1
         self._periods += costs.numel()
         self.selection.after(self._steps)
@@ -135,6 +129,20 @@ class Reinforce(Learner):
             "dev_cost": self.selection.cost,
             "best_dev_cost": self.selection.best_cost,
         }
+
+    def _step(self, states: InventoryState, orders: Tensor, advantage: Tensor, before: Tensor | None) -> Tensor:
+        log_prob = self._log_prob(states, orders, advantage.shape[0])
+        if before is None:
+            loss = score_loss(log_prob, advantage)
+        else:
+            loss = clipped_loss(log_prob, advantage, before=before, clip=self.config.clip)
+        if self.config.decay:
+            set_rate(self._optimizer, self.config.learning_rate, step=self._steps, of=self.config.updates)
+        self._optimizer.zero_grad()
+        loss.backward()
+        self._optimizer.step()
+        self._gradient_steps += 1
+        return loss.detach()
 
     @torch.no_grad()
     def _explore(self, scenarios: Scenarios) -> tuple[InventoryState, Tensor, Tensor]:

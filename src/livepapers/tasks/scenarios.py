@@ -4,6 +4,7 @@ Shared by everything that is trained on traces, so that rivals get the same trac
 for which weights they are judged by.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
@@ -61,6 +62,13 @@ def mean_cost(
     if not 0 <= ignore < costs.shape[1]:
         raise InputError.of("ignore", ignore, expected=f"a number in [0, {costs.shape[1]})", cause="too few periods")
     return costs[:, ignore:].mean().item() / len(simulator.network.stores)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float, *, step: int, of: int) -> None:
+    """Half-cosine decay: the learning rate of update `step` (from 0) of `of`, from `rate` down to 0; then 0."""
+    share = min(step / of, 1.0)
+    for group in optimizer.param_groups:
+        group["lr"] = rate * 0.5 * (1.0 + math.cos(math.pi * share))
 
 
 class DevSelection:
