@@ -5,6 +5,7 @@ Remote machines do not see the driver's store: results travel back to it, and an
 
 import logging
 import os
+import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Self
@@ -37,6 +38,7 @@ class RayEngine:
             import ray
         except ModuleNotFoundError:
             raise MissingExtraError("ray", "ray") from None
+        _require_answer(address)
         self._ray, self._limit, self._mine = ray, workers or None, not ray.is_initialized()
         if self._mine:
             try:
@@ -122,3 +124,14 @@ class RayEngine:
             return (Lost(str(error)),)
         except self._ray.exceptions.RayError:
             return None
+
+
+def _require_answer(address: str | None) -> None:
+    """Refuse a host and port where nothing listens: Ray itself would try for minutes."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not port.isdecimal() or host in {"", "localhost", "127.0.0.1", "[::1]"}:  # Ray looks for these elsewhere
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except (OSError, OverflowError) as error:
+        raise InputError.of("address", address, expected="a running Ray cluster", cause=str(error)) from None
