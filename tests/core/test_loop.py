@@ -10,7 +10,7 @@ import torch
 
 from livepapers.core.errors import CorruptFileError, Interrupted
 from livepapers.core.learner import Learner, State, load_optimizer_state, optimizer_state
-from livepapers.core.loop import Progress, drive
+from livepapers.core.loop import Progress, drive, watching
 from livepapers.core.rng import generator
 
 
@@ -114,3 +114,13 @@ def test_metrics_that_are_not_finite_stop_the_run():
 
     with pytest.raises(FloatingPointError, match=r"step 1: loss is nan"):
         drive(Broken(), 3)
+
+
+def test_a_watcher_sees_every_step_of_loops_that_have_no_listener_of_their_own():
+    seen: list[int] = []
+    own: list[int] = []
+    with watching(lambda progress: seen.append(progress.step)):
+        drive(Noisy(), 2)
+        drive(Noisy(), 3, on_progress=lambda progress: own.append(progress.step))
+    drive(Noisy(), 2)
+    assert (seen, own) == ([1, 2], [1, 2, 3])

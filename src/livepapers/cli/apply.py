@@ -1,7 +1,9 @@
 """`livepapers apply <slug>`: a paper's method on the user's own data."""
 
+import contextlib
 import importlib
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +12,8 @@ from livepapers.cli.command import Command, examples, json_option, write_example
 
 if TYPE_CHECKING:
     from livepapers.core.application import Application
+
+SECONDS_BETWEEN_LINES = 10.0
 
 
 class ApplyGroup(click.Group):
@@ -70,11 +74,39 @@ def method_command(slug: str, apply: Callable[..., "Application"]) -> click.Comm
         given = {
             name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value != ()
         }
-        show(apply(**given), as_json=as_json)
+        with progress():
+            outcome = apply(**given)
+        show(outcome, as_json=as_json)
 
     text = documentation(apply)
     made = Command(slug, params=options(apply), callback=callback, help=text.about, epilog=text.examples or None)
     return json_option(made)
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[None]:
+    """Show how far learners are while a method works, on standard error: a bar there, or a line every ten seconds."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from livepapers.core.loop import Progress as Place
+    from livepapers.core.loop import watching
+
+    screen = Console(stderr=True)
+    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    display = Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
+    bar = display.add_task("training", total=None)
+    told = time.monotonic()
+
+    def watch(place: Place) -> None:
+        nonlocal told
+        display.update(bar, total=place.updates, completed=place.step)
+        if not screen.is_terminal and time.monotonic() - told >= SECONDS_BETWEEN_LINES:
+            told = time.monotonic()
+            click.echo(f"training: step {place.step} of {place.updates}", err=True)
+
+    with display, watching(watch):
+        yield
 
 
 def show(outcome: "Application", *, as_json: bool) -> None:

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -26,6 +27,19 @@ class Progress:
     step: int
     updates: int
     metrics: dict[str, float] = field(default_factory=dict)
+
+
+_watcher: ContextVar[Callable[[Progress], None] | None] = ContextVar("watcher", default=None)
+
+
+@contextlib.contextmanager
+def watching(on_progress: Callable[[Progress], None]) -> Iterator[None]:
+    """Let `on_progress` see every `drive` inside the block that names no listener of its own; results do not change."""
+    token = _watcher.set(on_progress)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
 
 
 def drive(
@@ -49,7 +63,7 @@ def drive(
         folder: Where checkpoints go; None keeps nothing on disk.
         fingerprint: What the work is made of (slug, config, data hash ...); a checkpoint of other work is refused.
         log: Receives each step's metrics. A metric that is not finite stops the run with a `FloatingPointError`.
-        on_progress: Receives each step's progress.
+        on_progress: Receives each step's progress; None leaves it to the listener that `watching` has set, if any.
         evaluate: Called with the step number after each update, for periodic evaluation by the caller.
         memory: Returns JSON the caller wants kept in the checkpoint (what it logged so far, its best so far).
         recall: Receives that JSON on resume, before the first update.
@@ -59,6 +73,7 @@ def drive(
         Interrupted: SIGINT or SIGTERM came; the state was saved first.
         CorruptFileError: The checkpoint in `folder` belongs to other work.
     """
+    on_progress = on_progress or _watcher.get()
     step = _resume(learner, folder, fingerprint, recall)
     saved = time.monotonic()
 
