@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from scipy import integrate, optimize, stats
@@ -15,12 +17,11 @@ def test_the_closed_form_is_the_minimum_of_the_integral(lead_time: int, shortage
     mean, std = 5.0 * (lead_time + 1), 1.6 * (lead_time + 1) ** 0.5
 
     def cost(level: float) -> float:
-        density = stats.norm(mean, std).pdf
-        left = integrate.quad(lambda d: (level - d) * density(d), mean - 9 * std, level)[0]
-        short = integrate.quad(lambda d: (d - level) * density(d), level, mean + 9 * std)[0]
+        left = integrate.quad(lambda d: (level - d) * stats.norm.pdf(d, mean, std), mean - 9 * std, level)[0]
+        short = integrate.quad(lambda d: (d - level) * stats.norm.pdf(d, mean, std), level, mean + 9 * std)[0]
         return left + shortage * short
 
-    found = optimize.minimize_scalar(cost, bounds=(mean - 3 * std, mean + 5 * std), method="bounded")
+    found: Any = optimize.minimize_scalar(cost, bounds=(mean - 3 * std, mean + 5 * std), method="bounded")
     best = base_stock.optimal(5.0, 1.6, lead_time=lead_time, holding=1.0, shortage=shortage)
     assert best.level == pytest.approx(found.x, abs=1e-3)
     assert best.cost == pytest.approx(found.fun, abs=1e-6)

@@ -162,6 +162,7 @@ class InventorySimulator:
         self._edge_cost = network.edge_cost.to(dtype)
         self._warehouse = torch.tensor([float(node.kind == "warehouse") for node in network.nodes], dtype=dtype)
         self._columns = _columns(network, self._parameters.lead_time, self._lead)
+        self._used = self._columns.nonzero().squeeze(1)
         self.features = self._feature_names()
         behind = network.serves[network.edge_target].to(dtype) @ demand.mean.amax(0).to(dtype)
         self.order_bound = 4.0 * behind
@@ -239,8 +240,8 @@ class InventorySimulator:
         """`[B, F]`, columns as in `features`: pipelines in units, then history, then parameters that vary."""
         batch = state.pipeline.shape[0]
         parts = [state.pipeline.reshape(batch, len(self.network.nodes) * self._lead)]
-        if not bool(self._columns.all()):
-            parts = [parts[0][:, self._columns]]
+        if len(self._used) < parts[0].shape[1]:
+            parts = [parts[0].index_select(1, self._used)]
         if self.history:
             parts.append(state.history.reshape(batch, len(self.network.stores) * self.history))
         if self._parameters.holding.shape[0] > 1:
@@ -308,8 +309,10 @@ class InventorySimulator:
     def _order(self, state: InventoryState, action: Tensor, slots: Tensor) -> tuple[InventoryPost, Tensor]:
         """Step 2: the post-decision state and its cost `[B]`."""
         arrivals = functional.pad(state.pipeline[..., 1:], (0, 1))
-        inflow = action[..., None] * slots
-        arrivals = arrivals + inflow if self._one_edge_each else arrivals.index_add(1, self.network.edge_target, inflow)
+        if self._one_edge_each:
+            arrivals = torch.addcmul(arrivals, action[..., None], slots)
+        else:
+            arrivals = arrivals.index_add(1, self.network.edge_target, action[..., None] * slots)
         on_hand = state.pipeline[..., 0]
         cost = action @ self._edge_cost
         if self.network.warehouses:
