@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import linalg
+from scipy.stats import fisher_exact
 from sklearn.metrics import average_precision_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -415,17 +416,37 @@ def test_comparisons_are_the_single_steps():
             assert sum(after) == sum(before) + 1
 
 
-def test_the_increase_test_is_fishers_for_few_closures_and_its_limit_for_many():
-    from scipy.stats import fisher_exact
-
-    table = method.ClosureTable(method.TYPES3[:2], np.array([40, 50]), np.array([2, 9]))
-    expected = fisher_exact([[9, 41], [2, 38]], alternative="greater").pvalue
-    assert method.increase_test(table, *table.types) == pytest.approx(expected, rel=1e-9)
+def test_the_step_test_is_fishers_for_few_closures_and_its_limit_for_many():
+    few = method.ClosureTable(method.TYPES3[:2], np.array([40, 50]), np.array([2, 9]))
     many = method.ClosureTable(method.TYPES3[:2], np.array([40_000, 50_000]), np.array([400, 560]))
-    expected = fisher_exact([[560, 49_440], [400, 39_600]], alternative="greater").pvalue
-    assert method.increase_test(many, *many.types) == pytest.approx(expected, rel=0.1)
+    for table, rows, close in ((few, [[9, 41], [2, 38]], 1e-9), (many, [[560, 49_440], [400, 39_600]], 0.1)):
+        found = method.step_test(table, *table.types)
+        assert found is not None
+        assert found[0] == pytest.approx(fisher_exact(rows, alternative="greater")[1], rel=close)
+        assert found[1] == pytest.approx(fisher_exact(rows, alternative="less")[1], rel=close)
     rare = method.ClosureTable(method.TYPES3[:2], np.array([20, 50]), np.array([2, 9]))
-    assert method.increase_test(rare, *rare.types) is None
+    assert method.step_test(rare, *rare.types) is None
+
+
+def table3(count, closed):
+    return method.ClosureTable(method.TYPES3, np.array(count), np.array(closed))
+
+
+def test_types_without_closures_are_no_evidence_in_either_direction():
+    rarer = [10**6, 10**5, 10**5, 10**4, 10**4, 10**4, 10**3, 10**3, 10**3, 10**3]
+    assert method.pooled_log_ratio(table3(rarer, [0] * 10), 3, kind="strength") == 0
+    assert method.significant(table3(rarer, [0] * 10), 3, kind="strength") == (6, 0, 0)
+
+
+def test_the_pooled_ratio_finds_a_doubling_and_is_near_zero_under_equal_shares():
+    count = np.array([10**6, 4 * 10**5, 10**5, 5 * 10**4, 4 * 10**4, 3 * 10**4, 2 * 10**4, 10**4, 8000, 5000])
+    strong = np.array([kind.count(2) for kind in method.TYPES3])
+    doubling = table3(count, (count * 0.001 * 2.0**strong).round().astype(int))
+    assert method.pooled_log_ratio(doubling, 3, kind="strength") == pytest.approx(1, abs=0.05)
+    rng = numpy_generator(0, "pooled")
+    equal = [method.pooled_log_ratio(table3(count, rng.binomial(count, 1e-4)), 3, kind="strength") for _ in range(200)]
+    assert abs(np.mean(np.array(equal, dtype=float))) < 0.1
+    assert method.pooled_log_ratio(table3([5] * 10, [1] * 10), 3, kind="density") is None
 
 
 # ----------------------------------------------------------------------------------------------- reference and learning

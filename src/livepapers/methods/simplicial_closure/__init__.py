@@ -35,7 +35,7 @@ from typing import Literal
 from livepapers.core.rng import numpy_generator
 from livepapers.methods.simplicial_closure.application import apply
 from livepapers.methods.simplicial_closure.closure import TYPES3, TYPES4, ClosureTable, closure_table, split
-from livepapers.methods.simplicial_closure.comparisons import comparisons, increase_test, mean_log_ratio, significant
+from livepapers.methods.simplicial_closure.comparisons import comparisons, pooled_log_ratio, significant, step_test
 from livepapers.methods.simplicial_closure.lifecycles import asynchronicity, lifecycles
 from livepapers.methods.simplicial_closure.prediction import (
     FEATURES,
@@ -88,16 +88,16 @@ __all__ = [
     "example",
     "features",
     "generalised_mean",
-    "increase_test",
     "lifecycles",
-    "mean_log_ratio",
     "open_triangles",
+    "pooled_log_ratio",
     "prediction_task",
     "recommend",
     "score",
     "score_by",
     "significant",
     "split",
+    "step_test",
     "structure",
     "triangle_counts",
 ]

@@ -44,17 +44,26 @@ def _denser4() -> list[tuple[Type, Type]]:
     return pairs
 
 
-def log_ratio(table: ClosureTable, before: Type, after: Type) -> float | None:
-    """log2 of P(closure | after) / P(closure | before), each as (closed + 1/2) / (count + 1); None for rare types."""
-    sets, closed = np.array([table.of(before), table.of(after)]).T
-    if sets.min() <= FEWEST_SETS:
-        return None
-    shares = (closed + 0.5) / (sets + 1)
-    return math.log2(shares[1] / shares[0])
+def pooled_log_ratio(table: ClosureTable, order: Literal[3, 4], *, kind: Kind) -> float | None:
+    """log2 of the Mantel-Haenszel ratio of closure probabilities, after over before, over all steps of a kind.
+
+    With n0, k0 sets and closures before a step and n1, k1 after it, the ratio is the sum of k1 n0 / (n0 + n1) over the
+    sum of k0 n1 / (n0 + n1). Without an effect both sums have the same expectation however rare a type is; the half
+    that is added to both only pulls towards zero. None when no step has enough sets.
+    """
+    after = before = 0.0
+    found = False
+    for pair in comparisons(order, kind):
+        (n0, k0), (n1, k1) = (table.of(side) for side in pair)
+        if min(n0, n1) > FEWEST_SETS:
+            found = True
+            after += k1 * (n0 / (n0 + n1))
+            before += k0 * (n1 / (n0 + n1))
+    return math.log2((after + 0.5) / (before + 0.5)) if found else None
 
 
-def increase_test(table: ClosureTable, before: Type, after: Type) -> float | None:
-    """One-sided p of "closure is likelier in `after`"; 1 - p speaks for a decrease; None for rare types.
+def step_test(table: ClosureTable, before: Type, after: Type) -> tuple[float, float] | None:
+    """One-sided p values of "closure is likelier in `after`" and of "... rarer in `after`"; None for rare types.
 
     Pooled z test of two shares; Fisher's exact test where either type has at most five closures.
     """
@@ -62,21 +71,15 @@ def increase_test(table: ClosureTable, before: Type, after: Type) -> float | Non
     if min(n0, n1) <= FEWEST_SETS:
         return None
     if min(k0, k1) <= FEW_CLOSURES:
-        return float(stats.hypergeom.sf(k1 - 1, n0 + n1, k0 + k1, n1))
+        exact = stats.hypergeom(n0 + n1, k0 + k1, n1)
+        return float(exact.sf(k1 - 1)), float(exact.cdf(k1))
     pooled = (k0 + k1) / (n0 + n1)
     z = (k1 / n1 - k0 / n0) / math.sqrt(pooled * (1 - pooled) * (1 / n0 + 1 / n1))
-    return float(stats.norm.sf(z))
-
-
-def mean_log_ratio(table: ClosureTable, order: Literal[3, 4], *, kind: Kind) -> float | None:
-    """The mean of `log_ratio` over all comparisons of a kind with enough sets; None without any."""
-    found = [log_ratio(table, *pair) for pair in comparisons(order, kind)]
-    kept = [value for value in found if value is not None]
-    return float(np.mean(kept)) if kept else None
+    return float(stats.norm.sf(z)), float(stats.norm.cdf(z))
 
 
 def significant(table: ClosureTable, order: Literal[3, 4], *, kind: Kind, level: float = 1e-5) -> tuple[int, int, int]:
     """(tests made, significant increases, significant decreases) of a kind, each test one-sided at `level`."""
-    found = [increase_test(table, *pair) for pair in comparisons(order, kind)]
-    values = np.array([value for value in found if value is not None])
-    return len(values), int((values < level).sum()), int((values > 1 - level).sum())
+    found = [step_test(table, *pair) for pair in comparisons(order, kind)]
+    values = np.array([pair for pair in found if pair is not None]).reshape(-1, 2)
+    return len(values), int((values[:, 0] < level).sum()), int((values[:, 1] < level).sum())
