@@ -62,6 +62,7 @@ def test_a_run_measures_every_cell_and_keeps_what_it_was_measured_on(study: Stud
     ), "a finished cell keeps no checkpoints"
 
 
+@pytest.mark.slow
 def test_two_workers_measure_the_same_bits_as_this_process(study: Study, store: Store) -> None:
     here, there = run_tiny(study, store), run_tiny(study, store, workers=2)
     assert crash.digest(store, here) == crash.digest(store, there)
@@ -76,6 +77,7 @@ def test_a_cell_that_fails_is_recorded_and_the_others_go_on(study: Study, store:
     assert store.curve(run, record.cell, "before")[1].tolist() == [1.0]
 
 
+@pytest.mark.slow
 def test_a_cell_that_kills_its_worker_fails_after_three_times(study: Study, store: Store) -> None:
     run = run_tiny(study, store, preset="paper", settings=["deadly"], workers=1)
     (record,) = store.cell_records(run)
@@ -86,9 +88,8 @@ def test_a_cell_that_kills_its_worker_fails_after_three_times(study: Study, stor
 def test_an_interrupted_run_says_how_to_go_on_and_repeats_nothing(study: Study, store: Store) -> None:
     with pytest.raises(Interrupted, match=r"go on with: livepapers resume tiny-\d+-\w+") as caught:
         run_tiny(study, store, listener=Stopper(after=2))
-    found = re.search(r"tiny-\d+-\w+$", str(caught.value))
-    assert found is not None
-    run = found.group()
+    run = store.runs()[0].id
+    assert str(caught.value).endswith(f"livepapers resume {run} --store {store.home / 'store.sqlite3'}")
     assert store.run(run).status == "interrupted"
     walls = {record.cell: record.wall for record in store.cell_records(run) if record.status == "finished"}
     assert len(walls) == 2
@@ -107,9 +108,9 @@ def test_a_signal_in_mid_cell_saves_the_workers_state_and_the_resumed_run_is_bit
             if share > 0:
                 os.kill(os.getpid(), signal.SIGTERM)
 
-    with pytest.raises(Interrupted) as caught:
+    with pytest.raises(Interrupted):
         run_tiny(study, store, preset="paper", settings=["slow"], workers=1, listener=AtProgress())
-    run = str(caught.value).rpartition(" ")[2]
+    run = store.runs()[0].id
     (record,) = store.cell_records(run)
     assert record.status == "interrupted"
     assert 0 < record.progress < 1
@@ -189,8 +190,9 @@ def test_wrong_options_make_no_run(study: Study, store: Store) -> None:
     assert store.runs() == []
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_bits(tmp_path: Path) -> None:
-    assert crash.harness(tmp_path, kills=3, seed=1).kills == 3
+    assert crash.harness(tmp_path, kills=5, seed=1).kills == 5
 
 
 def test_the_estimate_uses_the_arms_own_times_and_the_workers() -> None:

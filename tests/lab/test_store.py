@@ -373,6 +373,7 @@ except InputError as error:
 # ---- many writers, and writers that die ----
 
 
+@pytest.mark.slow
 def test_eight_processes_write_at_once_and_none_finds_the_store_locked(tmp_path: Path) -> None:
     path, rows = tmp_path / "store.sqlite3", 5000
     with Store(path) as store:

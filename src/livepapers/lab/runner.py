@@ -233,7 +233,7 @@ class _Drive:
             if self._taken.is_set():
                 raise Interrupted(f"another process has taken {plan.run} over")
             if self._open:
-                left, command = len(self._open), f"livepapers resume {plan.run}"
+                left, command = len(self._open), f"livepapers resume {plan.run}{self._store.option()}"
                 raise Interrupted(f"stopped with {left} of {len(plan.cells)} cells to go; go on with: {command}")
             status = "failed" if self._failed else "finished"
         finally:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import secrets
+import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -108,6 +109,12 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def option(self) -> str:
+        """What a command line must add to find this store: nothing for the default one."""
+        if self.url == database.locate(None)[1]:
+            return ""
+        return f" --store {shlex.quote(str(self._path or self._engine.url.render_as_string()))}"
 
     def folder(self, run: str) -> Path:
         """Where the run keeps files: samples, and the checkpoints of unfinished cells."""

@@ -120,7 +120,7 @@ class LocalEngine:
             return
         self._pool.remove(worker)
         worker.end()
-        if not worker.ready:
+        if not worker.ready and not worker.was_killed():
             raise RuntimeError(
                 "a worker process ended before it could begin; a script that starts runs needs "
                 'an `if __name__ == "__main__":` around the call'
@@ -245,6 +245,10 @@ class _Worker:
         self.process.kill()
         self.process.join()
         self.pipe.close()
+
+    def was_killed(self) -> bool:
+        """Whether a signal ended the process, not its own code."""
+        return self.process.exitcode is not None and self.process.exitcode < 0
 
     def ending(self) -> str:
         """How the process ended."""
