@@ -6,7 +6,8 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; d
 VENV := .venv
 BIN := $(VENV)/bin
 LIVEPAPERS := $(BIN)/livepapers
-PAPERS := hdpo fl-gfn simplicial-closure
+SMOKE := hdpo:C1 fl-gfn:C1a simplicial-closure:C4a
+LAPTOP := hdpo:C1
 PRESET ?= smoke
 SEEDS ?= 3
 WORKERS ?= 2
@@ -17,12 +18,14 @@ run: $(VENV)/installed
 ifdef PAPER
 	$(LIVEPAPERS) run $(PAPER) --preset $(PRESET) $(ARGS)
 else
-	@for paper in $(PAPERS); do \
-		echo "== $$paper: headline claims at the smoke preset, to see that everything runs"; \
-		$(LIVEPAPERS) run $$paper --preset smoke --headline || exit $$?; \
+	@for claim in $(SMOKE); do \
+		echo "== $${claim%:*}: claim $${claim#*:} at the smoke preset, to see that everything runs"; \
+		$(LIVEPAPERS) run $${claim%:*} --preset smoke --claims $${claim#*:} || exit $$?; \
 	done
-	@echo "== hdpo: headline claims at the laptop preset, $(SEEDS) seeds; Ctrl-C stops, livepapers resume goes on"
-	$(LIVEPAPERS) run hdpo --preset laptop --headline --seeds $(SEEDS)
+	@for claim in $(LAPTOP); do \
+		echo "== $${claim%:*}: claim $${claim#*:} at the laptop preset, $(SEEDS) seeds; Ctrl-C stops, livepapers resume goes on"; \
+		$(LIVEPAPERS) run $${claim%:*} --preset laptop --claims $${claim#*:} --seeds $(SEEDS) || exit $$?; \
+	done
 endif
 
 setup: $(VENV)/installed-for-tests

@@ -20,6 +20,12 @@ def test_a_run_prints_a_verdict_for_each_claim_and_writes_a_page(cli: Cli, small
     assert page.read_text().startswith("<!doctype html>")
 
 
+def test_the_table_shows_the_claims_that_were_asked_for(cli: Cli, small_study: str):
+    shown = cli("run", small_study, "--preset", "smoke", "--workers", "0", "--claims", "C1").out
+    assert "reproduced" in shown
+    assert "not tested here" not in shown
+
+
 def test_progress_goes_to_standard_error_and_json_alone_to_standard_output(cli: Cli, small_study: str, tmp_path: Path):
     page = tmp_path / "page.html"
     outcome = cli("run", small_study, "--preset", "smoke", "--workers", "0", "--json", "--html", str(page))

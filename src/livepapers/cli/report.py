@@ -1,5 +1,6 @@
 """`livepapers report`: the verdicts of a run, on the terminal, as a page, as JSON, or as the committed results."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -43,8 +44,23 @@ def command(
     ctx.exit(present(name, store=store, html=html, as_json=as_json))
 
 
-def present(run: str, *, store: str | None, html: Path | None = None, as_json: bool = False) -> int:
-    """Judge a run, write the page, print the verdicts; returns the exit status: 1 when cells failed."""
+def present(
+    run: str,
+    *,
+    store: str | None,
+    html: Path | None = None,
+    as_json: bool = False,
+    claims: Sequence[str] | None = None,
+) -> int:
+    """Judge a run, write the page, print the verdicts; returns the exit status: 1 when cells failed.
+
+    Args:
+        run: Its id.
+        store: Where it is kept.
+        html: Where the page goes; None is beside the store.
+        as_json: Print the evidence as JSON instead of tables.
+        claims: Print the verdicts of these claims only; page and JSON always hold all.
+    """
     from livepapers.cli.output import note, print_json
     from livepapers.core.files import write_atomic
     from livepapers.lab import report
@@ -59,7 +75,8 @@ def present(run: str, *, store: str | None, html: Path | None = None, as_json: b
     else:
         from livepapers.cli.output import console
 
-        report.render_terminal(found, console(pipe_width=PIPE_WIDTH))
+        shown = [verdict for verdict in found["verdicts"] if claims is None or verdict["id"] in claims]
+        report.render_terminal({**found, "verdicts": shown}, console(pipe_width=PIPE_WIDTH))
         click.echo(f"Report: {page}")
     failed = found["run"]["cells"].get("failed", 0)
     if failed:

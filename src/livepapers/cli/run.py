@@ -15,8 +15,8 @@ NEWEST = "the newest interrupted run"
     cls=Command,
     epilog=examples(
         "run hdpo --preset smoke",
-        "run hdpo --headline --seeds 3",
-        "run fl-gfn --claims C1,C2 --preset smoke",
+        "run hdpo --claims C1 --seeds 3",
+        "run fl-gfn --settings set-small --arms fl-db,db",
         "run hdpo --resume",
         "run hdpo --engine ray --address 127.0.0.1:6379",
     ),
@@ -31,7 +31,6 @@ NEWEST = "the newest interrupted run"
 @click.option("--arms", type=Names(), multiple=True, help="Only these arms.")
 @click.option("--settings", type=Names(), multiple=True, help="Only these settings.")
 @click.option("--claims", type=Names(), multiple=True, help="Only the arms and settings that these claims rest on.")
-@click.option("--headline", is_flag=True, help="Only the arms and settings that the headline claims rest on.")
 @click.option("--resume", is_flag=False, flag_value=NEWEST, metavar="[RUN]", help=f"Go on with RUN, or with {NEWEST}.")
 @engine_option
 @address_option
@@ -53,7 +52,6 @@ def command(
     arms: tuple[tuple[str, ...], ...],
     settings: tuple[tuple[str, ...], ...],
     claims: tuple[tuple[str, ...], ...],
-    headline: bool,
     resume: str | None,
     engine: str,
     address: str | None,
@@ -70,8 +68,8 @@ def command(
     from livepapers.cli.report import present
 
     chosen_arms, chosen_settings = flat(arms), flat(settings)
-    if claims or headline:
-        names = [*(flat(claims) or []), *(_headline(slug) if headline else [])]
+    names = flat(claims)
+    if names:
         chosen_arms, chosen_settings = _of_claims(slug, names, arms=chosen_arms, settings=chosen_settings)
     if resume == NEWEST:
         resume = find(slug, store, resumable=True)
@@ -89,13 +87,7 @@ def command(
             resume=resume,
         )
     )
-    ctx.exit(present(run, store=store, html=html, as_json=as_json))
-
-
-def _headline(slug: str) -> list[str]:
-    from livepapers.lab.study import load_study
-
-    return [claim.id for claim in load_study(slug).claims if claim.headline and not claim.needs]
+    ctx.exit(present(run, store=store, html=html, as_json=as_json, claims=names))
 
 
 def _of_claims(
