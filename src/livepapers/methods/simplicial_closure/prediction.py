@@ -187,7 +187,7 @@ class SupervisedClosure(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> "SupervisedClosure":
         """Fit on features `[triangles, features]` and labels `[triangles]` of two classes."""
-        X, y = validate_data(self, X, y)
+        X, y = validate_data(self, X=X, y=y)  # type: ignore[arg-type, assignment]  # its stubs know only the default
         kind = type_of_target(y, input_name="y", raise_unknown=True)
         if kind != "binary":
             raise ValueError(f"Only binary classification is supported. The type of the target is {kind}.")
@@ -200,17 +200,17 @@ class SupervisedClosure(ClassifierMixin, BaseEstimator):
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The likelier class, `[triangles]`."""
         check_is_fitted(self)
-        return self.model_.predict(validate_data(self, X, reset=False))
+        return self.model_.predict(_rows(self, X))
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Probabilities of the two classes, `[triangles, 2]`."""
         check_is_fitted(self)
-        return self.model_.predict_proba(validate_data(self, X, reset=False))
+        return self.model_.predict_proba(_rows(self, X))
 
     def decision_function(self, X: np.ndarray) -> np.ndarray:
         """The log odds of the second class, `[triangles]`."""
         check_is_fitted(self)
-        return self.model_.decision_function(validate_data(self, X, reset=False))
+        return self.model_.decision_function(_rows(self, X))
 
     def fit_history(self, simplices: TemporalSimplices, *, start: float = 60, end: float = 80) -> "SupervisedClosure":
         """Fit on the triangles open until percentile `start`, labelled by what follows until `end`."""
@@ -220,6 +220,12 @@ class SupervisedClosure(ClassifierMixin, BaseEstimator):
     def score_triangles(self, old: OldData) -> np.ndarray:
         """The log odds that each open triangle closes, `[triangles]`."""
         return self.decision_function(features(old))
+
+
+def _rows(model: SupervisedClosure, X: np.ndarray) -> np.ndarray:
+    """Feature rows for a fitted model: finite numbers, as many columns as it was fitted on."""
+    checked = validate_data(model, X=X, reset=False)  # type: ignore[arg-type]  # its stubs know only the default
+    return np.asarray(checked)
 
 
 def recommend(old: OldData, scores: np.ndarray, *, top: int = 20, among: Sequence[str] | None = None) -> list[int]:
