@@ -99,13 +99,14 @@ def paper_page(slug: str) -> str:
     module = importlib.import_module(str(catalogue.method_module(slug)))
     code = f"[{card.code_url}]({card.code_url}) ({card.code_licence})" if card.code_url else "none published"
     venue = f", {card.venue}" if card.venue else ""
+    apply_help = help_text(method_command(slug, module.apply), f"livepapers apply {slug}")
     sections = [
         f"{NOTICE}\n\n# {slug}: {card.title}",
         f"{', '.join(card.authors)}. [{card.link}]({card.link}){venue}, {card.year}. Their code: {code}.",
         card.summary,
         "## Verdicts\n\n" + (_verdicts(results["current"]) if results else _claims(study)),
         f"## Method\n\n```text\n{inspect.cleandoc(module.__doc__ or '')}\n```",
-        f"## On your own data\n\n```text\n{help_text(method_command(slug, module.apply), f'livepapers apply {slug}')}\n```",
+        f"## On your own data\n\n```text\n{apply_help}\n```",
         "## Study\n\n" + _study(study),
         *_benchmarks(slug),
         f"## Citation\n\n```bibtex\n{citation.bibtex(card).strip()}\n```",
