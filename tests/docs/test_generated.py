@@ -4,19 +4,16 @@ import ast
 import importlib
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import click
+import generate  # docs/generate.py
 import pytest
 
 from livepapers.cli import main
 from livepapers.papers import catalogue
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "docs"))
-import generate  # noqa: E402 - the script that is tested stands in docs/
-
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
