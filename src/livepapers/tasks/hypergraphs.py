@@ -23,6 +23,7 @@ from livepapers.tasks.tables import read_table, read_text
 
 LARGEST_SIMPLEX = 25  # the paper drops larger ones: a set of s nodes has C(s, 3) triples
 MOST_NODES = 2_000_000  # three node numbers share one 63-bit key
+DENSE_PAIRS = 2**18  # up to 512 nodes, all pairs fit a small table
 _CHUNK = 4_000_000  # array elements handled at once
 
 
@@ -129,12 +130,23 @@ class TemporalSimplices:
 
     def projected(self) -> sparse.csr_array:
         """W of section 3.1: `[nodes, nodes]` int32, the number of simplices that hold both; the diagonal is empty."""
+        if self.nodes**2 <= DENSE_PAIRS:
+            return sparse.csr_array(self._dense_projection())
         incidence = self.incidence()
         weights = sparse.csr_array(incidence @ incidence.T)
         weights.setdiag(0)
         weights.eliminate_zeros()
         weights.sort_indices()
         return weights
+
+    def _dense_projection(self) -> np.ndarray:
+        """The same as a dense array: for few nodes, counting pairs in place beats a sparse product many times."""
+        counts = np.zeros(self.nodes**2, dtype=np.int64)
+        for rows in self._rows_by_size(2):
+            for a, b in combinations(range(rows.shape[1]), 2):
+                counts += np.bincount(rows[:, a] * self.nodes + rows[:, b], minlength=len(counts))
+        upper = counts.reshape(self.nodes, self.nodes).astype(np.int32)
+        return upper + upper.T
 
     def select(self, chosen: np.ndarray) -> "TemporalSimplices":
         """The simplices where `chosen` (`[simplices]` bool) is true; node numbers and labels stay."""
@@ -186,14 +198,20 @@ class TemporalSimplices:
 
     def _by_size(self, smallest: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """For each size >= `smallest`: `[distinct simplices, size]` members and how often each occurs."""
-        sizes = self.sizes
-        for size in np.unique(sizes[sizes >= smallest]):
-            rows = self.members[np.repeat(sizes == size, sizes)].reshape(-1, size)
-            if self.nodes ** int(size) < 2**63:
+        for rows in self._rows_by_size(smallest):
+            size = rows.shape[1]
+            if self.nodes**size < 2**63:
                 keys, counts = np.unique(encode(rows, self.nodes), return_counts=True)
-                yield decode(keys, self.nodes, order=int(size)), counts
+                yield decode(keys, self.nodes, order=size), counts
             else:
                 yield rows, np.ones(len(rows), dtype=np.int64)
+
+    def _rows_by_size(self, smallest: int) -> Iterator[np.ndarray]:
+        """The simplices of each size >= `smallest` in turn: `[simplices of the size, size]` members."""
+        sizes = self.sizes
+        for size in np.flatnonzero(np.bincount(sizes)):
+            if size >= smallest:
+                yield self.members[np.repeat(sizes == size, sizes)].reshape(-1, size)
 
 
 def encode(rows: np.ndarray, nodes: int) -> np.ndarray:

@@ -26,7 +26,6 @@ from livepapers.methods.simplicial_closure.scores import DENSE_NODES, OldData
 from livepapers.methods.simplicial_closure.scores import score as score_triangles
 from livepapers.methods.simplicial_closure.settings import COMPARED, Config
 from livepapers.methods.simplicial_closure.structure import describe
-from livepapers.methods.simplicial_closure.triangles import open_triangles
 from livepapers.tasks.hypergraphs import LARGEST_SIMPLEX, TemporalSimplices, read_git, read_scholp, read_sets
 
 SLUG = "simplicial-closure"
@@ -174,7 +173,7 @@ def _groups(
     simplices: TemporalSimplices, *, score: str, top: int, among: frozenset[str] | None, config: Config
 ) -> list[Row]:
     """The best open triangles of the whole history."""
-    everything = OldData(simplices, open_triangles(simplices))
+    everything = OldData.of(simplices)
     if score == "logistic":
         values = score_by(everything, score, config=config, history=simplices)
     else:

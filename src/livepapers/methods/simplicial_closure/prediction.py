@@ -14,7 +14,6 @@ from livepapers.core.errors import InputError
 from livepapers.methods.simplicial_closure.closure import split
 from livepapers.methods.simplicial_closure.scores import OldData, score
 from livepapers.methods.simplicial_closure.settings import Config
-from livepapers.methods.simplicial_closure.triangles import open_triangles
 from livepapers.tasks.hypergraphs import TemporalSimplices, encode
 
 FEATURES = (
@@ -49,7 +48,7 @@ def prediction_task(simplices: TemporalSimplices, *, start: float = 80, end: flo
         InputError: If old or new data are empty, no triangle is open, or none or all of them close.
     """
     old, new = split(simplices, start=start, end=end)
-    data = OldData(old, open_triangles(old))
+    data = OldData.of(old)
     if not len(data.triangles):
         raise InputError.of(
             "split", f"{start:g} %", expected="open triangles in the old data", cause="there are none; too little data?"

@@ -13,7 +13,7 @@ from scipy import linalg, sparse
 from scipy.sparse import linalg as sparse_linalg
 
 from livepapers.core.errors import InputError
-from livepapers.methods.simplicial_closure.triangles import Skeleton
+from livepapers.methods.simplicial_closure.triangles import Skeleton, list_open
 from livepapers.tasks.hypergraphs import TemporalSimplices
 
 MEANS = ("harmonic", "geometric", "arithmetic")
@@ -37,6 +37,16 @@ class OldData:
 
     simplices: TemporalSimplices
     triangles: np.ndarray  # [triangles, 3] nodes; all open in `simplices`
+
+    @classmethod
+    def of(cls, simplices: TemporalSimplices) -> "OldData":
+        """All open triangles of `simplices`."""
+        weights = simplices.projected()
+        skeleton = Skeleton.of(weights)
+        triangles, sides = list_open(simplices, skeleton=skeleton)
+        made = cls(simplices, triangles)
+        made.__dict__.update(weights=weights, skeleton=skeleton, sides=sides)  # the cached properties of these names
+        return made
 
     @cached_property
     def weights(self) -> sparse.csr_array:

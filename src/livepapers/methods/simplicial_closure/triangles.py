@@ -7,6 +7,7 @@ edges^1.5; memory: one block, whatever the number of triangles.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -16,6 +17,7 @@ from livepapers.tasks.hypergraphs import TemporalSimplices, encode
 
 STRONG = 2  # a tie is strong from two simplices on; more do not matter (section 3.3)
 MOST_TRIANGLES = 20_000_000  # what scoring can hold in 8 GiB
+_TABLE = 2**22  # up to 2,048 nodes, edges are looked up in a table of all pairs
 _CHUNK = 2_000_000  # candidates handled at once
 
 
@@ -62,10 +64,19 @@ class Skeleton:
     def edge(self, tails: np.ndarray, heads: np.ndarray) -> np.ndarray:
         """The number of each edge (tail, head), ranks with tail < head; -1 where there is none."""
         wanted = tails * self.nodes + heads
+        if self.nodes**2 <= _TABLE:
+            return self._table[wanted]
         if not len(self.keys):
             return np.full(len(wanted), -1)
         found = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
         return np.where(self.keys[found] == wanted, found, -1)
+
+    @cached_property
+    def _table(self) -> np.ndarray:
+        """For few nodes: the edge of every pair of ranks, or -1."""
+        table = np.full(self.nodes**2, -1)
+        table[self.keys] = np.arange(len(self.keys))
+        return table
 
     def triangles(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """All triangles, block by block, in ascending order.
@@ -157,16 +168,22 @@ def open_triangles(simplices: TemporalSimplices) -> np.ndarray:
     Raises:
         InputError: For more than `MOST_TRIANGLES`; `triangle_counts` has no such limit.
     """
-    skeleton = Skeleton.of(simplices.projected())
+    return list_open(simplices, skeleton=Skeleton.of(simplices.projected()))[0]
+
+
+def list_open(simplices: TemporalSimplices, *, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
+    """`open_triangles`, and the skeleton's edges ij, jk, ik of each: both `[triangles, 3]`."""
     closed = Subsets.of(simplices, 3, skeleton=skeleton)
-    found = [np.zeros((0, 3), dtype=np.int64)]
+    empty = np.zeros((0, 3), dtype=np.int64)
+    nodes, sides = [empty], [empty]
     total = 0
-    for ranks, _ in skeleton.triangles():
-        found.append(ranks[closed.strength(encode(ranks, skeleton.nodes)) == 0])
-        total += len(found[-1])
+    for ranks, edges in skeleton.triangles():
+        kept = closed.strength(encode(ranks, skeleton.nodes)) == 0
+        nodes.append(ranks[kept])
+        sides.append(edges[kept])
+        total += len(nodes[-1])
         if total > MOST_TRIANGLES:
             cause = "keep a shorter history or fewer nodes"
-            raise InputError.of(
-                "open triangles", f"over {MOST_TRIANGLES}", expected=f"at most {MOST_TRIANGLES}", cause=cause
-            )
-    return skeleton.order[np.concatenate(found)]
+            found = f"over {MOST_TRIANGLES:,}"
+            raise InputError.of("open triangles", found, expected=f"at most {MOST_TRIANGLES:,}", cause=cause)
+    return skeleton.order[np.concatenate(nodes)], np.concatenate(sides)[:, [0, 2, 1]]
