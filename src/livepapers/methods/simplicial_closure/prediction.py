@@ -192,7 +192,8 @@ class SupervisedClosure(ClassifierMixin, BaseEstimator):
             raise ValueError(f"Only binary classification is supported. The type of the target is {kind}.")
         if len(np.unique(y)) < 2:
             raise InputError.of("y", "1 class", expected="two classes: triangles that close and that stay open")
-        self.model_ = LogisticRegression(C=self.C, solver="liblinear", max_iter=1000).fit(X, y)
+        # the primal problem draws nothing, but without a number the solver touches the global stream
+        self.model_ = LogisticRegression(C=self.C, solver="liblinear", max_iter=1000, random_state=0).fit(X, y)
         self.classes_ = self.model_.classes_
         return self
 
