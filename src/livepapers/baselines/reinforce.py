@@ -38,7 +38,7 @@ class Config(Presets):
     sigma: float = setting(0.5, "standard deviation of the exploration, in units; its start where it is learned", gt=0)
     learning_rate: float = setting(3e-3, "Adam; swept", gt=0, le=10)
     updates: int = setting(800, "over which the rate decays, as for hdpo", ge=1)
-    decay: bool = setting(True, "the rate falls to 0 over the updates, as a half cosine")
+    decay: bool = setting(True, "the rate falls to 0 over the last 30 % of the updates")
     batch: int = setting(128, "scenarios an update; for `paired` half as many traces, replayed twice", ge=2)
     normalise: bool = setting(True, "divide advantages by their standard deviation at the same period")
     clip: float = setting(0.2, "PPO: ratios beyond 1 +- clip get no gradient", gt=0, lt=1)

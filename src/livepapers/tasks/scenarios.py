@@ -4,7 +4,6 @@ Shared by everything that is trained on traces, so that rivals get the same trac
 for which weights they are judged by.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
@@ -64,11 +63,15 @@ def mean_cost(
     return costs[:, ignore:].mean().item() / len(simulator.network.stores)
 
 
+COOLDOWN = 0.3
+"""The last share of the updates, over which a decaying learning rate falls to 0."""
+
+
 def set_rate(optimizer: torch.optim.Optimizer, rate: float, *, step: int, of: int) -> None:
-    """Half-cosine decay: the learning rate of update `step` (from 0) of `of`, from `rate` down to 0; then 0."""
-    share = min(step / of, 1.0)
+    """The learning rate of update `step` (from 0) of `of`: constant, then a straight line to 0 over the cooldown."""
+    left = max(0.0, 1.0 - step / of)
     for group in optimizer.param_groups:
-        group["lr"] = rate * 0.5 * (1.0 + math.cos(math.pi * share))
+        group["lr"] = rate * min(1.0, left / COOLDOWN)
 
 
 class DevSelection:

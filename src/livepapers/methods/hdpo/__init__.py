@@ -11,8 +11,8 @@ Equations   s' = f(s, a, D), c(s, a, D): `tasks.inventory`; a = policy(s): `poli
 Shapes      demand [B, T, S] float32, pipeline [B, N, L] float32 -> orders [B, E] float32 >= 0, loss [] float32
 Deviations  1. Paper: batches of 8,192 from 32,768 traces drawn once. Laptop: 512 fresh traces an update, or a fixed
                training set of which each update draws a subset without replacement.
-            2. Paper: up to 20,000 epochs at a constant learning rate, patience 500. Laptop: 1,000 updates over which
-               the rate falls to 0 as a half cosine; the patience (`patience`) is off.
+            2. Paper: up to 20,000 epochs at a constant learning rate, patience 500. Laptop: 1,000 updates, over the
+               last 30 % of which the rate falls to 0; the patience is off.
             3. Paper: a dev set of 32,768 traces every 10 epochs. Laptop: 512 traces every 10 updates.
             4. Paper: quantities as they come. Ours: in fifths of the mean demand, which changes nothing in the
                paper's synthetic settings (mean demand 5) and carries its output biases over to other units.

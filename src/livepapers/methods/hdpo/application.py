@@ -85,7 +85,7 @@ def apply(
     """Train an ordering policy on your own network and demand, backtest it, and give today's orders.
 
     The first 60 % of the periods train, the next 20 % choose the weights, the last 20 % are held out: the backtest
-    compares the policy there with newsvendor levels (from the second part) and with base-stock levels trained the same way.
+    compares the policy there with newsvendor levels, from the second part, and with base-stock levels trained likewise.
 
     Args:
         network: Stores, warehouses and lead times: a YAML or JSON file with nodes, edges, unmet and objective.

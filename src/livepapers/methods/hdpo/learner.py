@@ -26,7 +26,7 @@ class Config(Presets):
 
     hidden: tuple[int, ...] = setting((32, 32, 32), "one store: 32, 32, 32; serial and graph network: 32, 32")
     learning_rate: float = setting(3e-3, "Adam; one store 3e-3, serial 1e-2, graph network 1e-3", gt=0, le=10)
-    decay: bool = setting(True, "the rate falls to 0 over the updates, as a half cosine; paper: constant")
+    decay: bool = setting(True, "the rate falls to 0 over the last 30 % of the updates; paper: constant")
     clip_norm: float = setting(0.0, "gradient norm, 0 = no clipping; graph network: 1.0", ge=0)
     updates: int = setting(1000, "gradient steps; paper: 4 an epoch, up to 20,000 epochs", ge=1)
     batch: int = setting(512, "scenarios an update; paper: 8,192, networks 1,024", ge=1)

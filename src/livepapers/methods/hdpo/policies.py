@@ -20,7 +20,8 @@ from livepapers.tasks.inventory import InventoryNetwork, InventoryState
 Features = Literal["inventory", "parameters", "series"]
 """What a network sees beside the pipelines: nothing; costs and demand moments; or costs, past demand and the season."""
 
-EPSILON = 1e-6  # of one unit, in the denominator of proportional allocation
+EPSILON = 1e-6  # of one unit, the least denominator of proportional allocation
+TRICKLE = 1e-3  # of one unit, the least that is desired of a node which may not hold stock
 YEAR = 365.25
 CHRISTMAS = 359.0  # day of the year
 
@@ -55,10 +56,12 @@ class Policy(nn.Module):
         self.register_buffer("source", self.network.edge_source.clone(), persistent=False)
         self.register_buffer("behind", (behind / self.unit).float(), persistent=False)
         self.register_buffer("onto", sources.T.float().contiguous(), persistent=False)
+        self.register_buffer("outside", (self.network.edge_source < 0).float(), persistent=False)
         empties = [float(not node.may_hold) for node in self.network.nodes]
         self.register_buffer("empties", torch.tensor(empties), persistent=False)
 
     behind: Tensor  # [E] in units
+    outside: Tensor  # [E] 1 where the outside supplier delivers
     empties: Tensor  # [N] 1 where a node must ship everything
 
     def on_hand(self, state: InventoryState) -> Tensor:
@@ -76,16 +79,16 @@ class Policy(nn.Module):
         Returns:
             `[B, E]` flows; a node that may not hold stock ships all of it.
         """
-        if not bool((self.source >= 0).any()):
+        if not len(self.network.warehouses):
             return desired
-        wanted = desired @ self.onto.T + EPSILON
+        desired = desired + TRICKLE * (self.empties @ self.onto)  # nobody asks, yet all has to go: share it equally
+        wanted = desired @ self.onto.T
         if kept is not None:
             wanted = wanted + kept
-        ratio = on_hand / wanted
+        ratio = on_hand / wanted.clamp(min=EPSILON)
         # the factor 1 - 1e-6 keeps rounding from shipping a hair more than there is
         scale = torch.where(self.empties > 0, ratio, ratio.clamp(max=1.0)) * (1.0 - 1e-6)
-        outside = (self.source < 0).to(desired.dtype)
-        return desired * (scale @ self.onto + outside)
+        return desired * (scale @ self.onto + self.outside)
 
 
 class VanillaPolicy(Policy):
