@@ -24,7 +24,7 @@ from livepapers.tasks.constructions.exact import enumerate_states
 OBJECTIVES = ("fl-db", "fl-subtb", "db", "tb", "subtb")
 SMALL: dict[str, Callable[[], Construction]] = {
     "sets": lambda: Sets([0.1, -0.5, 0.3, 0.9, 0.2], 3),
-    "bags": lambda: Bags([0.1, -0.4], 4, threshold=2),
+    "bags": lambda: Bags([0.1, -0.4], 4, threshold=2, bonus=0.5),
     "bit strings": lambda: BitStrings([0.1, 0.2, -0.4], [0.5, -0.6]),
     "hypergrid": lambda: Hypergrid(2, 4),
     "independent sets": lambda: IndependentSets(nx.cycle_graph(6)),
@@ -127,12 +127,12 @@ def test_backward_walks_are_forward_walks_to_the_same_objects(name: str) -> None
         assert bool((walks.actions[walks.length - 1, torch.arange(12)] == env.moves).all())
 
 
-# ---- terms and losses: an independent second implementation -----------------------------------------------------------
+# ---- terms and losses: an independent second implementation ----
 
 
 def _by_hand(learner: ForwardLookingGFlowNet, batch: Trajectories) -> float:
     """The loss written as loops over trajectories and pairs of states, from the equations."""
-    env, config, network = learner.env, learner.config, learner.network
+    env, config, network = learner.env, learner.config, learner.network.requires_grad_(False)
     ahead, total, weight = learner.forward_looking, 0.0, 0.0
     for b in range(len(batch.length)):
         flows, gains = [], []
@@ -153,7 +153,7 @@ def _by_hand(learner: ForwardLookingGFlowNet, batch: Trajectories) -> float:
         if ended:
             flows[-1] = 0.0 if ahead else log_reward
         if config.objective == "tb":
-            total += (float(learner.log_z_parameter) + sum(gains) - log_reward) ** 2 if ended and gains else 0.0
+            total += (learner.log_z() + sum(gains) - log_reward) ** 2 if ended and gains else 0.0
             weight += 1.0 if ended and gains else 0.0
         elif config.objective in {"db", "fl-db"}:
             total += sum((flows[t] + gains[t] - flows[t + 1]) ** 2 for t in range(len(gains)))
@@ -175,9 +175,8 @@ def test_losses_equal_the_equations_written_as_loops(objective: str, name: str, 
     with torch.no_grad():
         learner.log_z_parameter.fill_(0.7)
     batch = learner.collect()
-    loss = fl_gfn.objective_loss(
-        learner.config.objective, learner.terms(batch), log_z=learner.log_z_parameter, decay=0.9
-    )
+    terms, log_z = learner.terms(batch), learner.log_z_parameter
+    loss = fl_gfn.objective_loss(learner.config.objective, terms, log_z=log_z, decay=0.9)
     assert float(loss.detach()) == pytest.approx(_by_hand(learner, batch), rel=1e-4, abs=1e-5)
 
 
@@ -185,7 +184,8 @@ def test_dropping_incomplete_trajectories_leaves_only_whole_ones() -> None:
     learner = _learner(objective="db", truncate_probability=0.5, interior=False, batch=64)
     batch = learner.collect()
     assert torch.equal(batch.length > 0, batch.ended)
-    assert float(fl_gfn.objective_loss("db", learner.terms(batch))) == pytest.approx(_by_hand(learner, batch), rel=1e-4)
+    loss = fl_gfn.objective_loss("db", learner.terms(batch)).detach()
+    assert float(loss) == pytest.approx(_by_hand(learner, batch), rel=1e-4)
 
 
 def test_forward_looking_flow_is_one_at_finished_objects() -> None:
@@ -247,9 +247,9 @@ def test_tb_without_its_parameter_is_refused() -> None:
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_every_objective_reaches_the_target(objective: str) -> None:
-    """After 400 short updates the exact total variation is well below the uniform policy's 0.39."""
+    """After 300 short updates the exact total variation is well below the uniform policy's."""
     learner = fl_gfn.example(Config(objective=objective, hidden=64, learning_rate=3e-3), 0)  # type: ignore[arg-type]
-    for _ in range(400):
+    for _ in range(300):
         learner.update()
     graph = enumerate_states(learner.env)
     assert graph is not None
@@ -373,7 +373,7 @@ def test_work_counts_transitions_and_energies() -> None:
 def test_the_state_of_another_architecture_is_refused() -> None:
     learner, other = _learner(), _learner(hidden=16)
     other.update()
-    with pytest.raises(CorruptFileError, match="optimizer|network"):
+    with pytest.raises(CorruptFileError, match=r"optimizer|network"):
         learner.load_state_dict(other.state_dict())
 
 

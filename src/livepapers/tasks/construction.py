@@ -74,8 +74,7 @@ class Construction(Protocol):
 
 def row_keys(state: Tensor) -> list[bytes]:
     """One name a row, from its bytes: what `key` is for constructions whose equal objects are equal tensors."""
-    array = state.detach().reshape(len(state), -1).contiguous().numpy()
-    return [row.tobytes() for row in array]
+    return [row.tobytes() for row in state.detach().contiguous().numpy()]
 
 
 def random_action(allowed: Tensor, generator: torch.Generator) -> Tensor:

@@ -20,6 +20,7 @@ Deviations  1. official set code: the network's own log F~(x) at finished object
             4. the molecule task needs RDKit and the weights of a reward model; it is not here.
 """
 
+from livepapers.methods.fl_gfn.application import apply, load_sampler
 from livepapers.methods.fl_gfn.learner import ARCHITECTURES, METRICS, ROLE, Config, ForwardLookingGFlowNet, example
 from livepapers.methods.fl_gfn.network import FlowNetwork
 from livepapers.methods.fl_gfn.objectives import (
@@ -44,9 +45,11 @@ __all__ = [
     "Sampler",
     "Terms",
     "Trajectories",
+    "apply",
     "detailed_balance_residual",
     "example",
     "forward_looking_residual",
+    "load_sampler",
     "objective_loss",
     "rollout",
     "sub_trajectory_residuals",

@@ -69,11 +69,13 @@ class Bags:
     def edge_energy(self, state: Tensor, action: Tensor, child: Tensor) -> Tensor:  # noqa: ARG002 - the contract's form
         """Minus the letter's gain, and minus the bonus on the edge that reaches the threshold, `[batch]`."""
         reached = child.gather(1, action[:, None]).squeeze(1) == self.threshold
-        return -(self.gains[action] + self.bonus * reached)
+        return -(self.gains[action] + self.bonus * reached.to(torch.float64))
 
     def log_reward(self, state: Tensor) -> Tensor:
         """Gains plus bonuses, `[batch]`."""
-        return state.to(torch.float64) @ self.gains + self.bonus * (state >= self.threshold).sum(dim=1)
+        return state.to(torch.float64) @ self.gains + self.bonus * (state >= self.threshold).to(torch.float64).sum(
+            dim=1
+        )
 
     def key(self, state: Tensor) -> list[bytes]:
         """The counts' bytes."""
@@ -85,7 +87,7 @@ class Bags:
         total = torch.full((self.capacity + 1,), -math.inf, dtype=torch.float64)
         total[0] = 0.0
         for gain in self.gains:
-            letter = gain * counts + self.bonus * (counts >= self.threshold)
+            letter = gain * counts + self.bonus * (counts >= self.threshold).to(torch.float64)
             # pair[m, c]: m letters in all, c of them this one
             taken = torch.arange(self.capacity + 1)
             rest = taken[:, None] - taken[None, :]
