@@ -97,7 +97,7 @@ def paper_page(slug: str) -> str:
     """Card, verdicts, method, application, study, benchmarks, citation of one paper."""
     card, study, results = catalogue.card(slug), load_study(slug), catalogue.results(slug)
     module = importlib.import_module(str(catalogue.method_module(slug)))
-    code = f"[{card.code_url}]({card.code_url}) ({card.code_licence})" if card.code_url else "none published"
+    code = f"[{card.code_url}]({card.code_url}) (licence: {card.code_licence})" if card.code_url else "none published"
     venue = f", {card.venue}" if card.venue else ""
     apply_help = help_text(method_command(slug, module.apply), f"livepapers apply {slug}")
     sections = [

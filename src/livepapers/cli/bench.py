@@ -98,7 +98,7 @@ class Figure:
 @click.option("--save", is_flag=True, help="Keep the figures as results/benchmarks/<slug>.json of the checkout.")
 @json_option
 def command(slug: str, repeats: int, peers: str | None, python: Path | None, save: bool, as_json: bool) -> None:
-    """Measure a method side by side with its best peers, on this machine.
+    """Measure a method side by side with its best peers.
 
     Ours and the peers take turns. Each peer gets a virtual environment in the cache folder at its first use.
     """
@@ -275,14 +275,14 @@ def show(outcome: Mapping[str, Any]) -> None:
         styles={"yes": "green", "no": "bold red"},
     )
     click.echo(
-        f"\nmachine   {machine.get('cpu', 'unknown')}, {machine['cores']} cores, {machine['system']}; one thread each"
+        f"\nmachine: {machine.get('cpu', 'unknown')}, {machine['cores']} cores, {machine['system']}; one thread each"
     )
     for who, versions in outcome["versions"].items():
-        click.echo(f"{who:<9} {', '.join(f'{name} {version}' for name, version in versions.items())}")
+        click.echo(f"{who}: {', '.join(f'{name} {version}' for name, version in versions.items())}")
     for name, checks in outcome["checks"].items():
-        told = "; ".join(f"{who}: {value}" for who, value in checks.items() if value is not None)
-        if told:
-            click.echo(f"same work {name}: {told}")
+        for who, value in checks.items():
+            if value is not None:
+                click.echo(f"check of {name}, {who}: {json.dumps(value)}")
     behind = [row for row in outcome["rows"] if row["ahead"] is False]
     for row in behind:
         click.secho(f"not ahead in {row['figure']}: {row['peer']} is {1 / row['ratio']:.3g} times better", fg="red")

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def command(ctx: click.Context, slug: str | None, every: bool, quick: bool, as_json: bool) -> None:
-    """Run the common battery: contract, numerics, randomness, state, learning, study.
+    """Run the common battery on a paper.
 
+    It tests contract, numerics, randomness, state, learning and study.
     Exit status 1 when a check fails that the card does not declare as expected to fail.
     """
     from livepapers.papers import catalogue

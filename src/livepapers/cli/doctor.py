@@ -35,7 +35,10 @@ class Finding:
 @json_option
 @click.pass_context
 def command(ctx: click.Context, store: str | None, as_json: bool) -> None:
-    """Look over this installation; a fault gives exit status 1, a note does not."""
+    """Look over this installation.
+
+    A fault gives exit status 1, a note does not.
+    """
     from livepapers.cli.output import print_json, print_table
 
     findings = [finding for look in (_python, _torch, _threads, _compiler, _extras, _data) for finding in look()]

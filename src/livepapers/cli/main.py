@@ -57,7 +57,7 @@ class LazyGroup(click.Group):
         for section, names in SECTIONS.items():
             with formatter.section(section):
                 commands = [(name, self.get_command(ctx, name)) for name in names]
-                formatter.write_dl([(name, made.get_short_help_str(90)) for name, made in commands if made])
+                formatter.write_dl([(name, made.get_short_help_str(60)) for name, made in commands if made])
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples as they are typed."""

@@ -47,10 +47,10 @@ def command(
     submitted: str | None,
     field: str | None,
 ) -> None:
-    """Write the files of a paper: method, study, oracles and tests, each saying what is missing in it.
+    """Write the files of a new paper.
 
-    A paper that is listed already has its card; for another one the card is written too, from the options.
-    Existing files are never touched.
+    Method, study, oracles and tests, each saying what is missing in it. A paper that is listed already has its card;
+    for another one the card is written too, from the options. Existing files are never touched.
     """
     from livepapers.cli import checkout
 

@@ -35,7 +35,10 @@ PIPE_WIDTH = 120
 def command(
     ctx: click.Context, run: str | None, html: Path | None, publish: bool, store: str | None, as_json: bool
 ) -> None:
-    """Judge a run and write its report: RUN, a paper's newest run (give its slug), or the newest of all."""
+    """Judge a run and write its report.
+
+    RUN is a run's id, a paper (its newest run), or nothing (the newest run of all).
+    """
     from livepapers.cli.measure import find
 
     name = find(run, store)

@@ -23,8 +23,9 @@ def command(
     store: str | None,
     as_json: bool,
 ) -> None:
-    """Go on with an interrupted run: RUN, a paper's newest one (give its slug), or the newest of all.
+    """Go on with an interrupted run.
 
+    RUN is a run's id, a paper (its newest interrupted run), or nothing (the newest of all).
     Finished cells are not repeated; a cell that was stopped goes on from its last checkpoint.
     """
     from livepapers.cli.report import present

@@ -60,9 +60,10 @@ def command(
     html: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure the claims of a paper against its baselines, print a verdict for each, and write a report.
+    """Measure a paper's claims again, with a verdict for each.
 
-    Every cell (an arm in a setting with a seed) is kept as soon as it is finished. Ctrl-C stops a run so that
+    The method meets the paper's baselines in the same worlds; the verdicts are printed and a report is written. Every
+    cell (an arm in a setting with a seed) is kept as soon as it is finished. Ctrl-C stops a run so that
     `livepapers resume` goes on with it.
     """
     from livepapers.cli.report import present

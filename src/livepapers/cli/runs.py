@@ -15,8 +15,9 @@ STYLES = {"finished": "green", "running": "cyan", "interrupted": "yellow", "fail
 @store_option
 @json_option
 def command(slug: str | None, store: str | None, as_json: bool) -> None:
-    """List the runs in the store, newest first; of one paper when SLUG is given.
+    """List the runs in the store, newest first.
 
+    Of one paper when SLUG is given.
     A run whose process is gone is shown as interrupted: `livepapers resume RUN` goes on with it.
     """
     from livepapers.cli.output import note, print_json, print_table

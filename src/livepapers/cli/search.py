@@ -17,7 +17,10 @@ from livepapers.cli.command import Command, examples, json_option
 @click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="The most papers to show.")
 @json_option
 def command(words: tuple[str, ...], limit: int, as_json: bool) -> None:
-    """Search titles, tags, authors and summaries; the best match comes first."""
+    """Search titles, tags, authors and summaries.
+
+    The best match comes first; a word also matches longer words that begin with it.
+    """
     from livepapers.cli.list import STYLES
     from livepapers.cli.output import note, print_json, print_table
     from livepapers.papers import catalogue

@@ -15,7 +15,7 @@ VERDICTS = {"reproduced": "green", "direction only": "blue", "inconclusive": "ye
 @slug_argument
 @json_option
 def command(slug: str, as_json: bool) -> None:
-    """Show a paper's card, its status, and the verdicts on its claims."""
+    """Show a paper's card, status and verdicts."""
     from livepapers.cli.output import print_json
     from livepapers.papers import catalogue
 
@@ -29,7 +29,7 @@ def command(slug: str, as_json: bool) -> None:
         "submitted": card.submitted,
         "published": card.venue,
         "paper": card.link,
-        "their code": f"{card.code_url} ({card.code_licence})" if card.code_url else "none published",
+        "their code": f"{card.code_url} (licence: {card.code_licence})" if card.code_url else "none published",
         "field": f"{card.field}: {catalogue.FIELDS[card.field]}",
         "tags": ", ".join(card.tags),
         "status": catalogue.status(slug),
@@ -63,10 +63,10 @@ def _next(slug: str) -> str:
 
     if catalogue.status(slug) == "listed":
         return "Listed only: there is no method and no study of this paper here yet."
-    return "\n".join(
-        [
-            f"livepapers run {slug} --preset smoke    measure its claims, small",
-            f"livepapers apply {slug} --help          use the method on your own data",
-            f"livepapers cite {slug}                  BibTeX",
-        ]
-    )
+    commands = {
+        f"livepapers run {slug} --preset smoke": "measure its claims, small",
+        f"livepapers apply {slug} --help": "use the method on your own data",
+        f"livepapers cite {slug}": "BibTeX",
+    }
+    width = max(map(len, commands))
+    return "\n".join(f"{line:<{width}}  {about}" for line, about in commands.items())
