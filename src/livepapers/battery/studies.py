@@ -87,12 +87,10 @@ def results_belong_to_this_study(subject: Subject) -> None:
     results = catalogue.results(subject.slug)
     if results is None:
         raise NotApplicable("no results are committed yet")
-    current = results["current"]
-    require(
-        current["study_version"] == subject.study.version,
-        f"measured by study version {current['study_version']}, the study is at {subject.study.version}: measure again",
-    )
-    measured = [verdict["claim_id"] for verdict in current["verdicts"]]
+    current, wanted = results["current"], subject.study.version
+    version = current["run"]["study_version"]
+    require(version == wanted, f"measured by study version {version}, the study is at {wanted}: measure again")
+    measured = [verdict["id"] for verdict in current["verdicts"]]
     require(measured == [claim.id for claim in subject.study.claims], f"the results speak of claims {measured}")
 
 
