@@ -17,7 +17,9 @@ from livepapers.core.errors import InputError
 from livepapers.core.rng import numpy_generator
 from livepapers.methods import simplicial_closure as method
 from livepapers.methods.simplicial_closure import scores as scores_module
+from livepapers.methods.simplicial_closure import triangles as triangles_module
 from livepapers.methods.simplicial_closure.scores import LOCAL, MEANS, SIMPLICIAL, WALKS, OldData, hodge_operators
+from livepapers.tasks import hypergraphs as hypergraphs_module
 from livepapers.tasks.data import read_source
 from livepapers.tasks.hypergraph_models import planted_groups
 from livepapers.tasks.hypergraphs import TemporalSimplices, read_contacts
@@ -85,6 +87,16 @@ def test_closure_tables_are_those_of_the_definition(sets, order, start):
     table = method.closure_table(simplices, order=order, start=start)
     found = list(zip(table.count.tolist(), table.closed.tolist(), strict=True))
     assert found == Brute(old).table(Brute(new), order)
+
+
+def test_both_ways_of_counting_triangles_agree(monkeypatch):
+    simplices = planted_groups(numpy_generator(7, "w"), groups=40, events=3000)
+    dense = method.triangle_counts(simplices)
+    monkeypatch.setattr(triangles_module, "_FEW", 0)
+    monkeypatch.setattr(triangles_module, "_TABLE", 0)
+    monkeypatch.setattr(hypergraphs_module, "DENSE_PAIRS", 0)
+    assert method.triangle_counts(simplices) == dense
+    assert len(method.open_triangles(simplices)) == dense[0]
 
 
 def test_every_set_of_three_has_one_type():

@@ -211,7 +211,8 @@ class TemporalSimplices:
         sizes = self.sizes
         for size in np.flatnonzero(np.bincount(sizes)):
             if size >= smallest:
-                yield self.members[np.repeat(sizes == size, sizes)].reshape(-1, size)
+                starts = self.pointers[:-1][sizes == size]
+                yield self.members[starts[:, None] + np.arange(size)]
 
 
 def encode(rows: np.ndarray, nodes: int) -> np.ndarray:
