@@ -58,7 +58,8 @@ def test_a_cut_between_periods_leaves_no_gradient_when_the_lead_time_is_two():
     scenarios = draw(simulator, 4, periods=10, generator=generator(0, "test"))
     policy = hdpo.BaseStockPolicy(simulator.network, [5.0])
     loss = hdpo.hindsight_loss(policy, simulator, state=scenarios.state, demand=scenarios.demand, cut_every=1)
-    assert not loss.requires_grad
+    (gradient,) = torch.autograd.grad(loss, policy.levels)
+    assert gradient.abs().max() == 0
 
 
 def test_the_trained_base_stock_level_costs_the_closed_form_optimum():
@@ -74,13 +75,13 @@ def test_the_trained_base_stock_level_costs_the_closed_form_optimum():
 def test_a_network_beats_the_floor_and_nears_the_exact_optimum_within_seconds():
     network = one_store(2)
     simulator = InventorySimulator(network, Poisson(5.0), horizon=50)
-    policy = hdpo.VanillaPolicy(network, [5.0], lead=2, hidden=(16, 16), generator=generator(0, "weights"))
-    config = hdpo.Config(hidden=(16, 16), learning_rate=1e-2, updates=150, batch=64, dev_scenarios=128)
+    policy = hdpo.VanillaPolicy(network, [5.0], lead=2, hidden=(32, 32), generator=generator(0, "weights"))
+    config = hdpo.Config(hidden=(32, 32), learning_rate=1e-2, updates=150, batch=64, dev_scenarios=64)
     trained(simulator, policy, config)
     best = lost_sales.optimal(5.0, lead_time=2, holding=1.0, shortage=9.0)
     test = draw(simulator, 1024, periods=150, generator=generator(0, "test"))
     optimal = mean_cost(simulator, best.policy(), scenarios=test, ignore=50)
-    assert mean_cost(simulator, hdpo.Rounded(policy), scenarios=test, ignore=50) < 1.04 * optimal
+    assert mean_cost(simulator, hdpo.Rounded(policy), scenarios=test, ignore=50) < 1.02 * optimal
     floor = hdpo.BaseStockPolicy(network, [5.0])
     assert mean_cost(simulator, floor, scenarios=test, ignore=50) > 1.25 * optimal
 

@@ -38,6 +38,7 @@ class Config(Presets):
     sigma: float = setting(0.5, "standard deviation of the exploration, in units; its start where it is learned", gt=0)
     learning_rate: float = setting(3e-3, "Adam; swept", gt=0, le=10)
     updates: int = setting(800, "over which the rate decays, as for hdpo", ge=1)
+    clip_norm: float = setting(1.0, "gradient norm, 0 = no clipping; as for hdpo", ge=0)
     decay: bool = setting(True, "the rate falls to 0 over the last 30 % of the updates")
     batch: int = setting(128, "scenarios an update; for `paired` half as many traces, replayed twice", ge=2)
     normalise: bool = setting(True, "divide advantages by their standard deviation at the same period")
@@ -140,6 +141,8 @@ class Reinforce(Learner):
             set_rate(self._optimizer, self.config.learning_rate, step=self._steps, of=self.config.updates)
         self._optimizer.zero_grad()
         loss.backward()
+        if self.config.clip_norm:
+            nn.utils.clip_grad_norm_(self._optimizer.param_groups[0]["params"], self.config.clip_norm)
         self._optimizer.step()
         self._gradient_steps += 1
         return loss.detach()

@@ -27,12 +27,12 @@ class Config(Presets):
     hidden: tuple[int, ...] = setting((32, 32, 32), "one store: 32, 32, 32; serial and graph network: 32, 32")
     learning_rate: float = setting(3e-3, "Adam; one store 3e-3, serial 1e-2, graph network 1e-3", gt=0, le=10)
     decay: bool = setting(True, "the rate falls to 0 over the last 30 % of the updates; paper: constant")
-    clip_norm: float = setting(0.0, "gradient norm, 0 = no clipping; graph network: 1.0", ge=0)
-    updates: int = setting(1000, "gradient steps; paper: 4 an epoch, up to 20,000 epochs", ge=1)
-    batch: int = setting(512, "scenarios an update; paper: 8,192, networks 1,024", ge=1)
+    clip_norm: float = setting(1.0, "gradient norm, 0 = no clipping; paper: 1.0 for the graph network, else none", ge=0)
+    updates: int = setting(500, "gradient steps; paper: 4 an epoch, up to 20,000 epochs", ge=1)
+    batch: int = setting(128, "scenarios an update; paper: 8,192, networks 1,024", ge=1)
     train_scenarios: int = setting(0, "size of a fixed training set, 0 = fresh traces; paper: 32,768", ge=0)
     periods: int = setting(50, "T in training; section 4; periods", ge=1)
-    dev_scenarios: int = setting(512, "paper: 32,768", ge=1)
+    dev_scenarios: int = setting(256, "paper: 32,768", ge=1)
     dev_periods: int = setting(100, "section 4; periods", ge=1)
     dev_ignore: int = setting(60, "section 4: the dev cost is that of the last 40 periods; periods", ge=0)
     dev_every: int = setting(10, "updates between dev checks; paper: 10 epochs", ge=1)
@@ -80,6 +80,7 @@ class Config(Presets):
             dev_scenarios=32_768,
             dev_every=40,
             patience=50,
+            clip_norm=0.0,
             decay=False,
         )
 
