@@ -1,4 +1,4 @@
-"""What only a fresh interpreter can show; run as `python -m livepapers.battery.probe <method module> <seed>`.
+"""What only a fresh interpreter can show; run as `python -P probe.py <method module> <seed>`.
 
 Prints one JSON object: heavy modules that importing the package and the catalogue pulled in, and the trace of the
 method's smallest run.

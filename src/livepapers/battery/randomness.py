@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,7 +20,9 @@ _OTHER_HASH_SEED = "4242"
 @functools.cache
 def _fresh(module: str) -> dict[str, object]:
     """What `battery.probe` says of a method in a fresh interpreter with another hash seed."""
-    command = [sys.executable, "-W", "error", "-m", "livepapers.battery.probe", module, "0"]
+    # The file, not the module: importing the battery's package would load what the probe has to find unloaded.
+    probe = Path(__file__).with_name("probe.py")
+    command = [sys.executable, "-P", "-W", "error", str(probe), module, "0"]
     environment = {**os.environ, "PYTHONHASHSEED": _OTHER_HASH_SEED, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=300)
     require(done.returncode == 0, f"a fresh interpreter fails: {done.stderr.strip().splitlines()[-1:]}")
