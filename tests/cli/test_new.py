@@ -85,9 +85,9 @@ def test_the_stubs_pass_lint_and_format(root: Path):
         assert done.returncode == 0, done.stdout
 
 
-def test_the_stubs_run_up_to_what_is_missing(root: Path):
+def test_the_stubs_can_be_imported_as_they_are(root: Path):
     new.write(root, "dita")
-    for name in ("methods", "studies", "battery/oracles"):
-        code = (root / "src/livepapers" / name / "dita.py").read_text()
-        done = subprocess.run([sys.executable, "-"], input=code, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+    paths = [str(path) for path in root.rglob("*.py") if "tests" not in path.parts]
+    code = "import runpy, sys\nfor path in sys.argv[1:]:\n    runpy.run_path(path)"
+    done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, check=False)
+    assert (len(paths), done.returncode) == (3, 0), done.stderr
