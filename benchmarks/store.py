@@ -67,7 +67,10 @@ def measure(rows: int) -> dict[str, float]:
                 figures["eight writers of 5000 rows, batches of 100"] = 40_000 / (time.perf_counter() - began)
             store.finish_cell(run, CellResult(cells[0], "finished", measurements={"cost": 1.0}))
             began = time.perf_counter()
-            store.run(run), store.cell_records(run), store.cells(run), store.curve(run, cells[8], "warm")
+            store.run(run)
+            store.cell_records(run)
+            store.cells(run)
+            store.curve(run, cells[8], "warm")
             figures["milliseconds to open that run"] = 1000 * (time.perf_counter() - began)
     return figures
 

@@ -25,6 +25,7 @@ pytestmark = [
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",  # Ray's default of 15 starves the cells on a machine that is busy with other things
     "RAY_ENABLE_AUTO_CONNECT": "0",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on Linux too this keeps Ray on the loopback address
     "RAY_DISABLE_IMPORT_WARNING": "1",
