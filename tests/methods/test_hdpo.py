@@ -46,9 +46,9 @@ def test_the_gradient_meets_finite_differences_with_common_demand():
 
     (gradient,) = torch.autograd.grad(loss(), policy.levels)
     with torch.no_grad():
-        policy.levels += 1e-5
+        policy.levels.add_(1e-5)
         above = loss()
-        policy.levels -= 2e-5
+        policy.levels.sub_(2e-5)
         slope = (above - loss()) / 2e-5
     assert gradient.item() == pytest.approx(slope.item(), rel=1e-4)
 

@@ -54,10 +54,14 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
 def load_optimizer_state(optimizer: torch.optim.Optimizer, state: State) -> None:
     """The inverse of `optimizer_state`; raises `CorruptFileError` and changes nothing if the state does not fit."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    kept = state["state"]
+    kept, live = state["state"], optimizer.state_dict()["state"]
+    names = set().union(*(values for values in (*kept.values(), *live.values())))
     wrong = set(kept) - {str(index) for index in range(len(parameters))}
     for index, parameter in enumerate(parameters):
-        for name, value in kept.get(str(index), {}).items():
+        values = kept.get(str(index), {})
+        wrong |= {f"{index}/{name}" for name in (names - set(values) if kept else ())}
+        wrong |= {f"{index}/{name}" for name in (set(values) - set(live[index]) if index in live else ())}
+        for name, value in values.items():
             if isinstance(value, torch.Tensor) and value.ndim and value.shape != parameter.shape:
                 wrong.add(f"{index}/{name}")
     if wrong or len(state["param_groups"]) != len(optimizer.param_groups):

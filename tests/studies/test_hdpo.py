@@ -1,0 +1,175 @@
+"""The study of hdpo: its declarations, its smallest cells, and what its claims do with numbers."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pytest
+import torch
+
+from livepapers.core import rng
+from livepapers.core.learner import Learner
+from livepapers.lab.claims import judge
+from livepapers.lab.study import Cell, Cells, load_study
+from livepapers.studies import hdpo as module
+
+
+class Recorder:
+    """A run in memory, keyed as the lab's."""
+
+    def __init__(self, cell: Cell) -> None:
+        self.cell = cell
+        self.kept: dict[str, np.ndarray] = {}
+        self.work: dict[str, int] = {}
+        self.curves: list[dict[str, float]] = []
+
+    def generator(self, name: str) -> torch.Generator:
+        return rng.generator(self.cell.seed, "hdpo", self.cell.setting, name)
+
+    def private_generator(self, name: str) -> torch.Generator:
+        return rng.generator(self.cell.seed, "hdpo", self.cell.setting, "arm", self.cell.arm, name)
+
+    def samples(self, name: str, values: np.ndarray) -> None:
+        self.kept[name] = values
+
+    def spend(self, **work: int) -> None:
+        self.work |= work
+
+    def log(self, step: int, **metrics: float) -> None:
+        self.curves.append(metrics)
+
+    def prepared(self, name: str):
+        raise AssertionError("nothing is prepared here")
+
+    def drive(
+        self,
+        learner: Learner,
+        updates: int,
+        *,
+        name: str = "learner",
+        evaluate: Callable[[int], dict[str, float] | None] | None = None,
+    ) -> None:
+        for step in range(1, updates + 1):
+            learner.update()
+            metrics = evaluate(step) if evaluate else None
+            if metrics:
+                self.log(step, **metrics)
+        self.work |= learner.work()
+
+    @property
+    def map(self):
+        return map
+
+
+def cells(metrics: Mapping[Cell, Mapping[str, float]], samples: Mapping[Cell, np.ndarray] | None = None) -> Cells:
+    kept = samples or {}
+    nothing = (np.zeros(0), np.zeros(0))
+    return Cells(metrics, samples=lambda cell, _: kept[cell], curves=lambda *_: nothing)
+
+
+@pytest.fixture(scope="module")
+def study():
+    return load_study("hdpo")
+
+
+def test_every_claim_of_the_paper_is_declared(study):
+    assert [claim.id for claim in study.claims] == ["C1", "C2", "C2b", "C3", "C4", "C5"]
+    assert [claim.id for claim in study.claims if claim.needs] == ["C5"]
+
+
+def test_headline_claims_can_reach_significance_with_the_declared_seeds(study):
+    assert all(study.settings[name].seeds["laptop"] >= 8 for name in module.KNOWN)
+    pairs = len(module.TRAIN_SIZES[:-1]) * study.settings["S5 train 4"].seeds["laptop"]
+    assert pairs >= 6
+    assert len(module.RATES) * study.settings["lr 0.001"].seeds["laptop"] >= 6
+
+
+def test_the_sweep_keeps_its_seeds_when_more_are_asked_for(study):
+    more = study.cells("laptop", seeds=20, settings=["lr 0.01", "S2-L4-p9"])
+    assert {cell.seed for cell in more if cell.setting == "lr 0.01"} == {0, 1, 2}
+    assert {cell.seed for cell in more if cell.setting == "S2-L4-p9"} == set(range(20))
+
+
+def test_the_family_is_whole_and_has_the_same_budget(study):
+    assert {variant for variant, _ in module.VARIANTS.values()} == {"fixed", "learned", "clipped", "paired"}
+    spent = set()
+    for arm in ("hdpo", *module.VARIANTS):
+        run = Recorder(Cell(arm, "lr 0.003", 0))
+        study.measure(arm, study.settings["lr 0.003"], 0, "smoke", run)
+        spent.add((run.work["simulated_periods"], run.work["dev_periods"]))
+    assert len(spent) == 1
+
+
+@pytest.mark.parametrize(
+    ("arm", "setting"),
+    [
+        ("optimum", "S2-L4-p9"), ("hdpo", "S2-L2-p39"), ("base-stock", "S1-L4-p9"), ("echelon-stock", "S3-L2-p9"),
+        ("floor", "S2-L4-p9"), ("gnn", "S5 train 4"), ("mlp", "S5 train 4"), ("base-stock", "S5 train 4"),
+        ("hdpo", "chicago"), ("quantile newsvendor", "chicago"), ("just in time", "chicago"), ("floor", "chicago"),
+    ],
+)  # fmt: skip
+def test_a_smoke_cell_measures_finite_numbers(study, arm: str, setting: str):
+    run = Recorder(Cell(arm, setting, 0))
+    metrics = study.measure(arm, study.settings[setting], 0, "smoke", run)
+    assert metrics
+    assert all(np.isfinite(value) for value in metrics.values())
+    if setting == "chicago":
+        assert run.kept["profit_percent"].shape == (20,)
+
+
+def test_the_optimum_has_no_gap_and_perfect_foresight_earns_everything(study):
+    metrics = study.measure("optimum", study.settings["S2-L4-p9"], 0, "smoke", Recorder(Cell("optimum", "S2-L4-p9", 0)))
+    assert metrics["gap_percent"] == 0.0
+    assert metrics["optimum"] == pytest.approx(6.836, abs=0.002)
+    foresight = study.measure(
+        "just in time", study.settings["chicago"], 0, "smoke", Recorder(Cell("just in time", "chicago", 0))
+    )
+    assert foresight["profit_percent"] == pytest.approx(100.0)
+
+
+def test_worst_gap_takes_the_largest_of_the_four_instances():
+    metrics = {Cell("hdpo", name, 0): {"gap_percent": 0.1 * i} for i, name in enumerate(module.KNOWN)}
+    assert module.worst_gap(cells(metrics)) == {"seed 0": pytest.approx(0.3)}
+    del metrics[Cell("hdpo", module.KNOWN[0], 0)]
+    assert module.worst_gap(cells(metrics)) == {}
+
+
+def test_the_share_is_compared_with_the_best_variant():
+    metrics = {}
+    for rate in module.RATES:
+        for arm in ("hdpo", *module.VARIANTS):
+            good = arm == "hdpo" or (arm.startswith("reinforce paired") and rate == 1e-3)
+            metrics[Cell(arm, f"lr {rate:g}", 0)] = {"gap_percent": 1.0 if good else 9.0}
+    effects = module.share_difference(5.0)(cells(metrics))
+    assert effects == {"lr 0.0001/seed 0": 1, "lr 0.001/seed 0": -1, "lr 0.003/seed 0": 1, "lr 0.01/seed 0": 1}
+    assert set(module.share_difference(0.5)(cells(metrics)).values()) == {0.0}
+
+
+def test_the_data_ratio_compares_n_with_four_n():
+    metrics = {}
+    for size in module.TRAIN_SIZES:
+        metrics[Cell("gnn", f"S5 train {size}", 0)] = {"cost": 9.0}
+        metrics[Cell("mlp", f"S5 train {size}", 0)] = {"cost": 10.0 if size < 256 else 6.0}
+    effects = module.data_ratio(cells(metrics))
+    assert effects["S5 train 4/seed 0"] == pytest.approx(-10.0)
+    assert effects["S5 train 64/seed 0"] == pytest.approx(50.0)
+    assert len(effects) == 3
+
+
+def test_profit_is_compared_with_the_best_admissible_newsvendor():
+    levels = {"hdpo": 97.0, "quantile newsvendor": 95.0, "fixed newsvendor": 96.0, "transformed newsvendor": 90.0}
+    metrics = {Cell(arm, "chicago", 0): {"profit_percent": value} for arm, value in levels.items()}
+    samples = {cell: np.full(20, values["profit_percent"]) for cell, values in metrics.items()}
+    effects = module.profit_advantage(cells(metrics, samples))
+    assert len(effects) == 20
+    assert set(effects.values()) == {1.0}
+
+
+def test_verdicts_follow_made_up_numbers(study):
+    metrics = {
+        Cell("hdpo", name, seed): {"gap_percent": 0.2 + 0.01 * seed} for name in module.KNOWN for seed in range(8)
+    }
+    verdicts = {verdict.claim_id: verdict for verdict in judge(study.claims, cells(metrics))}
+    assert verdicts["C1"].verdict == "reproduced"
+    assert verdicts["C3"].verdict == "not tested here"
+    worse = {cell: {"gap_percent": values["gap_percent"] + 2.0} for cell, values in metrics.items()}
+    assert judge(study.claims, cells(worse))[0].verdict == "contradicted"
