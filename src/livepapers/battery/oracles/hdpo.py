@@ -2,13 +2,13 @@
 
 import functools
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.func import functional_call
 
 from livepapers.baselines import base_stock, clark_scarf, lost_sales
-from livepapers.core.config import replace
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods import hdpo
 from livepapers.tasks.demand import ClippedNormal, Poisson
@@ -19,7 +19,9 @@ Comparison = tuple[Tensor | float, Tensor | float, float]
 SUPPLIER = "supplier"
 
 
-def _one_store(lead: int, *, unmet: str = "backlog", dtype: torch.dtype = torch.float32) -> InventorySimulator:
+def _one_store(
+    lead: int, *, unmet: Literal["lost", "backlog"] = "backlog", dtype: torch.dtype = torch.float32
+) -> InventorySimulator:
     network = InventoryNetwork(
         nodes=(Node(name="store", kind="store", holding=1.0, shortage=9.0),),
         edges=(Edge(source=SUPPLIER, target="store", lead_time=lead),),
@@ -176,7 +178,7 @@ def a_cut_beyond_the_horizon_is_no_cut() -> Comparison:
     return gradients[1], gradients[0], 1e-7
 
 
-def _gradcheck(unmet: str) -> tuple[Callable[..., Tensor], tuple[Tensor, ...]]:
+def _gradcheck(unmet: Literal["lost", "backlog"]) -> tuple[Callable[..., Tensor], tuple[Tensor, ...]]:
     """The loss as a function of a small network's weights, in double precision."""
     simulator = _one_store(2, unmet=unmet, dtype=torch.float64)
     policy = hdpo.VanillaPolicy(simulator.network, [5.0], lead=2, hidden=(4,)).double()
@@ -195,11 +197,15 @@ def _gradcheck(unmet: str) -> tuple[Callable[..., Tensor], tuple[Tensor, ...]]:
 
 def _trained_cost(seed: int, *, cut: int = 0) -> float:
     """Test cost of the battery's example after a short training."""
-    learner = hdpo.example(replace(hdpo.Config.smoke(), updates=100, cut_every=cut), seed)
-    for _ in range(100):
+    config = hdpo.Config(
+        hidden=(16, 16), learning_rate=2e-2, updates=50, batch=32, periods=30, dev_scenarios=32, dev_periods=40,
+        dev_ignore=20, cut_every=cut,
+    )  # fmt: skip
+    learner = hdpo.example(config, seed)
+    for _ in range(config.updates):
         learner.update()
     learner.best_policy()
-    test = draw(learner.simulator, 512, periods=60, generator=make_generator(seed, "oracle", "test"))
+    test = draw(learner.simulator, 256, periods=60, generator=make_generator(seed, "oracle", "test"))
     assert isinstance(learner.policy, hdpo.Policy)
     return mean_cost(learner.simulator, hdpo.Rounded(learner.policy), scenarios=test, ignore=20)
 
@@ -207,7 +213,7 @@ def _trained_cost(seed: int, *, cut: int = 0) -> float:
 def _floor_cost(seed: int) -> float:
     """Order up to the mean demand over lead time + 1, on the same test traces."""
     simulator = hdpo.example(hdpo.Config.tiny(), seed).simulator
-    test = draw(simulator, 512, periods=60, generator=make_generator(seed, "oracle", "test"))
+    test = draw(simulator, 256, periods=60, generator=make_generator(seed, "oracle", "test"))
     return mean_cost(simulator, hdpo.BaseStockPolicy(simulator.network, [5.0]), scenarios=test, ignore=20)
 
 
