@@ -18,7 +18,7 @@ from livepapers.tasks.data import SOURCES, read_source
 from livepapers.tasks.hypergraph_models import independent_triples
 from livepapers.tasks.hypergraphs import TemporalSimplices, read_contacts
 
-VERSION = 1
+VERSION = 2
 DEVIATIONS = (
     "Paper: 19 data sets of 5 domains and more; here 3 of one domain (face-to-face contacts), of which the primary "
     "school is the paper's own, rebuilt exactly; the high school (2012) and the hospital are not in the paper.",
@@ -26,6 +26,9 @@ DEVIATIONS = (
     "Paper: points without uncertainty; here twelve units (data set x cut) and bootstrap intervals over triangles.",
     "Paper: counts of significant tests; here the tests are metrics, and the claims are decided on a pooled ratio of "
     "closure probabilities (Mantel-Haenszel), which rare types cannot tilt.",
+    "The statistic of C2 and C3 was changed once, after the first laptop run of version 1: its mean of smoothed ratios "
+    "took rare types without a closure for evidence. Under the pooled ratio C2a went from 1.16 to 1.85 doublings and "
+    "C3a from 1.63 to 1.02; no verdict changed with it.",
     "Simplicial PageRank is solved by a Cholesky factor (single precision beyond 3,000 edges), not by GMRES to 1e-3.",
 )
 
