@@ -247,9 +247,7 @@ def _reason(claim: Claim, draft: Verdict) -> str:
     shown = f"{mean} {bounds} ({level})" if bounds else mean
     dependent = {"item": ", items of one run", "fold": ", folds of one data set"}.get(claim.unit, "")
     count = f"{draft.n:,} {_units(claim, draft.n)}{dependent}"
-    return (
-        f"mean {number(draft.effect or 0.0)}{shown}; claimed: {asked}; {count}, Holm-corrected p {p_text(draft.p_holm)}"
-    )
+    return f"mean {shown}; claimed: {asked}; {count}, Holm-corrected p {p_text(draft.p_holm)}"
 
 
 def _units(claim: Claim, count: int) -> str:
