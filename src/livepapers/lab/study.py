@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
-import torch
 
 from livepapers.core.errors import InputError
-from livepapers.core.learner import Learner
 from livepapers.papers import catalogue
+
+if TYPE_CHECKING:  # listing runs and judging claims need no torch
+    import torch
+
+    from livepapers.core.learner import Learner
 
 PRESETS = ("smoke", "laptop", "paper")
 Kind = Literal["method", "baseline", "optimum", "floor", "ablation"]
@@ -97,11 +100,11 @@ class Run(Protocol):
         """Keep an array of items (episodes, triangles, prompts); statistics over items read it."""
         ...
 
-    def generator(self, name: str) -> torch.Generator:
+    def generator(self, name: str) -> "torch.Generator":
         """A stream keyed by (study, setting, seed, name): the same for every arm, so arms share their worlds."""
         ...
 
-    def private_generator(self, name: str) -> torch.Generator:
+    def private_generator(self, name: str) -> "torch.Generator":
         """A stream keyed by the arm too: initial weights, exploration."""
         ...
 
@@ -111,7 +114,7 @@ class Run(Protocol):
 
     def drive(
         self,
-        learner: Learner,
+        learner: "Learner",
         updates: int,
         *,
         name: str = "learner",
