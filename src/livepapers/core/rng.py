@@ -5,7 +5,6 @@ numbers of another one, and two arms that ask for the same path face the very sa
 """
 
 import hashlib
-
 from typing import TYPE_CHECKING
 
 import numpy as np
