@@ -279,8 +279,11 @@ class _Inside:
 
 
 def _check_version(spec: CellSpec) -> None:
-    """Refuse a worker whose copy of the study is another version than the driver's."""
-    version = getattr(sys.modules.get(spec.measure.__module__), "VERSION", spec.version)
+    """Refuse a worker whose copy of the study, a module or a package, is another version than the driver's."""
+    name = spec.measure.__module__
+    while name and not hasattr(sys.modules.get(name), "VERSION"):
+        name = name.rpartition(".")[0]
+    version = getattr(sys.modules.get(name), "VERSION", spec.version)
     if version != spec.version:
         raise RuntimeError(
             f"this worker has version {version} of the study of {spec.slug}, the run is of {spec.version}"
