@@ -132,6 +132,12 @@ class _TooLong(Sets):
         self.longest = 2
 
 
+class _StopsEarly(Bags):
+    def __init__(self) -> None:
+        super().__init__([0.1, 0.2], 4, threshold=2)
+        self.shortest = 3
+
+
 BROKEN: dict[str, tuple[Callable[[], Construction], str]] = {
     "step writes to its argument": (lambda: _MutatingStep([0.1, 0.2, 0.3], 2), "step.*clone"),
     "undo does nothing": (lambda: _DeafUndo([0.1, 0.2, 0.3], 2), "undo"),
@@ -145,6 +151,7 @@ BROKEN: dict[str, tuple[Callable[[], Construction], str]] = {
     "a reward is infinite": (lambda: _InfiniteReward([0.1, 0.2, 0.3], 2), "log_reward"),
     "terminal states beside a stop action": (lambda: _TerminalDespiteStop([0.1, 0.2], 2, threshold=2), "is_terminal"),
     "a walk is longer than the longest": (_TooLong, "longest"),
+    "a walk is shorter than the shortest": (_StopsEarly, "shortest"),
 }
 
 

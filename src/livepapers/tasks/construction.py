@@ -29,6 +29,7 @@ class Construction(Protocol):
     moves: int  # number of moves (add item i, append letter i ...), the stop action not counted
     has_stop: bool  # whether trajectories end by a stop action, index `moves`, or by themselves
     longest: int  # no trajectory has more actions than this, the stop action counted
+    shortest: int  # and none has fewer
     features: int  # width of `encode`
 
     def root(self, batch: int) -> Tensor:
@@ -127,7 +128,11 @@ def check_construction(env: Construction, *, generator: torch.Generator, walks: 
                 name, "forward_mask", state[stuck][0], "a move exactly where the object is not finished", cause
             )
         action = random_action(forward, generator)
-        alive = alive & ~terminal & (action < env.moves)
+        ended = alive & (terminal | (action >= env.moves))
+        if ended.any() and length + (not terminal[ended].any()) < env.shortest:
+            expected = f"no trajectory shorter than {env.shortest}"
+            raise _broken(name, "shortest", state[ended][0], expected, "count it again")
+        alive = alive & ~ended
         if not alive.any():
             break
         if length == env.longest:

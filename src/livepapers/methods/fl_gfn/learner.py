@@ -21,7 +21,7 @@ from livepapers.tasks.constructions import Sets
 
 ROLE = "learner"
 METRICS = ("loss", "log_z", "share_ended")
-"""Keys of `update()`: the loss; the current estimate of log Z (nats); the share of trajectories that were not cut."""
+"""Keys of `update()`: the loss; the estimate of log Z, nats; the share of trajectories that were not cut."""
 
 ARCHITECTURES = {"FlowNetwork": FlowNetwork}
 BackwardPolicy = Callable[[Tensor], Tensor]
@@ -119,7 +119,12 @@ class ForwardLookingGFlowNet(Learner):
             loss.backward()
             self.optimizer.step()
         self.step += 1
-        return {"loss": float(loss.detach()), "log_z": self.log_z(), "share_ended": float(batch.ended.float().mean())}
+        known = self.config.objective != "tb" and bool(batch.length[0] > 0)  # the root's flow is already at hand
+        return {
+            "loss": float(loss.detach()),
+            "log_z": float(terms.log_flow[0, 0].detach()) if known else self.log_z(),
+            "share_ended": float(batch.ended.float().mean()),
+        }
 
     def collect(self) -> Trajectories:
         """Trajectories of the behaviour policy, cut as configured."""
@@ -298,7 +303,7 @@ class _Transitions:
 
 def masked_log_probability(logits: Tensor, allowed: Tensor, action: Tensor) -> Tensor:
     """Log softmax over the allowed actions, at `action`: `[batch, action]`, `[batch, action]` bool -> `[batch]`."""
-    return -nn.functional.cross_entropy(logits.masked_fill(~allowed, -1e9), action, reduction="none")
+    return -nn.functional.cross_entropy(torch.where(allowed, logits, -1e9), action, reduction="none")
 
 
 def example(config: Config, seed: int) -> ForwardLookingGFlowNet:

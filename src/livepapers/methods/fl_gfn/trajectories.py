@@ -79,6 +79,7 @@ def _walk(
     alive, length = ~env.is_terminal(state), torch.zeros(batch, dtype=torch.int64)
     together = not env.has_stop and bool(alive.all())  # while all walk in step, no row needs to be held back
     states, actions = [state], []
+    zero, never = torch.zeros(()), torch.tensor(-torch.inf)  # as tensors: `where` makes one from a number at each call
     while together or alive.any():
         t = len(actions)
         if t == env.longest:
@@ -89,13 +90,14 @@ def _walk(
         else:
             guided = logits(env.encode(state))
             guided = guided if temperature == 1.0 else guided / temperature
-            guided = guided if epsilon == 0.0 else torch.where(uniform[t], 0.0, guided)
-            action = _draw(torch.where(allowed, guided, -torch.inf).softmax(dim=1), draws[t])
+            guided = guided if epsilon == 0.0 else torch.where(uniform[t], zero, guided)
+            action = _draw(torch.where(allowed, guided, never).softmax(dim=1), draws[t])
         if together:
             state = env.step(state, action)
-            alive = ~env.is_terminal(state)
-            length += 1
-            together = bool(alive.all())
+            if t + 1 >= env.shortest:  # before that no row can have ended
+                alive = ~env.is_terminal(state)
+                together = bool(alive.all())
+                length.fill_(t + 1)
         else:
             action = torch.where(alive, action, 0)
             moving = alive & (action < env.moves)

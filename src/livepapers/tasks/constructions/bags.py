@@ -35,7 +35,7 @@ class Bags:
         if not math.isfinite(bonus):
             raise InputError.of("bonus", bonus, expected="a finite number")
         self.capacity, self.threshold, self.bonus = int(capacity), int(threshold), float(bonus)
-        self.longest = self.capacity + 1
+        self.longest, self.shortest = self.capacity + 1, 1
 
     def root(self, batch: int) -> Tensor:
         """Empty bags, `[batch, letters]`."""

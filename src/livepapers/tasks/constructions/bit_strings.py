@@ -24,7 +24,7 @@ class BitStrings:
     def __init__(self, field: Sequence[float] | Tensor, coupling: Sequence[float] | Tensor) -> None:
         self.field = torch.as_tensor(field, dtype=torch.float64).flatten()
         self.coupling = torch.as_tensor(coupling, dtype=torch.float64).flatten()
-        self.length = self.longest = self.features = len(self.field)
+        self.length = self.longest = self.shortest = self.features = len(self.field)
         self.moves = 2 * self.length
         if self.length == 0 or not torch.isfinite(self.field).all():
             raise InputError.of("field", self.field.tolist(), expected="at least one position, all finite")

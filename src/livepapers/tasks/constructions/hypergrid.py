@@ -29,7 +29,7 @@ class Hypergrid:
             raise InputError.of("r0, r1, r2", (r0, r1, r2), expected="r0 > 0, r1 and r2 >= 0", cause="log R must exist")
         self.moves, self.side = int(dims), int(side)
         self.features = self.moves * self.side
-        self.longest = self.moves * (self.side - 1) + 1
+        self.longest, self.shortest = self.moves * (self.side - 1) + 1, 1
         self.r0, self.r1, self.r2 = r0, r1, r2
 
     def root(self, batch: int) -> Tensor:

@@ -44,7 +44,7 @@ class IndependentSets:
         self._adjacent = torch.as_tensor(nx.to_numpy_array(graph, weight="") != 0, dtype=torch.float32)
         # disjoint edges of a maximal matching hold at most one chosen vertex each
         matched = len(nx.maximal_matching(graph))
-        self.longest = self.moves - matched + 1
+        self.longest, self.shortest = self.moves - matched + 1, 1
 
     def root(self, batch: int) -> Tensor:
         """Empty sets, `[batch, n]`."""

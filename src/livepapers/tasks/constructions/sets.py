@@ -60,7 +60,7 @@ class Sets:
             raise InputError.of(f"energies: item {bad}", float(self.energies[bad]), expected="a finite energy")
         if not 1 <= size <= self.moves:
             raise InputError.of("size", size, expected=f"1 to {self.moves}, the number of items")
-        self.size = self.longest = int(size)
+        self.size = self.longest = self.shortest = int(size)
 
     @classmethod
     def paper(cls, name: str) -> "Sets":
@@ -80,7 +80,7 @@ class Sets:
 
     def forward_mask(self, state: Tensor) -> Tensor:
         """Absent items while the set is not full, `[batch, n]`."""
-        return (state.sum(dim=1, keepdim=True) < self.size) > state  # room and absent
+        return ~(state | (state.sum(dim=1, keepdim=True) >= self.size))
 
     def backward_mask(self, state: Tensor) -> Tensor:
         """Items present, `[batch, n]`."""

@@ -29,7 +29,8 @@ class ShuffledEnergy:
         if not math.isfinite(scale) or scale < 0:
             raise InputError.of("scale", scale, expected="a number >= 0", cause="a standard deviation in nats")
         self.env, self.scale = env, float(scale)
-        self.moves, self.has_stop, self.longest, self.features = env.moves, env.has_stop, env.longest, env.features
+        self.moves, self.has_stop, self.features = env.moves, env.has_stop, env.features
+        self.longest, self.shortest = env.longest, env.shortest
         source = generator(seed, "shuffled energy")
         # a large random frequency makes neighbouring states' values unrelated; cos of a uniform angle has variance 1/2
         self._frequency = 1000.0 * torch.randn(env.features, generator=source, dtype=torch.float64)

@@ -29,7 +29,7 @@ class Subsets:
             raise InputError.of("size", size, expected=f"1 to {items}, the number of items")
         self.moves = self.features = int(items)
         self.size, self.has_stop, self.partial, self._energy = size, size is None, partial, energy
-        self.longest = items + 1 if size is None else size
+        self.longest, self.shortest = (items + 1, 1) if size is None else (size, size)
         self.offset = float(self._finite(self.root(1))) if partial else 0.0
 
     def root(self, batch: int) -> Tensor:
