@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.panel import Panel
 from rich.table import Table
@@ -357,7 +358,7 @@ def render_terminal(found: Mapping[str, Any], console: Console) -> None:
     summary = ", ".join(f"{amount} {name}" for name, amount in tally(found["verdicts"]).items())
     console.print(Text(summary or "no claims", style="bold"))
     for setting in found["settings"]:
-        console.print(_setting_table(setting))
+        console.print(_setting_table(setting, console.width))
     console.print(_budget_table(found["arms"]))
     console.print(Text(f"Repeat: {run['command']}", style="dim"))
 
@@ -413,18 +414,42 @@ def _ours(verdict: Mapping[str, Any]) -> Text:
     return text
 
 
-def _setting_table(setting: Mapping[str, Any]) -> Group:
+def _setting_table(setting: Mapping[str, Any], width: int) -> Group:
+    """Arms by metrics; metrics that do not fit side by side go into further tables below."""
     names = list(dict.fromkeys(name for arm in setting["arms"] for name in arm["metrics"]))
+    cells = {
+        (row, name): _metric(arm["metrics"].get(name)) for row, arm in enumerate(setting["arms"]) for name in names
+    }
+    first = max(len(arm["arm"]) for arm in setting["arms"]) + len("cells") + 8
+    groups: list[list[str]] = [[]]
+    room = width - first
+    for name in names:
+        needed = 3 + max(cell_len(name), *(_longest_line(cells[row, name]) for row in range(len(setting["arms"]))))
+        if groups[-1] and needed > room:
+            groups.append([])
+            room = width - first
+        groups[-1].append(name)
+        room -= needed
+    title = Text(setting["name"], style="bold").append(f"  {setting['about']}", style="dim not bold")
+    return Group(title, *(_arms_table(setting["arms"], chosen, cells) for chosen in groups))
+
+
+def _arms_table(
+    arms: Sequence[Mapping[str, Any]], names: Sequence[str], cells: Mapping[tuple[int, str], Text]
+) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("arm")
     table.add_column("cells", justify="right")
     for name in names:
         table.add_column(name, justify="right")
-    for arm in setting["arms"]:
-        done = f"{arm['finished']}/{arm['cells']}"
-        shown = [_metric(arm["metrics"].get(name)) for name in names]
-        table.add_row(Text(arm["arm"]), Text(done, style="red" if arm["failed"] else ""), *shown)
-    return Group(Text(setting["name"], style="bold").append(f"  {setting['about']}", style="dim not bold"), table)
+    for row, arm in enumerate(arms):
+        done = Text(f"{arm['finished']}/{arm['cells']}", style="red" if arm["failed"] else "")
+        table.add_row(Text(arm["arm"]), done, *(cells[row, name] for name in names))
+    return table
+
+
+def _longest_line(text: Text) -> int:
+    return max(cell_len(line) for line in text.plain.split("\n"))
 
 
 def _metric(metric: Mapping[str, Any] | None) -> Text:
