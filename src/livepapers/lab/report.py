@@ -35,7 +35,7 @@ FORMAT = 1
 """Version of the shape of `evidence`; results files carry it."""
 
 CURVE_POINTS = 200
-RESULTS_LIMIT = 300_000  # bytes of a committed results file
+RESULTS_LIMIT = 1_000_000  # bytes of a committed results file
 EFFECTS_KEPT = 200  # more units than this (items) are kept as quantiles only
 
 
@@ -476,7 +476,7 @@ def publish(found: Mapping[str, Any], path: Path) -> None:
     """Make a run the current one of a results file; what stood there is superseded, never lost.
 
     Publishing the same run again replaces it when its verdicts are the same. The file holds no items, thinned curves,
-    six significant digits, and stays below 300 kB.
+    six significant digits, and stays below 1 MB.
 
     Raises:
         InputError: The run has unfinished cells, or the file belongs to another paper.
