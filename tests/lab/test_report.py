@@ -17,7 +17,7 @@ from rich.console import Console
 
 from livepapers.core.errors import CorruptFileError, InputError
 from livepapers.lab import figures, report
-from livepapers.lab.claims import OUTCOMES
+from livepapers.lab.claims import OUTCOMES, number
 from livepapers.lab.store import CellResult, Store
 from livepapers.lab.study import Arm, Cell, Cells, Claim, Effects, Setting, Study, from_module
 
@@ -235,7 +235,7 @@ def test_the_page_shows_every_claim_verdict_and_seed(full):
         assert verdict["statement"] in said
         assert verdict["reason"] in said or verdict["reason"].startswith("needs")
     for value in full["settings"][0]["arms"][0]["metrics"]["cost"]["values"].values():
-        assert report.number(value) in said
+        assert number(value) in said
     assert "1 of 4 claims reproduced" in said
 
 

