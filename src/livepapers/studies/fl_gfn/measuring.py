@@ -86,7 +86,7 @@ class Tracked(Learner):
         evaluation = Sampler(self.learner).evaluate(samples, generator=generator)
         self.best = best_of(self.known.env, torch.cat([self.best, evaluation.objects]))
         point = {**quality(evaluation, self.known), **top_share(self.best, self.known)}
-        self.history.append([step, point["elbo_gap"], point.get("top100_share", 0.0)])
+        self.history.append([step, point["elbo_gap"], point.get("top100_share", math.nan)])
         return point
 
     def summary(self, budget: Mapping[str, int], *, threshold: float, generator: torch.Generator) -> dict[str, float]:
@@ -99,7 +99,9 @@ class Tracked(Learner):
             found["tv"] = sampler.total_variation(self.known.graph)
         history = np.array(self.history).reshape(-1, 3)
         if len(history):
-            found["gap_mean"], found["top100_mean"] = float(history[:, 1].mean()), float(history[:, 2].mean())
+            found["gap_mean"] = float(history[:, 1].mean())
+            if self.known.top is not None:
+                found["top100_mean"] = float(history[:, 2].mean())
         crossing = first_crossing(history[:, 0], history[:, 1], threshold)
         found["updates_to_threshold"] = float(budget["updates"]) if crossing is None else crossing
         found["threshold_missed"] = float(crossing is None)
