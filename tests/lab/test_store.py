@@ -159,7 +159,9 @@ def test_a_run_that_a_live_process_drives_is_not_taken_over(store: Store) -> Non
 
 
 @pytest.mark.parametrize(
-    ("column", "value"), [("heartbeat", time.time() - 61), ("heartbeat", time.time() + 3600), ("process", "1:1")]
+    ("column", "value"),
+    [("heartbeat", time.time() - 61), ("heartbeat", time.time() + 3600), ("process", "1:1")],
+    ids=["silent for a minute", "from the future", "another process"],
 )
 def test_a_run_without_signs_of_life_is_marked_interrupted(store: Store, column: str, value: object) -> None:
     run, lease = new_run(store)
