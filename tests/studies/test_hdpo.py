@@ -140,7 +140,7 @@ def test_the_share_is_compared_with_the_best_variant():
             good = arm == "hdpo" or (arm.startswith("reinforce paired") and rate == 1e-3)
             metrics[Cell(arm, f"lr {rate:g}", 0)] = {"gap_percent": 1.0 if good else 9.0}
     effects = module.share_difference(5.0)(cells(metrics))
-    assert effects == {"lr 0.0001/seed 0": 1, "lr 0.001/seed 0": -1, "lr 0.003/seed 0": 1, "lr 0.01/seed 0": 1}
+    assert effects == {"lr 0.0001/seed 0": 1, "lr 0.001/seed 0": 0, "lr 0.003/seed 0": 1, "lr 0.01/seed 0": 1}
     assert set(module.share_difference(0.5)(cells(metrics)).values()) == {0.0}
 
 
