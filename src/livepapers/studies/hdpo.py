@@ -577,8 +577,8 @@ DEVIATIONS = (
     "gaps of 0.6 to 1.1 %, and 8.6 % on one seed of eight, where early, understocked traces drove a stage's sigmoid to "
     "ship all it had for good. Version 2 trains it at 5e-3 with 800 updates of 256, chosen on seeds outside the study.",
     "Version 1 dropped runs that diverged (seven of REINFORCE at the rate of 1e-2); version 2 judges them by their "
-    "best weights before. Version 1 asked in C2 for twice the rival's share. Its results were seen before version 2 was "
-    "fixed.",
+    "best weights before. Version 1 asked in C2 for twice the rival's share. Its results were seen before version 2 "
+    "was fixed.",
     "The REINFORCE variant with a learned sigma starts at 0.5 only. A learned baseline is left out; S4 and S6 are "
     "left out of the committed run.",
 )
