@@ -395,7 +395,18 @@ def read_git(repository: Path, *, option: str = "--git") -> tuple[TemporalSimpli
     """
     if not repository.is_dir():
         raise InputError.of(option, str(repository), expected="a folder with a git repository")
-    command = ["log", "--no-merges", "--name-status", "-M", "-z", "--format=%x02%ct", "HEAD"]
+    command = [
+        "log",
+        "--no-show-signature",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--no-merges",
+        "--name-status",
+        "-M",
+        "-z",
+        "--format=%x02%ct",
+        "HEAD",
+    ]
     log = _git(repository, command, option=option)
     alive = frozenset(
         _git(repository, ["ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD"], option=option).split("\0")
@@ -409,7 +420,9 @@ def read_git(repository: Path, *, option: str = "--git") -> tuple[TemporalSimpli
 
 def _git(repository: Path, arguments: list[str], *, option: str) -> str:
     try:
-        done = subprocess.run(["git", "-C", str(repository), *arguments], capture_output=True, check=False)
+        # a repository's own configuration may name programs (gpg.program, core.fsmonitor): none of them is run
+        safe = ["-c", "log.showSignature=false", "-c", "core.fsmonitor=false", "-C", str(repository)]
+        done = subprocess.run(["git", *safe, *arguments], capture_output=True, check=False)
     except FileNotFoundError:
         raise InputError.of(option, str(repository), expected="git installed", cause="no program git on PATH") from None
     if done.returncode:

@@ -112,7 +112,7 @@ def apply(
     trained = _make_policy(task, policy, seed)
     learner = _make_learner(task, trained, seed=seed, updates=updates)
     partial = None if output is None else output.with_name(output.name + ".partial")
-    made_by = {"policy": policy, "seed": seed, "network": sha256(network), "demand": sha256(demand)}
+    made_by = {"policy": policy, "seed": seed, "updates": updates, "network": sha256(network), "demand": sha256(demand)}
     fingerprint = hashlib.sha256(json.dumps(["hdpo", 1, made_by], sort_keys=True).encode()).hexdigest()
     loop.drive(learner, updates, folder=partial, fingerprint=fingerprint)
     learner.best_policy()
@@ -122,11 +122,7 @@ def apply(
     tables = _tables(task, results, orders=_orders(task, trained, state_now))
     notes = _notes(task, today_given=today is not None)
     application = Application("hdpo", _headline(task, policy, results), tables, notes)
-    return (
-        application
-        if output is None
-        else _write(application, output, partial, trained, {**made_by, "updates": updates})
-    )
+    return application if output is None else _write(application, output, partial, trained, made_by)
 
 
 def _check_numbers(policy: str, updates: int, seed: int) -> None:
