@@ -234,11 +234,12 @@ def _real_policy(arm: str, budget: Budget, run: Run, world: Chicago) -> Inventor
     run.spend(forecaster_windows=512 * steps)
     table = newsvendors.forecast_table(model, world.panel, world.lead_time, season=world.season)
     if arm == "fixed newsvendor":
-        chosen = newsvendors.fit_fixed(table, world.simulator, first=16, last=world.test_from)
+        chosen = newsvendors.fit_fixed(table, world.simulator, first=world.dev_from, last=world.test_from)
     elif arm == "transformed newsvendor":
         chosen = newsvendors.fit_transformed(
-            table, world.simulator, first=16, last=world.test_from, generator=run.generator("map"), steps=steps // 10
-        )
+            table, world.simulator, first=world.dev_from, last=world.test_from, generator=run.generator("map"),
+            steps=steps // 10,
+        )  # fmt: skip
     else:
         chosen = newsvendors.identity
     return newsvendors.policy(table, chosen, returns=arm == "returns newsvendor")
@@ -306,9 +307,11 @@ ARMS = (
     Arm(
         "quantile newsvendor", "baseline", "Order up to the p / (p + h) quantile of a forecast, pinball loss, 128-128."
     ),
-    Arm("fixed newsvendor", "baseline", "Order up to one quantile, the best on the training and dev weeks."),
+    Arm("fixed newsvendor", "baseline", "Order up to one quantile of the forecast, the best on the dev weeks."),
     Arm(
-        "transformed newsvendor", "baseline", "Order up to a learned map of p / (p + h), trained through the simulator."
+        "transformed newsvendor",
+        "baseline",
+        "Order up to a learned map of p / (p + h), trained through the simulator on the dev weeks.",
     ),
     Arm("returns newsvendor", "baseline", "The quantile newsvendor, may send stock back: not admissible."),
 )
@@ -323,7 +326,7 @@ SETTINGS = (
         "S2-L4-p9",
         "One store, lost sales, Poisson(5), lead time 4, p = 9; optimum by value iteration.",
         ("optimum", "hdpo", "capped base-stock", "base-stock", "floor"),
-        {"smoke": 1, "laptop": 8, "paper": 10},
+        {"smoke": 1, "laptop": 10, "paper": 10},
         _LOST,
         "A",
     ),
@@ -331,7 +334,7 @@ SETTINGS = (
         "S2-L2-p39",
         "One store, lost sales, Poisson(5), lead time 2, p = 39; optimum by value iteration.",
         ("optimum", "hdpo", "capped base-stock", "floor"),
-        {"smoke": 1, "laptop": 8, "paper": 10},
+        {"smoke": 1, "laptop": 10, "paper": 10},
         _LOST,
         "A",
     ),
@@ -339,7 +342,7 @@ SETTINGS = (
         "S1-L4-p9",
         "One store, backlog, N(5, 1.6), lead time 4, p = 9; optimum in closed form.",
         ("optimum", "hdpo", "base-stock", "floor"),
-        {"smoke": 1, "laptop": 8, "paper": 10},
+        {"smoke": 1, "laptop": 10, "paper": 10},
         _NET,
         "A",
     ),
@@ -347,7 +350,7 @@ SETTINGS = (
         "S3-L2-p9",
         "Four echelons, backlog, N(5, 2), lead times 2, 4, 3, 2, p = 9; optimum by Clark-Scarf.",
         ("optimum", "hdpo", "echelon-stock", "floor"),
-        {"smoke": 1, "laptop": 8, "paper": 10},
+        {"smoke": 1, "laptop": 10, "paper": 10},
         {"hidden": (32, 32), "learning_rate": 5e-3, "clip": 1.0},
         "A serial",
     ),
@@ -577,8 +580,11 @@ DEVIATIONS = (
     "gaps of 0.6 to 1.1 %, and 8.6 % on one seed of eight, where early, understocked traces drove a stage's sigmoid to "
     "ship all it had for good. Version 2 trains it at 5e-3 with 800 updates of 256, chosen on seeds outside the study.",
     "Version 1 dropped runs that diverged (seven of REINFORCE at the rate of 1e-2); version 2 judges them by their "
-    "best weights before. Version 1 asked in C2 for twice the rival's share. Its results were seen before version 2 "
-    "was fixed.",
+    "best weights before. Version 1 asked in C2 for twice the rival's share, which made it contradicted; its other "
+    "claims were inconclusive. These verdicts were seen before version 2 was fixed.",
+    "Version 1 fitted the maps of the fixed and the transformed newsvendor on weeks that the forecaster had been "
+    "trained on, where forecasts look surer than they are; version 2 fits them on the dev weeks, which makes these "
+    "rivals stronger.",
     "The REINFORCE variant with a learned sigma starts at 0.5 only. A learned baseline is left out; S4 and S6 are "
     "left out of the committed run.",
 )
