@@ -16,10 +16,17 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from livepapers.core.errors import CorruptFileError, InputError
-from livepapers.lab import figures, report
-from livepapers.lab.claims import OUTCOMES, number
+from livepapers.lab import figures
+from livepapers.lab.claims import OUTCOMES
+from livepapers.lab.report import evidence as collecting
+from livepapers.lab.report.evidence import CURVE_POINTS, summarise_curves
+from livepapers.lab.report.page import render_html
+from livepapers.lab.report.publishing import RESULTS_LIMIT, publish
+from livepapers.lab.report.summary import notes
+from livepapers.lab.report.terminal import render_terminal
 from livepapers.lab.store import CellResult, Store
 from livepapers.lab.study import Arm, Cell, Cells, Claim, Effects, Setting, Study, from_module
+from livepapers.lab.words import number
 
 ARMS = (
     Arm("ours", "method", "the paper's method"),
@@ -111,7 +118,7 @@ def fill(store: Store, *, share: float = 1.0, failures: int = 0, made: Study | N
 
 
 def evidence(store: Store, run: str, made: Study | None = None) -> dict:
-    return report.evidence(store, run, study=made or study())
+    return collecting.evidence(store, run, study=made or study())
 
 
 @pytest.fixture(scope="module")
@@ -186,13 +193,13 @@ def test_curves_are_summarised_on_common_steps(full):
     assert (curve["setting"], curve["name"]) == ("small", "loss")
     line = curve["arms"][0]
     assert (line["arm"], line["n"]) == ("ours", 8)
-    assert len(line["steps"]) <= report.CURVE_POINTS
+    assert len(line["steps"]) <= CURVE_POINTS
     assert all(low <= mean <= high for low, mean, high in zip(line["low"], line["mean"], line["high"], strict=True))
 
 
 def test_equal_steps_are_kept_exactly_and_thinned_with_both_ends():
     steps = np.arange(0, 1000)
-    line = report.summarise_curves([(steps, steps * 1.0), (steps, steps * 3.0)], points=50)
+    line = summarise_curves([(steps, steps * 1.0), (steps, steps * 3.0)], points=50)
     assert line is not None
     assert line["steps"][0] == 0
     assert line["steps"][-1] == 999
@@ -202,10 +209,10 @@ def test_equal_steps_are_kept_exactly_and_thinned_with_both_ends():
 
 def test_curves_that_are_empty_apart_or_not_numbers_are_left_out():
     nan = (np.array([0, 1]), np.array([np.nan, np.nan]))
-    assert report.summarise_curves([nan]) is None
-    assert report.summarise_curves([]) is None
-    assert report.summarise_curves([(np.array([0, 1]), np.ones(2)), (np.array([5, 6]), np.ones(2))]) is None
-    partly = report.summarise_curves([nan, (np.array([0, 1]), np.array([2.0, np.inf]))])
+    assert summarise_curves([nan]) is None
+    assert summarise_curves([]) is None
+    assert summarise_curves([(np.array([0, 1]), np.ones(2)), (np.array([5, 6]), np.ones(2))]) is None
+    partly = summarise_curves([nan, (np.array([0, 1]), np.array([2.0, np.inf]))])
     assert partly is not None
     assert partly["mean"] == [2.0]
 
@@ -213,15 +220,15 @@ def test_curves_that_are_empty_apart_or_not_numbers_are_left_out():
 @pytest.mark.parametrize(("share", "failures"), [(0.0, 0), (0.4, 0), (1.0, 3), (1.0, 0)])
 def test_pages_render_with_no_some_and_all_results(store, share, failures):
     found = evidence(store, fill(store, share=share, failures=failures))
-    page = Elements(report.render_html(found))
+    page = Elements(render_html(found))
     assert "works on the moon" in page.said
     assert ("cells are not finished" in page.said) == (share < 1)
     assert ("diverged <b>at</b> step 3" in page.said) == bool(failures)
-    report.render_terminal(found, Console(file=StringIO(), width=100))
+    render_terminal(found, Console(file=StringIO(), width=100))
 
 
 def test_the_page_makes_no_outside_request_and_holds_no_script(full):
-    text = report.render_html(full)
+    text = render_html(full)
     page = Elements(text)
     assert not {"script", "img", "link", "iframe", "object", "embed", "image", "use"} & set(page.tags)
     assert not [name for name, _ in page.attributes if name in {"src", "srcset", "xlink:href"} or name.startswith("on")]
@@ -230,7 +237,7 @@ def test_the_page_makes_no_outside_request_and_holds_no_script(full):
 
 
 def test_the_page_shows_every_claim_verdict_and_seed(full):
-    said = " ".join(Elements(report.render_html(full)).said.split())
+    said = " ".join(Elements(render_html(full)).said.split())
     for verdict in full["verdicts"]:
         assert verdict["statement"] in said
         assert verdict["reason"] in said or verdict["reason"].startswith("needs")
@@ -252,8 +259,8 @@ PAYLOADS = [
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_text_of_others_never_becomes_markup(full, payload):
     harmless, evil = (
-        Elements(report.render_html(replaced(full, "x"))),
-        Elements(report.render_html(replaced(full, payload))),
+        Elements(render_html(replaced(full, "x"))),
+        Elements(render_html(replaced(full, payload))),
     )
     assert evil.tags == harmless.tags
     assert [name for name, _ in evil.attributes] == [name for name, _ in harmless.attributes]
@@ -263,10 +270,7 @@ def test_text_of_others_never_becomes_markup(full, payload):
 @settings(max_examples=12, deadline=None)
 @given(text=st.text(min_size=1, max_size=60))
 def test_no_text_at_all_adds_elements(full, text):
-    assert (
-        Elements(report.render_html(replaced(full, text))).tags
-        == Elements(report.render_html(replaced(full, "x"))).tags
-    )
+    assert Elements(render_html(replaced(full, text))).tags == Elements(render_html(replaced(full, "x"))).tags
 
 
 def replaced(found: dict, text: str) -> dict:
@@ -287,7 +291,7 @@ def replaced(found: dict, text: str) -> dict:
 
 def test_the_terminal_shows_verdicts_in_words(full):
     stream = StringIO()
-    report.render_terminal(full, Console(file=stream, width=140))
+    render_terminal(full, Console(file=stream, width=140))
     text = stream.getvalue()
     assert all(
         word in text
@@ -297,21 +301,21 @@ def test_the_terminal_shows_verdicts_in_words(full):
 
 def test_the_terminal_does_not_read_markup_in_texts(full):
     stream = StringIO()
-    report.render_terminal(replaced(full, "[bold]x[/nonsense]"), Console(file=stream, width=200))
+    render_terminal(replaced(full, "[bold]x[/nonsense]"), Console(file=stream, width=200))
     assert "[bold]x[/nonsense]" in stream.getvalue()
 
 
 def test_publishing_supersedes_and_never_forgets(store, tmp_path):
     path = tmp_path / "results" / "hdpo.json"
     first = evidence(store, fill(store))
-    report.publish(first, path)
-    report.publish(first, path)
+    publish(first, path)
+    publish(first, path)
     assert json.loads(path.read_text())["superseded"] == []
     time.sleep(0.01)
     second = evidence(store, fill(store))
-    report.publish(second, path)
+    publish(second, path)
     third = evidence(store, fill(store))
-    report.publish(third, path)
+    publish(third, path)
     kept = json.loads(path.read_text())
     assert kept["current"]["run"]["id"] == third["run"]["id"]
     assert [row["run"] for row in kept["superseded"]] == [first["run"]["id"], second["run"]["id"]]
@@ -320,9 +324,9 @@ def test_publishing_supersedes_and_never_forgets(store, tmp_path):
 
 
 def test_published_results_render_like_the_run(full, tmp_path):
-    report.publish(full, tmp_path / "hdpo.json")
+    publish(full, tmp_path / "hdpo.json")
     kept = json.loads((tmp_path / "hdpo.json").read_text())
-    assert "1 of 4 claims reproduced" in report.render_html(kept["current"])
+    assert "1 of 4 claims reproduced" in render_html(kept["current"])
     assert figures.verdict_figure([kept]).count("<g ") == 4 + 4
 
 
@@ -330,8 +334,8 @@ def test_published_results_are_small_and_say_nothing_of_the_machine_s_paths(stor
     found = evidence(store, fill(store, failures=2))
     found["curves"] = found["curves"] * 120
     path = tmp_path / "hdpo.json"
-    report.publish(found, path)
-    assert path.stat().st_size <= report.RESULTS_LIMIT + 2_000
+    publish(found, path)
+    assert path.stat().st_size <= RESULTS_LIMIT + 2_000
     assert "diverged" not in path.read_text()
     assert str(tmp_path) not in path.read_text()
 
@@ -339,7 +343,7 @@ def test_published_results_are_small_and_say_nothing_of_the_machine_s_paths(stor
 def test_unfinished_runs_are_not_published(store, tmp_path):
     found = evidence(store, fill(store, share=0.5))
     with pytest.raises(InputError, match="unfinished"):
-        report.publish(found, tmp_path / "hdpo.json")
+        publish(found, tmp_path / "hdpo.json")
     assert not (tmp_path / "hdpo.json").exists()
 
 
@@ -350,26 +354,19 @@ def test_damaged_results_are_not_overwritten(full, tmp_path, content):
     path: Path = tmp_path / "hdpo.json"
     path.write_text(content)
     with pytest.raises(CorruptFileError, match=r"hdpo\.json"):
-        report.publish(full, path)
+        publish(full, path)
     assert path.read_text() == content
 
 
 def test_results_of_another_paper_are_not_overwritten(full, tmp_path):
-    report.publish(full, tmp_path / "hdpo.json")
+    publish(full, tmp_path / "hdpo.json")
     with pytest.raises(InputError, match="fl-gfn"):
-        report.publish({**full, "slug": "fl-gfn"}, tmp_path / "hdpo.json")
+        publish({**full, "slug": "fl-gfn"}, tmp_path / "hdpo.json")
 
 
 def test_a_study_that_changed_since_is_pointed_out(full):
     changed = {**full, "run": {**full["run"], "claims_version": 4, "git_commit": "abc+changes", "preset": "laptop"}}
-    assert len(report.notes(changed)) == 2
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0.4 s"), (42.0, "42 s"), (125, "2 min 5 s"), (3 * 3600 + 12 * 60, "3 h 12 min")]
-)
-def test_durations_read_like_speech(seconds, text):
-    assert report.duration(seconds) == text
+    assert len(notes(changed)) == 2
 
 
 @given(st.floats(-1e12, 1e12), st.floats(1e-9, 1e12), st.integers(1, 8))

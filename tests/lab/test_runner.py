@@ -19,7 +19,7 @@ from rich.console import Console
 from lab import crash, tiny_study
 from livepapers.core.errors import InputError, Interrupted
 from livepapers.lab import machine, runner
-from livepapers.lab.progress import LiveProgress, PlainProgress, duration
+from livepapers.lab.progress import LiveProgress, PlainProgress
 from livepapers.lab.runner import Listener, Silent, estimate, run_study
 from livepapers.lab.store import Store
 from livepapers.lab.study import Cell, Study, from_module
@@ -202,13 +202,6 @@ def test_the_estimate_uses_the_arms_own_times_and_the_workers() -> None:
     assert estimate({Cell("b", "s", 1): 0.0, Cell("a", "s", 1): 0.0}, walls, workers=2) == 5.5
     assert estimate({Cell("c", "s", 1): 0.0}, {}, workers=2) is None
     assert estimate({}, walls, workers=2) == 0.0
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (12, "12 s"), (59.9, "1 min 0 s"), (7500, "2 h 5 min")]
-)
-def test_durations_read_as_people_write_them(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 def test_plain_progress_is_one_line_a_cell_and_no_control_characters(study: Study, store: Store) -> None:

@@ -32,6 +32,7 @@ import numpy as np
 from livepapers.core.rng import numpy_generator
 from livepapers.lab import statistics
 from livepapers.lab.study import Cells, Claim
+from livepapers.lab.words import estimate, number, p_text
 
 Outcome = Literal["reproduced", "direction only", "inconclusive", "contradicted", "void", "not tested here"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -253,32 +254,3 @@ def _reason(claim: Claim, draft: Verdict) -> str:
 def _units(claim: Claim, count: int) -> str:
     name = {"seed": "pair", "seed x setting": "pair", "item": "item", "fold": "fold", "exact": "value"}[claim.unit]
     return name if count == 1 else f"{name}s"
-
-
-def number(value: float) -> str:
-    """A measured number as reports print it: four significant digits, thousands separated."""
-    if value == 0 or 1e-4 <= abs(value) < 1e4:
-        return f"{value:.4g}"
-    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.3g}"
-
-
-def estimate(value: float, interval: Sequence[float] | None) -> tuple[str, str]:
-    """A mean and its interval as text, ("0.166", "[0.122, 0.215]"), to two digits of the interval's half-width.
-
-    Without an interval, or with one of no width, the second text is empty.
-    """
-    half = (interval[1] - interval[0]) / 2 if interval is not None else 0.0
-    if interval is None or half <= 1e-12 * max(abs(interval[0]), abs(interval[1])):
-        return number(value), ""
-    digits = 1 - math.floor(math.log10(half))
-    if not -6 <= digits <= 6:
-        return number(value), f"[{number(interval[0])}, {number(interval[1])}]"
-    places = max(digits, 0)
-    return f"{value:,.{places}f}", f"[{interval[0]:,.{places}f}, {interval[1]:,.{places}f}]"
-
-
-def p_text(value: float | None) -> str:
-    """A p value with its relation sign: "= 0.031", "< 0.001"."""
-    if value is None:
-        return "unknown"
-    return "< 0.001" if value < 0.001 else f"= {value:.2g}" if value < 0.1 else f"= {value:.2f}"

@@ -12,7 +12,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from livepapers.lab.claims import OUTCOMES, number
+from livepapers.lab.claims import OUTCOMES
+from livepapers.lab.words import number
 
 QUANTILES = 40  # more units than twice this are drawn as this many quantiles
 
