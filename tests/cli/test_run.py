@@ -6,6 +6,7 @@ import pytest
 
 from cli.conftest import Cli
 from livepapers.cli import checkout
+from livepapers.lab import runner
 from livepapers.lab.store import Store
 from livepapers.papers import catalogue
 
@@ -129,9 +130,15 @@ def test_report_finds_a_run_by_id_by_paper_and_by_being_the_newest(cli: Cli, sma
 
 
 def test_publish_writes_the_committed_results(cli: Cli, small_study: str, tmp_path: Path, monkeypatch):
-    cli("run", small_study, "--preset", "smoke", "--workers", "0")
+    monkeypatch.setattr(runner, "git_commit", lambda: "0123456789abcdef")
     monkeypatch.setattr(checkout, "root", lambda needed_for: tmp_path)
     monkeypatch.setattr(catalogue, "results_path", lambda slug: tmp_path / f"{slug}.json")
+    cli("run", small_study, "--preset", "laptop", "--claims", "C1", "--workers", "0")
+    refused = cli("report", "--publish")
+    assert (refused.status, refused.out) == (2, "")
+    assert "expected all 17 of the laptop preset (it was made by: livepapers run" in refused.err
+    assert not list(tmp_path.glob("*.json"))
+    cli("run", small_study, "--preset", "laptop", "--workers", "0")
     outcome = cli("report", "--publish")
     assert outcome.status == 0
     assert "published as hdpo.json" in outcome.err

@@ -4,10 +4,12 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,8 +36,8 @@ ARMS = (
     Arm("best", "optimum", "exact solution", seeded=False),
 )
 SETTINGS = (
-    Setting("small", "four periods", arms=("ours", "rival", "best"), seeds={"smoke": 8}),
-    Setting("large", "forty periods", arms=("ours", "rival"), seeds={"smoke": 8}),
+    Setting("small", "four periods", arms=("ours", "rival", "best"), seeds={"smoke": 8, "laptop": 8}),
+    Setting("large", "forty periods", arms=("ours", "rival"), seeds={"smoke": 8, "laptop": 8}),
 )
 
 
@@ -103,17 +105,28 @@ def store(tmp_path) -> Iterator[Store]:
         yield opened
 
 
-def fill(store: Store, *, share: float = 1.0, failures: int = 0, made: Study | None = None) -> str:
+def fill(
+    store: Store,
+    *,
+    share: float = 1.0,
+    failures: int = 0,
+    made: Study | None = None,
+    preset: str = "laptop",
+    commit: str | None = "abc123",
+    status: str = "",
+    **chosen: Any,
+) -> str:
     made = made or study()
+    options = {"seeds": 8, "arms": None} | chosen
     run, lease = store.create_run(
-        "hdpo", made.version, preset="smoke", options={"seeds": 8, "arms": None},
-        machine={"cpu": "a machine", "memory bytes": 2**33}, versions={"torch": "2.6"}, git_commit="abc123",
+        "hdpo", made.version, preset=preset, options=options,
+        machine={"cpu": "a machine", "memory bytes": 2**33}, versions={"torch": "2.6"}, git_commit=commit,
     )  # fmt: skip
-    cells = made.cells("smoke")
+    cells = made.cells(preset, **options)
     store.add_cells(run, cells)
     for index, cell in enumerate(cells[: int(share * len(cells))]):
         store.finish_cell(run, result(cell, "failed" if index < failures else "finished"))
-    store.end_run(run, lease, status="finished" if share == 1 else "interrupted")
+    store.end_run(run, lease, status=status or ("finished" if share == 1 else "interrupted"))
     return run
 
 
@@ -175,7 +188,7 @@ def test_evidence_holds_what_was_measured(full):
     assert full["arms"][0]["work"] == {"environment steps": 16 * 40_000}
     assert full["arms"][0]["wall"] == 16 * 1.5
     assert full["prepared"] == {"teacher": 12.0}
-    assert full["run"]["command"] == "livepapers run hdpo --preset smoke --seeds 8"
+    assert full["run"]["command"] == "livepapers run hdpo --preset laptop --seeds 8"
 
 
 def test_evidence_holds_a_verdict_for_every_claim(full):
@@ -331,8 +344,9 @@ def test_published_results_render_like_the_run(full, tmp_path):
 
 
 def test_published_results_are_small_and_say_nothing_of_the_machine_s_paths(store, tmp_path):
-    found = evidence(store, fill(store, failures=2))
+    found = evidence(store, fill(store))
     found["curves"] = found["curves"] * 120
+    found["settings"][0]["arms"][0]["failed"] = [{"seed": 9, "error": f"{tmp_path}: diverged"}]
     path = tmp_path / "hdpo.json"
     publish(found, path)
     assert path.stat().st_size <= RESULTS_LIMIT + 2_000
@@ -340,11 +354,40 @@ def test_published_results_are_small_and_say_nothing_of_the_machine_s_paths(stor
     assert str(tmp_path) not in path.read_text()
 
 
-def test_unfinished_runs_are_not_published(store, tmp_path):
-    found = evidence(store, fill(store, share=0.5))
-    with pytest.raises(InputError, match="unfinished"):
+NOT_PUBLISHABLE: dict[str, tuple[dict[str, Any], str]] = {
+    "a smoke run": ({"preset": "smoke"}, "preset: got smoke, expected laptop or paper"),
+    "unfinished cells": ({"share": 0.5}, r"run: got 17 unfinished cells, expected a run that is finished \(livepapers"),
+    "an interrupted run": ({"status": "interrupted"}, "run: got a run that is interrupted"),
+    "failed cells": ({"failures": 3}, "run: got 3 failed cells, expected none"),
+    "fewer seeds": (
+        {"seeds": 3},
+        "run: got 13 cells, expected all 33 of the laptop preset .*--seeds 3",
+    ),
+    "some arms": ({"arms": ["ours", "rival"]}, "run: got 32 cells, expected all 33"),
+    "some settings": ({"settings": ["large"]}, "run: got 16 cells, expected all 33"),
+    "changed code": ({"commit": "abc123+changes"}, r"run: got abc123\+changes, expected a run of committed code"),
+    "code of no checkout": ({"commit": None}, "run: got no commit"),
+}
+
+
+@pytest.mark.parametrize(("made", "message"), NOT_PUBLISHABLE.values(), ids=NOT_PUBLISHABLE)
+def test_only_whole_runs_of_a_real_preset_are_published(store, tmp_path, made, message):
+    found = evidence(store, fill(store, **made))
+    with pytest.raises(InputError, match=message) as caught:
         publish(found, tmp_path / "hdpo.json")
+    assert "\n" not in str(caught.value)
     assert not (tmp_path / "hdpo.json").exists()
+
+
+def test_runs_of_an_earlier_version_of_the_study_are_not_published(store, tmp_path):
+    found = evidence(store, fill(store), made=replace(study(), version=4))
+    with pytest.raises(InputError, match="got version 3 of the study, expected version 4"):
+        publish(found, tmp_path / "hdpo.json")
+
+
+def test_more_seeds_than_planned_may_be_published(store, tmp_path):
+    publish(evidence(store, fill(store, seeds=9)), tmp_path / "hdpo.json")
+    assert (tmp_path / "hdpo.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -241,6 +241,53 @@ def test_the_commit_is_known_in_a_checkout_and_nothing_breaks_without_git(monkey
     assert machine.git_commit() is None
 
 
+def git(folder: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def test_a_commit_is_marked_when_the_code_differs_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "src" / "livepapers"
+    source = package / "lab" / "machine.py"
+    source.parent.mkdir(parents=True)
+    (package / "results").mkdir()
+    source.write_text("")
+    (tmp_path / "README.md").write_text("")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "first")
+    monkeypatch.setattr(machine, "__file__", str(source))
+
+    def marked() -> bool:
+        return (machine.git_commit() or "").endswith(machine.CHANGED)
+
+    assert re.fullmatch(r"[0-9a-f]{40}", machine.git_commit() or "")
+    (package / "results" / "new.json").write_text("{}")
+    (tmp_path / "notes.txt").write_text("not code")
+    assert not marked()
+    (package / "methods.py").write_text("")
+    assert marked()
+    (package / "methods.py").unlink()
+    (tmp_path / "README.md").write_text("changed")
+    assert marked()
+
+
+def test_a_run_that_goes_on_with_changed_code_is_marked(
+    study: Study, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "git_commit", lambda: "abc")
+    with pytest.raises(Interrupted):
+        run_tiny(study, store, listener=Stopper(after=2))
+    run = store.runs()[0].id
+    monkeypatch.setattr(runner, "git_commit", lambda: "abc+changes")
+    run_tiny(study, store, resume=run)
+    assert store.run(run).git_commit == "abc+changes"
+    whole = run_tiny(study, store)
+    monkeypatch.setattr(runner, "git_commit", lambda: "abc")
+    run_tiny(study, store, resume=whole)
+    assert store.run(whole).git_commit == "abc+changes"
+
+
 def test_driving_a_run_from_the_shell_ends_well_on_a_pipe(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(Path(crash.__file__)), "--drive", str(tmp_path), "--workers", "0", "--quick"],

@@ -13,7 +13,7 @@ from livepapers.core.errors import InputError, Interrupted
 from livepapers.core.loop import stop_signals
 from livepapers.lab.cell import CellSpec, drop_checkpoints, execute
 from livepapers.lab.engines import Engine, Lost, make_engine
-from livepapers.lab.machine import git_commit, machine, versions
+from livepapers.lab.machine import CHANGED, git_commit, machine, versions
 from livepapers.lab.store import CellResult, Store
 from livepapers.lab.study import Cell, Study, load_study
 
@@ -173,6 +173,8 @@ class _Plan:
             records = store.cell_records(self.run)
         self.cells = [record.cell for record in records]
         self.finished = [record.cell for record in records if record.status == "finished"]
+        if resume is not None and len(self.finished) < len(self.cells):
+            _mark_changes(store, resume)
         self.walls = {record.cell: record.wall for record in records if record.status == "finished" and record.wall}
 
 
@@ -194,6 +196,13 @@ def _check_resume(store: Store, study: Study, *, preset: str | None, resume: str
             cause = f"cell {cell.key} is not in the study any more, though its version is the same"
             raise InputError.of("run", resume, expected="a run of the study as it is", cause=cause)
     return record.preset
+
+
+def _mark_changes(store: Store, run: str) -> None:
+    """A run that goes on with uncommitted changes is marked as one that began with them."""
+    began, now = store.run(run).git_commit, git_commit()
+    if began is not None and now is not None and now.endswith(CHANGED) and not began.endswith(CHANGED):
+        store.set_commit(run, began + CHANGED)
 
 
 class _Drive:

@@ -35,13 +35,13 @@ def evidence(store: Store, run: str, *, study: Study | None = None, seed: int = 
     record = store.run(run)
     study = study or load_study(record.slug)
     cells, rows = store.cells(run), store.cell_records(run)
-    verdicts = judge(study.claims, cells, seed=seed)
+    verdicts = judge(study.claims, cells, planned=_planned_pairs(study, record), seed=seed)
     pairs = zip(study.claims, [verdict.to_json() for verdict in verdicts], strict=True)
     return {
         "format": FORMAT,
         "slug": record.slug,
         "card": _card(record.slug),
-        "run": _run(record, study, seed),
+        "run": _run(record, study, seed) | {"plan": _plan(study, record.preset, rows)},
         "verdicts": [_claim(claim, verdict) for claim, verdict in pairs],
         "settings": _settings(study, cells, rows, seed),
         "curves": _curves(store, run, study, rows),
@@ -72,6 +72,19 @@ def _run(record: RunRecord, study: Study, seed: int) -> dict[str, Any]:
         "statistics_seed": seed,
         "command": _command(record),
     }
+
+
+def _planned_pairs(study: Study, record: RunRecord) -> dict[str, int]:
+    """The pairs of each claim as the preset plans them, or as the run was asked for when those are more."""
+    plan, asked = study.pairs(record.preset), study.pairs(record.preset, seeds=record.options.get("seeds"))
+    return {name: max(pairs, asked[name]) for name, pairs in plan.items()}
+
+
+def _plan(study: Study, preset: str, rows: Sequence[CellRecord]) -> dict[str, int]:
+    """How many cells the study plans for the preset, and how many of these are finished."""
+    known = any(preset in setting.seeds for setting in study.settings.values())
+    planned = set(study.cells(preset)) if known else set()
+    return {"cells": len(planned), "finished": sum(row.status == "finished" and row.cell in planned for row in rows)}
 
 
 def _command(record: RunRecord) -> str:

@@ -10,7 +10,9 @@ import numpy as np
 
 from livepapers.core.errors import CorruptFileError, InputError
 from livepapers.core.files import write_atomic
+from livepapers.lab.machine import CHANGED
 
+PUBLISHED_PRESETS = ("laptop", "paper")
 RESULTS_LIMIT = 1_000_000  # bytes of a committed results file
 
 
@@ -21,16 +23,10 @@ def publish(found: Mapping[str, Any], path: Path) -> None:
     six significant digits, and stays below 1 MB.
 
     Raises:
-        InputError: The run has unfinished cells, or the file belongs to another paper.
+        InputError: The run may not stand for the paper (see `require_publishable`), or the file belongs to another one.
         CorruptFileError: The file is not one of ours.
     """
-    cells = found["run"]["cells"]
-    waiting = sum(cells.get(name, 0) for name in ("pending", "running", "interrupted"))
-    if waiting or not cells.get("finished"):
-        cause = f"livepapers resume {found['run']['id']}"
-        raise InputError.of(
-            "run", f"{waiting} unfinished cells", expected="a run whose cells are all done", cause=cause
-        )
+    require_publishable(found["run"])
     old = _read_results(path, found["slug"])
     superseded = list(old["superseded"]) if old else []
     if old and summary(old["current"]) != summary(found):
@@ -45,6 +41,35 @@ def publish(found: Mapping[str, Any], path: Path) -> None:
             "results", f"{len(text)} bytes", expected=f"at most {RESULTS_LIMIT} bytes even without curves"
         )
     write_atomic(path, _one_entry_a_line(results))
+
+
+def require_publishable(run: Mapping[str, Any]) -> None:
+    """Refuse a run that is not the whole plan of a real preset, measured by the present study from committed code.
+
+    Args:
+        run: The evidence's "run".
+    """
+    cells, plan, resume = run["cells"], run["plan"], f"livepapers resume {run['id']}"
+    waiting = sum(cells.get(name, 0) for name in ("pending", "running", "interrupted"))
+    if run["preset"] not in PUBLISHED_PRESETS:
+        cause = f"the {run['preset']} preset only shows that everything runs"
+        raise InputError.of("preset", run["preset"], expected=" or ".join(PUBLISHED_PRESETS), cause=cause)
+    if run["study_version"] != run["claims_version"]:
+        got, cause = f"version {run['study_version']} of the study", "the study changed since; measure it again"
+        raise InputError.of("run", got, expected=f"version {run['claims_version']}", cause=cause)
+    if cells.get("failed"):
+        raise InputError.of(
+            "run", f"{cells['failed']} failed cells", expected="none", cause=f"{resume} tries them again"
+        )
+    if waiting or run["status"] != "finished":
+        got = f"{waiting} unfinished cells" if waiting else f"a run that is {run['status']}"
+        raise InputError.of("run", got, expected="a run that is finished", cause=resume)
+    if plan["finished"] < plan["cells"] or not plan["cells"]:
+        got, expected = f"{plan['finished']} cells", f"all {plan['cells']} of the {run['preset']} preset"
+        raise InputError.of("run", got, expected=expected, cause=f"it was made by: {run['command']}")
+    if not run["git_commit"] or run["git_commit"].endswith(CHANGED):
+        got = run["git_commit"] or "no commit"
+        raise InputError.of("run", got, expected="a run of committed code", cause="commit first, then measure")
 
 
 def summary(found: Mapping[str, Any]) -> dict[str, Any]:

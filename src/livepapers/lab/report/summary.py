@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from livepapers.lab.claims import OUTCOMES
+from livepapers.lab.machine import CHANGED
 
 
 def tally(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -27,7 +28,7 @@ def notes(found: Mapping[str, Any]) -> list[str]:
             f"version {run['study_version']} of the study, judged by the claims of version {run['claims_version']}"
         )
         said.append(f"Measured with {versions}.")
-    if (run["git_commit"] or "").endswith("+changes"):
+    if (run["git_commit"] or "").endswith(CHANGED):
         said.append("The code had uncommitted changes when this was measured.")
     if run["preset"] == "smoke":
         said.append("The smoke preset shows that everything runs; its figures say little about the paper.")
