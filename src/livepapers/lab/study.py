@@ -285,6 +285,19 @@ class Study:
             )
         return cells
 
+    def pairs(self, preset: str, *, seeds: int | None = None) -> dict[str, int]:
+        """How many pairs each tested claim has when all cells of the preset are there; claims over items are left out.
+
+        A pair is a seed that all settings of the claim share, or each seed of each setting, as the claim's unit says.
+        """
+        found = {}
+        for claim in self.claims:
+            if claim.unit in {"seed", "seed x setting"} and not claim.needs:
+                settings = [self.settings[name] for name in claim.settings]
+                counts = [s.count(preset, seeds) if preset in s.seeds else 0 for s in settings]
+                found[claim.id] = min(counts) if claim.unit == "seed" else sum(counts)
+        return found
+
 
 def _require_known(option: str, chosen: Sequence[str] | None, known: Mapping[str, Any]) -> None:
     for name in chosen or ():
