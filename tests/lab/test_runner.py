@@ -2,6 +2,7 @@
 
 import io
 import os
+import pickle
 import re
 import signal
 import sqlite3
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from rich.console import Console
 from lab import crash, tiny_study
 from livepapers.core.errors import InputError, Interrupted
 from livepapers.lab import machine, runner
+from livepapers.lab.engines.local import InlineEngine
 from livepapers.lab.progress import LiveProgress, PlainProgress
 from livepapers.lab.runner import Listener, Silent, estimate, run_study
 from livepapers.lab.store import Store
@@ -175,6 +178,35 @@ def test_a_driver_that_lost_its_run_stops(study: Study, store: Store, monkeypatc
     with pytest.raises(Interrupted, match=r"another process has taken tiny-.* over"):
         run_tiny(study, store, listener=Thief())
     assert store.runs()[0].status == "running", "the run is the other's now"
+
+
+class Recorder(InlineEngine):
+    """Two workers, so to say; remembers which items it was handed together."""
+
+    workers = 2
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+
+    def run(self, function: Any, items: Sequence[Any], **calls: Any) -> None:
+        self.batches.append([item.cell.key for item in items])
+        super().run(function, items, **calls)
+
+
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_cells_that_measure_time_run_with_no_other_beside_them(
+    study: Study, store: Store, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    recorder = Recorder()
+    monkeypatch.setattr(runner, "make_engine", lambda name, **_: recorder)
+    timed = replace(study.settings["short"], name="timed", arms=("walk", "zero"), alone=True)
+    both = replace(study, settings={"timed": timed, "short": replace(study.settings["short"], arms=("drift",))})
+    run = run_tiny(both, store, settings=None, engine=engine, workers=2)
+    assert recorder.batches == [
+        ["drift/short/0", "drift/short/1"], ["walk/timed/0"], ["zero/timed/0"], ["walk/timed/1"],
+    ]  # fmt: skip
+    assert store.run(run).cells == {"finished": 5}
+    assert pickle.loads(pickle.dumps(timed)).alone, "the flag crosses process borders"
 
 
 def test_wrong_options_make_no_run(study: Study, store: Store) -> None:
