@@ -47,6 +47,16 @@ def test_arms_settings_seeds_and_claims_choose_cells(cli: Cli, small_study: str)
     assert cells("--claims", "C1", "--arms", "method") == 6
 
 
+def test_settings_that_keep_their_own_seeds_are_named(cli: Cli, small_study: str):
+    outcome = cli(
+        "run", small_study, "--preset", "laptop", "--seeds", "7", "--arms", "rival", "--workers", "0", "--json"
+    )
+    assert "--seeds 7 leaves 1 setting at its own number of seeds: second (2)" in outcome.err
+    assert outcome.json["run"]["kept_seeds"] == {"second": 2}
+    assert sum(outcome.json["run"]["cells"].values()) == 9
+    assert "leaves" not in cli("run", small_study, "--preset", "smoke", "--seeds", "1", "--workers", "0").err
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -70,6 +70,7 @@ def _run(record: RunRecord, study: Study, seed: int) -> dict[str, Any]:
         "versions": dict(record.versions),
         "cells": dict(record.cells),
         "statistics_seed": seed,
+        "kept_seeds": study.kept_seeds(record.preset, record.options.get("seeds"), record.options.get("settings")),
         "command": _command(record),
     }
 
