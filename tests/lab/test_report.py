@@ -27,7 +27,7 @@ from livepapers.lab.report.publishing import RESULTS_LIMIT, publish
 from livepapers.lab.report.summary import notes
 from livepapers.lab.report.terminal import render_terminal
 from livepapers.lab.store import CellResult, Store
-from livepapers.lab.study import Arm, Cell, Cells, Claim, Effects, Setting, Study, from_module
+from livepapers.lab.study import NOT_IN_PAPER, Arm, Cell, Cells, Claim, Effects, Setting, Study, from_module
 from livepapers.lab.words import number
 
 ARMS = (
@@ -256,7 +256,26 @@ def test_the_page_shows_every_claim_verdict_and_seed(full):
         assert verdict["reason"] in said or verdict["reason"].startswith("needs")
     for value in full["settings"][0]["arms"][0]["metrics"]["cost"]["values"].values():
         assert number(value) in said
-    assert "1 of 4 claims reproduced" in said
+    assert "1 of 4 claims of the paper reproduced" in said
+
+
+def test_the_summary_counts_what_the_table_shows_and_questions_of_ours_apart(full):
+    found = json.loads(json.dumps(full))
+    found["verdicts"][1]["published"] = NOT_IN_PAPER
+    text = render_html(found)
+    said = " ".join(Elements(text).said.split())
+    assert "1 of 3 claims of the paper reproduced" in said
+    assert "1 question of ours" in said
+    header, table = text.split('<section aria-labelledby="verdicts">')
+    for name in OUTCOMES:
+        shown = table.count(f"<b>{name}</b>")
+        assert sum(map(int, re.findall(rf"<b>(\d+)</b> {name}<", header))) == shown, name
+    assert table.count("question of ours") == 1
+    stream = StringIO()
+    render_terminal(found, Console(file=stream, width=140))
+    lines = [line.strip() for line in stream.getvalue().splitlines()]
+    assert "claims of the paper: 1 reproduced, 1 inconclusive, 1 not tested here" in lines
+    assert "questions of ours: 1 contradicted" in lines
 
 
 PAYLOADS = [
@@ -339,7 +358,7 @@ def test_publishing_supersedes_and_never_forgets(store, tmp_path):
 def test_published_results_render_like_the_run(full, tmp_path):
     publish(full, tmp_path / "hdpo.json")
     kept = json.loads((tmp_path / "hdpo.json").read_text())
-    assert "1 of 4 claims reproduced" in render_html(kept["current"])
+    assert "1 of 4 claims of the paper reproduced" in render_html(kept["current"])
     assert figures.verdict_figure([kept]).count("<g ") == 4 + 4
 
 

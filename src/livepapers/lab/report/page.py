@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from livepapers.lab import figures
-from livepapers.lab.report.summary import notes, tally
+from livepapers.lab.report.summary import notes, of_ours, of_paper, tally
 from livepapers.lab.words import count, duration, estimate, number, p_text
 
 
@@ -21,7 +21,9 @@ def render_html(found: Mapping[str, Any]) -> str:
         effect_plot=figures.effect_plot,
         curve_plot=lambda curve: figures.curves(curve["arms"], styles, title=f"{curve['name']} in {curve['setting']}"),
         estimate=estimate,
-        tally=tally(found["verdicts"]),
+        claimed=of_paper(found["verdicts"]),
+        added=of_ours(found["verdicts"]),
+        tally=tally,
         notes=notes(found),
         arm_class=styles,
         blocks=[_blocks(setting, styles) for setting in found["settings"]],

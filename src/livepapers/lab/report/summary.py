@@ -6,12 +6,23 @@ from typing import Any
 
 from livepapers.lab.claims import OUTCOMES
 from livepapers.lab.machine import CHANGED
+from livepapers.lab.study import NOT_IN_PAPER
 
 
 def tally(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """How many claims got each verdict, in the order of `OUTCOMES`; verdicts that nobody got are left out."""
     counts = Counter(verdict["verdict"] for verdict in verdicts)
     return {name: counts[name] for name in OUTCOMES if counts[name]}
+
+
+def of_paper(verdicts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The verdicts on claims that the paper makes."""
+    return [verdict for verdict in verdicts if verdict["published"] != NOT_IN_PAPER]
+
+
+def of_ours(verdicts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The verdicts on questions that the study adds: controls and ablations that the paper does not report."""
+    return [verdict for verdict in verdicts if verdict["published"] == NOT_IN_PAPER]
 
 
 def notes(found: Mapping[str, Any]) -> list[str]:

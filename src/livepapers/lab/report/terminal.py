@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from livepapers.lab.report.summary import notes, tally
+from livepapers.lab.report.summary import notes, of_ours, of_paper, tally
 from livepapers.lab.words import count, duration, estimate, p_text
 
 _TERMINAL = {
@@ -32,8 +32,10 @@ def render_terminal(found: Mapping[str, Any], console: Console) -> None:
     for note in notes(found):
         console.print(Text(note, style="yellow"))
     console.print(_verdict_table(found["verdicts"]))
-    summary = ", ".join(f"{amount} {name}" for name, amount in tally(found["verdicts"]).items())
-    console.print(Text(summary or "no claims", style="bold"))
+    for about, verdicts in (("claims of the paper", of_paper), ("questions of ours", of_ours)):
+        counted = ", ".join(f"{amount} {name}" for name, amount in tally(verdicts(found["verdicts"])).items())
+        if counted:
+            console.print(Text(f"{about}: {counted}", style="bold"))
     for setting in found["settings"]:
         console.print(_setting_table(setting, console.width))
     console.print(_budget_table(found["arms"]))
