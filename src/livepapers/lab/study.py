@@ -305,7 +305,7 @@ class Study:
             if claim.unit in {"seed", "seed x setting"} and not claim.needs:
                 settings = [self.settings[name] for name in claim.settings]
                 counts = [s.count(preset, seeds) if preset in s.seeds else 0 for s in settings]
-                found[claim.id] = min(counts) if claim.unit == "seed" else sum(counts)
+                found[claim.id] = min(counts, default=0) if claim.unit == "seed" else sum(counts)
         return found
 
 
