@@ -21,9 +21,9 @@ from livepapers.cli import main as command_line
 from livepapers.cli.apply import method_command
 from livepapers.core.files import write_atomic
 from livepapers.lab import figures
-from livepapers.lab.claims import estimate, number, p_text
-from livepapers.lab.report import tally
+from livepapers.lab.report.summary import tally
 from livepapers.lab.study import PRESETS, Study, load_study
+from livepapers.lab.words import estimate, number, p_text
 from livepapers.papers import catalogue, citation
 
 ROOT = Path(__file__).parents[1]

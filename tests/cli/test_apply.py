@@ -7,9 +7,28 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Cli
+from livepapers.cli import apply
+from livepapers.core import loop
 from livepapers.core.application import Application
 from livepapers.core.errors import InputError
+from livepapers.core.learner import Learner, State
 from livepapers.papers import catalogue
+
+
+class Still(Learner):
+    """Learns nothing."""
+
+    def update(self) -> dict[str, float]:
+        return {"loss": 0.0}
+
+    def state_dict(self) -> State:
+        return {}
+
+    def load_state_dict(self, state: State) -> None:
+        pass
+
+    def work(self) -> dict[str, int]:
+        return {}
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +71,15 @@ def test_json_holds_the_same_and_is_valid(cli: Cli):
     assert found["headline"] == "sum 0"
     assert found["tables"]["Costs"][1] == {"name": "b", "cost": None, "good": False}
     assert found["output"] is None
+
+
+def test_progress_says_which_learner_is_at_work(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setattr(apply, "SECONDS_BETWEEN_LINES", 0.0)
+    with apply.progress():
+        for name in ("hdpo", "", ""):
+            loop.drive(Still(), 1, name=name)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [f"training {name}: step 1 of 1" for name in ("hdpo", "learner 2", "learner 3")]
 
 
 def test_bad_input_is_one_line(cli: Cli):

@@ -1,9 +1,12 @@
 """`doctor` says what is there, what is missing, and what to do about it."""
 
+import tomllib
 from pathlib import Path
 
 from cli.conftest import Cli
 from livepapers.cli import doctor
+
+ROOT = Path(__file__).parents[2]
 
 
 def status(cli: Cli, name: str) -> str:
@@ -13,7 +16,7 @@ def status(cli: Cli, name: str) -> str:
 def test_a_sound_installation_has_no_fault(cli: Cli):
     outcome = cli("doctor", "--json")
     assert outcome.status == 0
-    assert {"livepapers", "python", "torch", "cores", "C++ compiler", "run store"} <= {f["name"] for f in outcome.json}
+    assert {"livepapers", "python", "torch", "cores", "git", "run store"} <= {f["name"] for f in outcome.json}
     assert not [found for found in outcome.json if found["status"] == "fault"]
     assert "torch" in cli("doctor").out
 
@@ -26,9 +29,21 @@ def test_a_damaged_store_is_a_fault(cli: Cli, own_home: Path):
 
 
 def test_a_missing_extra_is_a_note_with_the_command_that_brings_it(cli: Cli, monkeypatch):
-    monkeypatch.setattr(doctor, "EXTRAS", {"ray": ("no_such_module",)})
+    monkeypatch.setattr(doctor, "extras", lambda: {"ray": ["no-such-project"]})
     assert status(cli, "extra ray") == "note"
     assert "pip install 'livepapers[ray]'" in cli("doctor").out
+
+
+def test_extras_are_those_that_the_project_declares(cli: Cli):
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(doctor.extras()) == set(declared)
+    shown = {one["name"].removeprefix("extra ") for one in cli("doctor", "--json").json if "extra " in one["name"]}
+    assert shown == set(declared)
+
+
+def test_without_git_a_note_says_what_that_means(cli: Cli, monkeypatch):
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
+    assert status(cli, "git") == "note"
 
 
 def test_the_store_s_place_can_be_named(cli: Cli, tmp_path: Path):

@@ -1,5 +1,6 @@
 """`new` writes stubs that lint and types accept, that say what is missing, and never touches a file."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -83,6 +84,22 @@ def test_the_stubs_pass_lint_and_format(root: Path):
             [sys.executable, "-m", "ruff", *arguments, "."], cwd=root, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout
+
+
+def test_a_skeleton_stays_listed_until_nothing_says_missing(root: Path, monkeypatch: pytest.MonkeyPatch):
+    new.write(root, "dita")
+    package = root / "src" / "livepapers"
+    monkeypatch.setattr(catalogue, "PACKAGE", package)
+    assert catalogue.method_module("dita")
+    assert catalogue.status("dita") == "listed"
+    method, study = package / "methods" / "dita.py", package / "studies" / "dita.py"
+    study.write_text(study.read_text().partition("    raise NotImplementedError")[0] + "    return {}\n")
+    assert catalogue.status("dita") == "listed"
+    text = re.sub(r"raise NotImplementedError\(.*\)", "return made()", method.read_text())
+    method.unlink()
+    (package / "methods" / "dita").mkdir()
+    (package / "methods" / "dita" / "__init__.py").write_text(text)
+    assert catalogue.status("dita") == "runs"
 
 
 def test_the_stubs_can_be_imported_as_they_are(root: Path):

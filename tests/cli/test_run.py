@@ -6,6 +6,7 @@ import pytest
 
 from cli.conftest import Cli
 from livepapers.cli import checkout
+from livepapers.lab import runner
 from livepapers.lab.store import Store
 from livepapers.papers import catalogue
 
@@ -44,6 +45,16 @@ def test_arms_settings_seeds_and_claims_choose_cells(cli: Cli, small_study: str)
     assert cells("--arms", "method", "--arms", "floor", "--settings", "second,first", "--seeds", "1") == 3
     assert cells("--claims", "C1") == 12
     assert cells("--claims", "C1", "--arms", "method") == 6
+
+
+def test_settings_that_keep_their_own_seeds_are_named(cli: Cli, small_study: str):
+    outcome = cli(
+        "run", small_study, "--preset", "laptop", "--seeds", "7", "--arms", "rival", "--workers", "0", "--json"
+    )
+    assert "--seeds 7 leaves 1 setting at its own number of seeds: second (2)" in outcome.err
+    assert outcome.json["run"]["kept_seeds"] == {"second": 2}
+    assert sum(outcome.json["run"]["cells"].values()) == 9
+    assert "leaves" not in cli("run", small_study, "--preset", "smoke", "--seeds", "1", "--workers", "0").err
 
 
 @pytest.mark.parametrize(
@@ -129,9 +140,15 @@ def test_report_finds_a_run_by_id_by_paper_and_by_being_the_newest(cli: Cli, sma
 
 
 def test_publish_writes_the_committed_results(cli: Cli, small_study: str, tmp_path: Path, monkeypatch):
-    cli("run", small_study, "--preset", "smoke", "--workers", "0")
+    monkeypatch.setattr(runner, "git_commit", lambda: "0123456789abcdef")
     monkeypatch.setattr(checkout, "root", lambda needed_for: tmp_path)
     monkeypatch.setattr(catalogue, "results_path", lambda slug: tmp_path / f"{slug}.json")
+    cli("run", small_study, "--preset", "laptop", "--claims", "C1", "--workers", "0")
+    refused = cli("report", "--publish")
+    assert (refused.status, refused.out) == (2, "")
+    assert "expected all 17 of the laptop preset (it was made by: livepapers run" in refused.err
+    assert not list(tmp_path.glob("*.json"))
+    cli("run", small_study, "--preset", "laptop", "--workers", "0")
     outcome = cli("report", "--publish")
     assert outcome.status == 0
     assert "published as hdpo.json" in outcome.err

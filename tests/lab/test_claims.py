@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from livepapers.lab.claims import OUTCOMES, Verdict, judge
 from livepapers.lab.study import Cell, Cells, Claim, Direction, Effects, Unit
@@ -120,6 +122,49 @@ def test_holm_is_over_all_tested_claims_of_the_paper():
     assert [v.p_holm for v in verdicts] == [2 * 2 / 64] * 2
     assert [v.verdict for v in verdicts] == ["inconclusive"] * 2
     assert verdicts[0].units_needed == 7
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(-2, 8), min_size=2, max_size=5), st.data())
+def test_measuring_less_never_makes_the_judgement_milder(shifts: list[int], data: st.DataObject):
+    stream = np.random.default_rng(3)
+    claims = [paired(f"s{i}", 0.0) for i in range(len(shifts))]
+    values = {}
+    for declared, shift in zip(claims, shifts, strict=True):
+        for seed, effect in enumerate(stream.normal(shift / 4, 1, 8)):
+            values |= {
+                Cell("method", declared.settings[0], seed): effect,
+                Cell("rival", declared.settings[0], seed): 0.0,
+            }
+    kept = {claim.settings[0]: data.draw(st.sampled_from([0, 3, 8])) for claim in claims}
+    fewer = {cell: value for cell, value in values.items() if cell.seed < kept[cell.setting]}
+    plan = {claim.id: 8 for claim in claims}
+    whole = judge(claims, cells_of(values), planned=plan, resamples=20)
+    part = judge(claims, cells_of(fewer), planned=plan, resamples=20)
+    for all_measured, some_measured in zip(whole, part, strict=True):
+        if kept[all_measured.claim_id] == 8:
+            assert some_measured.p == all_measured.p
+            assert (some_measured.p_holm or 0.0) >= (all_measured.p_holm or 0.0)
+
+
+def test_claims_that_were_not_tested_count_as_p_of_one_and_the_reason_says_so():
+    cells = cells_from(np.array(POSITIVE[:6]))
+    others = [
+        claim(id=f"C{i}", settings=("elsewhere",), statistic=lambda c: difference(c, "elsewhere")) for i in (2, 3)
+    ]
+    void = claim(id="C4", precondition=lambda _: "nothing was learned")
+    verdicts = judge([claim(), *others, void, claim(id="C5", unit="exact"), claim(id="C6", needs="a moon")], cells)
+    assert [v.verdict for v in verdicts[1:4]] == ["not tested here", "not tested here", "void"]
+    assert verdicts[0].p_holm == 4 * 2 / 64
+    assert verdicts[0].verdict == "inconclusive"
+    assert "over 4 claims, 3 of them not tested here and counted as p = 1" in verdicts[0].reason
+
+
+def test_claims_that_are_planned_too_small_to_decide_stay_out_of_holm_though_they_were_not_measured():
+    cells = cells_from(np.array(POSITIVE[:6]))
+    other = claim(id="C2", settings=("elsewhere",), statistic=lambda c: difference(c, "elsewhere"))
+    assert judge([claim(), other], cells, planned={"C1": 6, "C2": 5})[0].p_holm == 2 / 64
+    assert judge([claim(), other], cells, planned={"C1": 6, "C2": 6})[0].p_holm == 4 / 64
 
 
 def test_an_equality_inside_its_margin_is_reproduced():

@@ -1,19 +1,24 @@
 """The local engine computes everything once, outlives its workers, and stops when told."""
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab import processes
-from livepapers.core.errors import InputError
+from livepapers.core.errors import InputError, Interrupted
 from livepapers.lab.engines import Engine, Lost, make_engine
 from livepapers.lab.engines.local import THREADS, InlineEngine, LocalEngine
+from livepapers.lab.runner import run_study
+from livepapers.lab.store import Store
+from livepapers.lab.study import Study
 
 
 def outcomes(engine: Engine, function: Any, items: list[Any]) -> dict[int, Any]:
@@ -105,6 +110,54 @@ if __name__ == "__main__":
     while Path(f"/proc/{worker}/cmdline").exists() and Path(f"/proc/{worker}/cmdline").read_bytes():
         assert time.monotonic() < until, "the worker goes on without its driver"
         time.sleep(0.05)
+
+
+class GoneCluster(types.ModuleType):
+    """Ray as far as the engine asks it: a cluster whose last node has died."""
+
+    class exceptions:  # noqa: N801 - a module of that name
+        RayError = type("RayError", (Exception,), {})
+        RayTaskError = type("RayTaskError", (RayError,), {})
+
+    def __init__(self) -> None:
+        super().__init__("ray")
+        self.cancelled: list[int] = []
+
+    def is_initialized(self) -> bool:
+        return True
+
+    def cluster_resources(self) -> dict[str, float]:
+        return {"memory": 1.0}
+
+    def remote(self, **_: object) -> Any:
+        counter = itertools.count()
+        return lambda function: types.SimpleNamespace(remote=lambda item: next(counter))
+
+    def wait(self, references: list[int], *, num_returns: int, timeout: float) -> tuple[list[int], list[int]]:
+        time.sleep(0.01)
+        return [], references
+
+    def cancel(self, reference: int, *, force: bool) -> None:
+        self.cancelled.append(reference)
+        raise self.exceptions.RayError("gone")
+
+
+def test_a_cluster_without_nodes_is_given_up_with_a_run_that_can_go_on(
+    study: Study, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = GoneCluster()
+    monkeypatch.setitem(sys.modules, "ray", cluster)
+    monkeypatch.setattr("livepapers.lab.engines.ray.GIVE_UP", 0.2)
+    with pytest.raises(
+        Interrupted, match=r"no node to compute on for 0 s, with 5 of 5 cells to go; go on with"
+    ) as told:
+        run_study("tiny", study=study, store=store, preset="smoke", settings=["short"], engine="ray")
+    assert "\n" not in str(told.value)
+    (run,) = store.runs()
+    assert (run.status, run.cells) == ("interrupted", {"pending": 4, "interrupted": 1})
+    assert cluster.cancelled == [0]
+    run_study("tiny", study=study, store=store, workers=0, resume=run.id)
+    assert store.run(run.id).status == "finished"
 
 
 def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +18,17 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from livepapers.core.errors import CorruptFileError, InputError
-from livepapers.lab import figures, report
-from livepapers.lab.claims import OUTCOMES, number
+from livepapers.lab import figures
+from livepapers.lab.claims import OUTCOMES
+from livepapers.lab.report import evidence as collecting
+from livepapers.lab.report.evidence import CURVE_POINTS, summarise_curves
+from livepapers.lab.report.page import render_html
+from livepapers.lab.report.publishing import RESULTS_LIMIT, publish
+from livepapers.lab.report.summary import notes
+from livepapers.lab.report.terminal import render_terminal
 from livepapers.lab.store import CellResult, Store
-from livepapers.lab.study import Arm, Cell, Cells, Claim, Effects, Setting, Study, from_module
+from livepapers.lab.study import NOT_IN_PAPER, Arm, Cell, Cells, Claim, Effects, Setting, Study, from_module
+from livepapers.lab.words import number
 
 ARMS = (
     Arm("ours", "method", "the paper's method"),
@@ -27,8 +36,8 @@ ARMS = (
     Arm("best", "optimum", "exact solution", seeded=False),
 )
 SETTINGS = (
-    Setting("small", "four periods", arms=("ours", "rival", "best"), seeds={"smoke": 8}),
-    Setting("large", "forty periods", arms=("ours", "rival"), seeds={"smoke": 8}),
+    Setting("small", "four periods", arms=("ours", "rival", "best"), seeds={"smoke": 8, "laptop": 8}),
+    Setting("large", "forty periods", arms=("ours", "rival"), seeds={"smoke": 8, "laptop": 8}),
 )
 
 
@@ -96,22 +105,33 @@ def store(tmp_path) -> Iterator[Store]:
         yield opened
 
 
-def fill(store: Store, *, share: float = 1.0, failures: int = 0, made: Study | None = None) -> str:
+def fill(
+    store: Store,
+    *,
+    share: float = 1.0,
+    failures: int = 0,
+    made: Study | None = None,
+    preset: str = "laptop",
+    commit: str | None = "abc123",
+    status: str = "",
+    **chosen: Any,
+) -> str:
     made = made or study()
+    options = {"seeds": 8, "arms": None} | chosen
     run, lease = store.create_run(
-        "hdpo", made.version, preset="smoke", options={"seeds": 8, "arms": None},
-        machine={"cpu": "a machine", "memory bytes": 2**33}, versions={"torch": "2.6"}, git_commit="abc123",
+        "hdpo", made.version, preset=preset, options=options,
+        machine={"cpu": "a machine", "memory bytes": 2**33}, versions={"torch": "2.6"}, git_commit=commit,
     )  # fmt: skip
-    cells = made.cells("smoke")
+    cells = made.cells(preset, **options)
     store.add_cells(run, cells)
     for index, cell in enumerate(cells[: int(share * len(cells))]):
         store.finish_cell(run, result(cell, "failed" if index < failures else "finished"))
-    store.end_run(run, lease, status="finished" if share == 1 else "interrupted")
+    store.end_run(run, lease, status=status or ("finished" if share == 1 else "interrupted"))
     return run
 
 
 def evidence(store: Store, run: str, made: Study | None = None) -> dict:
-    return report.evidence(store, run, study=made or study())
+    return collecting.evidence(store, run, study=made or study())
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +188,7 @@ def test_evidence_holds_what_was_measured(full):
     assert full["arms"][0]["work"] == {"environment steps": 16 * 40_000}
     assert full["arms"][0]["wall"] == 16 * 1.5
     assert full["prepared"] == {"teacher": 12.0}
-    assert full["run"]["command"] == "livepapers run hdpo --preset smoke --seeds 8"
+    assert full["run"]["command"] == "livepapers run hdpo --preset laptop --seeds 8"
 
 
 def test_evidence_holds_a_verdict_for_every_claim(full):
@@ -186,13 +206,13 @@ def test_curves_are_summarised_on_common_steps(full):
     assert (curve["setting"], curve["name"]) == ("small", "loss")
     line = curve["arms"][0]
     assert (line["arm"], line["n"]) == ("ours", 8)
-    assert len(line["steps"]) <= report.CURVE_POINTS
+    assert len(line["steps"]) <= CURVE_POINTS
     assert all(low <= mean <= high for low, mean, high in zip(line["low"], line["mean"], line["high"], strict=True))
 
 
 def test_equal_steps_are_kept_exactly_and_thinned_with_both_ends():
     steps = np.arange(0, 1000)
-    line = report.summarise_curves([(steps, steps * 1.0), (steps, steps * 3.0)], points=50)
+    line = summarise_curves([(steps, steps * 1.0), (steps, steps * 3.0)], points=50)
     assert line is not None
     assert line["steps"][0] == 0
     assert line["steps"][-1] == 999
@@ -202,10 +222,10 @@ def test_equal_steps_are_kept_exactly_and_thinned_with_both_ends():
 
 def test_curves_that_are_empty_apart_or_not_numbers_are_left_out():
     nan = (np.array([0, 1]), np.array([np.nan, np.nan]))
-    assert report.summarise_curves([nan]) is None
-    assert report.summarise_curves([]) is None
-    assert report.summarise_curves([(np.array([0, 1]), np.ones(2)), (np.array([5, 6]), np.ones(2))]) is None
-    partly = report.summarise_curves([nan, (np.array([0, 1]), np.array([2.0, np.inf]))])
+    assert summarise_curves([nan]) is None
+    assert summarise_curves([]) is None
+    assert summarise_curves([(np.array([0, 1]), np.ones(2)), (np.array([5, 6]), np.ones(2))]) is None
+    partly = summarise_curves([nan, (np.array([0, 1]), np.array([2.0, np.inf]))])
     assert partly is not None
     assert partly["mean"] == [2.0]
 
@@ -213,15 +233,15 @@ def test_curves_that_are_empty_apart_or_not_numbers_are_left_out():
 @pytest.mark.parametrize(("share", "failures"), [(0.0, 0), (0.4, 0), (1.0, 3), (1.0, 0)])
 def test_pages_render_with_no_some_and_all_results(store, share, failures):
     found = evidence(store, fill(store, share=share, failures=failures))
-    page = Elements(report.render_html(found))
+    page = Elements(render_html(found))
     assert "works on the moon" in page.said
     assert ("cells are not finished" in page.said) == (share < 1)
     assert ("diverged <b>at</b> step 3" in page.said) == bool(failures)
-    report.render_terminal(found, Console(file=StringIO(), width=100))
+    render_terminal(found, Console(file=StringIO(), width=100))
 
 
 def test_the_page_makes_no_outside_request_and_holds_no_script(full):
-    text = report.render_html(full)
+    text = render_html(full)
     page = Elements(text)
     assert not {"script", "img", "link", "iframe", "object", "embed", "image", "use"} & set(page.tags)
     assert not [name for name, _ in page.attributes if name in {"src", "srcset", "xlink:href"} or name.startswith("on")]
@@ -230,13 +250,32 @@ def test_the_page_makes_no_outside_request_and_holds_no_script(full):
 
 
 def test_the_page_shows_every_claim_verdict_and_seed(full):
-    said = " ".join(Elements(report.render_html(full)).said.split())
+    said = " ".join(Elements(render_html(full)).said.split())
     for verdict in full["verdicts"]:
         assert verdict["statement"] in said
         assert verdict["reason"] in said or verdict["reason"].startswith("needs")
     for value in full["settings"][0]["arms"][0]["metrics"]["cost"]["values"].values():
         assert number(value) in said
-    assert "1 of 4 claims reproduced" in said
+    assert "1 of 4 claims of the paper reproduced" in said
+
+
+def test_the_summary_counts_what_the_table_shows_and_questions_of_ours_apart(full):
+    found = json.loads(json.dumps(full))
+    found["verdicts"][1]["published"] = NOT_IN_PAPER
+    text = render_html(found)
+    said = " ".join(Elements(text).said.split())
+    assert "1 of 3 claims of the paper reproduced" in said
+    assert "1 question of ours" in said
+    header, table = text.split('<section aria-labelledby="verdicts">')
+    for name in OUTCOMES:
+        shown = table.count(f"<b>{name}</b>")
+        assert sum(map(int, re.findall(rf"<b>(\d+)</b> {name}<", header))) == shown, name
+    assert table.count("question of ours") == 1
+    stream = StringIO()
+    render_terminal(found, Console(file=stream, width=140))
+    lines = [line.strip() for line in stream.getvalue().splitlines()]
+    assert "claims of the paper: 1 reproduced, 1 inconclusive, 1 not tested here" in lines
+    assert "questions of ours: 1 contradicted" in lines
 
 
 PAYLOADS = [
@@ -252,8 +291,8 @@ PAYLOADS = [
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_text_of_others_never_becomes_markup(full, payload):
     harmless, evil = (
-        Elements(report.render_html(replaced(full, "x"))),
-        Elements(report.render_html(replaced(full, payload))),
+        Elements(render_html(replaced(full, "x"))),
+        Elements(render_html(replaced(full, payload))),
     )
     assert evil.tags == harmless.tags
     assert [name for name, _ in evil.attributes] == [name for name, _ in harmless.attributes]
@@ -263,10 +302,7 @@ def test_text_of_others_never_becomes_markup(full, payload):
 @settings(max_examples=12, deadline=None)
 @given(text=st.text(min_size=1, max_size=60))
 def test_no_text_at_all_adds_elements(full, text):
-    assert (
-        Elements(report.render_html(replaced(full, text))).tags
-        == Elements(report.render_html(replaced(full, "x"))).tags
-    )
+    assert Elements(render_html(replaced(full, text))).tags == Elements(render_html(replaced(full, "x"))).tags
 
 
 def replaced(found: dict, text: str) -> dict:
@@ -287,7 +323,7 @@ def replaced(found: dict, text: str) -> dict:
 
 def test_the_terminal_shows_verdicts_in_words(full):
     stream = StringIO()
-    report.render_terminal(full, Console(file=stream, width=140))
+    render_terminal(full, Console(file=stream, width=140))
     text = stream.getvalue()
     assert all(
         word in text
@@ -297,21 +333,21 @@ def test_the_terminal_shows_verdicts_in_words(full):
 
 def test_the_terminal_does_not_read_markup_in_texts(full):
     stream = StringIO()
-    report.render_terminal(replaced(full, "[bold]x[/nonsense]"), Console(file=stream, width=200))
+    render_terminal(replaced(full, "[bold]x[/nonsense]"), Console(file=stream, width=200))
     assert "[bold]x[/nonsense]" in stream.getvalue()
 
 
 def test_publishing_supersedes_and_never_forgets(store, tmp_path):
     path = tmp_path / "results" / "hdpo.json"
     first = evidence(store, fill(store))
-    report.publish(first, path)
-    report.publish(first, path)
+    publish(first, path)
+    publish(first, path)
     assert json.loads(path.read_text())["superseded"] == []
     time.sleep(0.01)
     second = evidence(store, fill(store))
-    report.publish(second, path)
+    publish(second, path)
     third = evidence(store, fill(store))
-    report.publish(third, path)
+    publish(third, path)
     kept = json.loads(path.read_text())
     assert kept["current"]["run"]["id"] == third["run"]["id"]
     assert [row["run"] for row in kept["superseded"]] == [first["run"]["id"], second["run"]["id"]]
@@ -320,27 +356,57 @@ def test_publishing_supersedes_and_never_forgets(store, tmp_path):
 
 
 def test_published_results_render_like_the_run(full, tmp_path):
-    report.publish(full, tmp_path / "hdpo.json")
+    publish(full, tmp_path / "hdpo.json")
     kept = json.loads((tmp_path / "hdpo.json").read_text())
-    assert "1 of 4 claims reproduced" in report.render_html(kept["current"])
+    assert "1 of 4 claims of the paper reproduced" in render_html(kept["current"])
     assert figures.verdict_figure([kept]).count("<g ") == 4 + 4
 
 
 def test_published_results_are_small_and_say_nothing_of_the_machine_s_paths(store, tmp_path):
-    found = evidence(store, fill(store, failures=2))
+    found = evidence(store, fill(store))
     found["curves"] = found["curves"] * 120
+    found["settings"][0]["arms"][0]["failed"] = [{"seed": 9, "error": f"{tmp_path}: diverged"}]
     path = tmp_path / "hdpo.json"
-    report.publish(found, path)
-    assert path.stat().st_size <= report.RESULTS_LIMIT + 2_000
+    publish(found, path)
+    assert path.stat().st_size <= RESULTS_LIMIT + 2_000
     assert "diverged" not in path.read_text()
     assert str(tmp_path) not in path.read_text()
 
 
-def test_unfinished_runs_are_not_published(store, tmp_path):
-    found = evidence(store, fill(store, share=0.5))
-    with pytest.raises(InputError, match="unfinished"):
-        report.publish(found, tmp_path / "hdpo.json")
+NOT_PUBLISHABLE: dict[str, tuple[dict[str, Any], str]] = {
+    "a smoke run": ({"preset": "smoke"}, "preset: got smoke, expected laptop or paper"),
+    "unfinished cells": ({"share": 0.5}, r"run: got 17 unfinished cells, expected a run that is finished \(livepapers"),
+    "an interrupted run": ({"status": "interrupted"}, "run: got a run that is interrupted"),
+    "failed cells": ({"failures": 3}, "run: got 3 failed cells, expected none"),
+    "fewer seeds": (
+        {"seeds": 3},
+        "run: got 13 cells, expected all 33 of the laptop preset .*--seeds 3",
+    ),
+    "some arms": ({"arms": ["ours", "rival"]}, "run: got 32 cells, expected all 33"),
+    "some settings": ({"settings": ["large"]}, "run: got 16 cells, expected all 33"),
+    "changed code": ({"commit": "abc123+changes"}, r"run: got abc123\+changes, expected a run of committed code"),
+    "code of no checkout": ({"commit": None}, "run: got no commit"),
+}
+
+
+@pytest.mark.parametrize(("made", "message"), NOT_PUBLISHABLE.values(), ids=NOT_PUBLISHABLE)
+def test_only_whole_runs_of_a_real_preset_are_published(store, tmp_path, made, message):
+    found = evidence(store, fill(store, **made))
+    with pytest.raises(InputError, match=message) as caught:
+        publish(found, tmp_path / "hdpo.json")
+    assert "\n" not in str(caught.value)
     assert not (tmp_path / "hdpo.json").exists()
+
+
+def test_runs_of_an_earlier_version_of_the_study_are_not_published(store, tmp_path):
+    found = evidence(store, fill(store), made=replace(study(), version=4))
+    with pytest.raises(InputError, match="got version 3 of the study, expected version 4"):
+        publish(found, tmp_path / "hdpo.json")
+
+
+def test_more_seeds_than_planned_may_be_published(store, tmp_path):
+    publish(evidence(store, fill(store, seeds=9)), tmp_path / "hdpo.json")
+    assert (tmp_path / "hdpo.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -350,26 +416,19 @@ def test_damaged_results_are_not_overwritten(full, tmp_path, content):
     path: Path = tmp_path / "hdpo.json"
     path.write_text(content)
     with pytest.raises(CorruptFileError, match=r"hdpo\.json"):
-        report.publish(full, path)
+        publish(full, path)
     assert path.read_text() == content
 
 
 def test_results_of_another_paper_are_not_overwritten(full, tmp_path):
-    report.publish(full, tmp_path / "hdpo.json")
+    publish(full, tmp_path / "hdpo.json")
     with pytest.raises(InputError, match="fl-gfn"):
-        report.publish({**full, "slug": "fl-gfn"}, tmp_path / "hdpo.json")
+        publish({**full, "slug": "fl-gfn"}, tmp_path / "hdpo.json")
 
 
 def test_a_study_that_changed_since_is_pointed_out(full):
     changed = {**full, "run": {**full["run"], "claims_version": 4, "git_commit": "abc+changes", "preset": "laptop"}}
-    assert len(report.notes(changed)) == 2
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0.4 s"), (42.0, "42 s"), (125, "2 min 5 s"), (3 * 3600 + 12 * 60, "3 h 12 min")]
-)
-def test_durations_read_like_speech(seconds, text):
-    assert report.duration(seconds) == text
+    assert len(notes(changed)) == 2
 
 
 @given(st.floats(-1e12, 1e12), st.floats(1e-9, 1e12), st.integers(1, 8))

@@ -2,6 +2,7 @@
 
 import io
 import os
+import pickle
 import re
 import signal
 import sqlite3
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +21,8 @@ from rich.console import Console
 from lab import crash, tiny_study
 from livepapers.core.errors import InputError, Interrupted
 from livepapers.lab import machine, runner
-from livepapers.lab.progress import LiveProgress, PlainProgress, duration
+from livepapers.lab.engines.local import InlineEngine
+from livepapers.lab.progress import LiveProgress, PlainProgress
 from livepapers.lab.runner import Listener, Silent, estimate, run_study
 from livepapers.lab.store import Store
 from livepapers.lab.study import Cell, Study, from_module
@@ -177,6 +180,35 @@ def test_a_driver_that_lost_its_run_stops(study: Study, store: Store, monkeypatc
     assert store.runs()[0].status == "running", "the run is the other's now"
 
 
+class Recorder(InlineEngine):
+    """Two workers, so to say; remembers which items it was handed together."""
+
+    workers = 2
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+
+    def run(self, function: Any, items: Sequence[Any], **calls: Any) -> None:
+        self.batches.append([item.cell.key for item in items])
+        super().run(function, items, **calls)
+
+
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_cells_that_measure_time_run_with_no_other_beside_them(
+    study: Study, store: Store, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    recorder = Recorder()
+    monkeypatch.setattr(runner, "make_engine", lambda name, **_: recorder)
+    timed = replace(study.settings["short"], name="timed", arms=("walk", "zero"), alone=True)
+    both = replace(study, settings={"timed": timed, "short": replace(study.settings["short"], arms=("drift",))})
+    run = run_tiny(both, store, settings=None, engine=engine, workers=2)
+    assert recorder.batches == [
+        ["drift/short/0", "drift/short/1"], ["walk/timed/0"], ["zero/timed/0"], ["walk/timed/1"],
+    ]  # fmt: skip
+    assert store.run(run).cells == {"finished": 5}
+    assert pickle.loads(pickle.dumps(timed)).alone, "the flag crosses process borders"
+
+
 def test_wrong_options_make_no_run(study: Study, store: Store) -> None:
     for wrong in (
         {"preset": "huge"},
@@ -202,13 +234,6 @@ def test_the_estimate_uses_the_arms_own_times_and_the_workers() -> None:
     assert estimate({Cell("b", "s", 1): 0.0, Cell("a", "s", 1): 0.0}, walls, workers=2) == 5.5
     assert estimate({Cell("c", "s", 1): 0.0}, {}, workers=2) is None
     assert estimate({}, walls, workers=2) == 0.0
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (12, "12 s"), (59.9, "1 min 0 s"), (7500, "2 h 5 min")]
-)
-def test_durations_read_as_people_write_them(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 def test_plain_progress_is_one_line_a_cell_and_no_control_characters(study: Study, store: Store) -> None:
@@ -246,6 +271,53 @@ def test_the_commit_is_known_in_a_checkout_and_nothing_breaks_without_git(monkey
     assert machine.git_commit() is None or re.fullmatch(r"[0-9a-f]{40}(\+changes)?", machine.git_commit() or "")
     monkeypatch.setenv("PATH", "")
     assert machine.git_commit() is None
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def test_a_commit_is_marked_when_the_code_differs_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "src" / "livepapers"
+    source = package / "lab" / "machine.py"
+    source.parent.mkdir(parents=True)
+    (package / "results").mkdir()
+    source.write_text("")
+    (tmp_path / "README.md").write_text("")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "first")
+    monkeypatch.setattr(machine, "__file__", str(source))
+
+    def marked() -> bool:
+        return (machine.git_commit() or "").endswith(machine.CHANGED)
+
+    assert re.fullmatch(r"[0-9a-f]{40}", machine.git_commit() or "")
+    (package / "results" / "new.json").write_text("{}")
+    (tmp_path / "notes.txt").write_text("not code")
+    assert not marked()
+    (package / "methods.py").write_text("")
+    assert marked()
+    (package / "methods.py").unlink()
+    (tmp_path / "README.md").write_text("changed")
+    assert marked()
+
+
+def test_a_run_that_goes_on_with_changed_code_is_marked(
+    study: Study, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "git_commit", lambda: "abc")
+    with pytest.raises(Interrupted):
+        run_tiny(study, store, listener=Stopper(after=2))
+    run = store.runs()[0].id
+    monkeypatch.setattr(runner, "git_commit", lambda: "abc+changes")
+    run_tiny(study, store, resume=run)
+    assert store.run(run).git_commit == "abc+changes"
+    whole = run_tiny(study, store)
+    monkeypatch.setattr(runner, "git_commit", lambda: "abc")
+    run_tiny(study, store, resume=whole)
+    assert store.run(whole).git_commit == "abc+changes"
 
 
 def test_driving_a_run_from_the_shell_ends_well_on_a_pipe(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from livepapers.cli.command import Command, examples, json_option, write_example
 
 if TYPE_CHECKING:
     from livepapers.core.application import Application
+    from livepapers.core.learner import Learner
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -103,17 +104,21 @@ def progress() -> Iterator[None]:
     from livepapers.core.loop import watching
 
     screen = Console(stderr=True)
-    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     display = Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
     bar = display.add_task("training", total=None)
+    seen: list[Learner] = []
     told = time.monotonic()
 
     def watch(place: Place) -> None:
         nonlocal told
-        display.update(bar, total=place.updates, completed=place.step)
+        if not any(place.learner is learner for learner in seen):
+            seen.append(place.learner)
+        label = "training " + (place.name or f"learner {len(seen)}")
+        display.update(bar, description=label, total=place.updates, completed=place.step)
         if not screen.is_terminal and time.monotonic() - told >= SECONDS_BETWEEN_LINES:
             told = time.monotonic()
-            click.echo(f"training: step {place.step} of {place.updates}", err=True)
+            click.echo(f"{label}: step {place.step} of {place.updates}", err=True)
 
     with display, watching(watch):
         yield

@@ -1,8 +1,8 @@
 """`livepapers doctor`: what this machine has, what is missing, and what to do about it."""
 
-import importlib.util
 import os
 import platform
+import re
 import shutil
 import sys
 import tempfile
@@ -16,9 +16,6 @@ from typing import Literal
 import click
 
 from livepapers.cli.command import Command, examples, json_option, store_option
-
-EXTRAS = {"ray": ("ray",), "export": ("onnx", "onnxruntime", "onnxscript"), "tensorboard": ("tensorboardX",)}
-"""Extra -> the modules it brings."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ def command(ctx: click.Context, store: str | None, as_json: bool) -> None:
     """
     from livepapers.cli.output import print_json, print_table
 
-    findings = [finding for look in (_python, _torch, _threads, _compiler, _extras, _data) for finding in look()]
+    findings = [finding for look in (_python, _torch, _threads, _git, _extras, _data) for finding in look()]
     findings += list(_store(store))
     if as_json:
         print_json([asdict(finding) for finding in findings])
@@ -86,31 +83,39 @@ def _threads() -> Iterator[Finding]:
     yield Finding("cores", "ok", f"{usable} usable; the local engine starts as many workers, one thread each{shown}")
 
 
-def _compiler() -> Iterator[Finding]:
-    found = next((path for name in ("g++", "clang++", "cl") if (path := shutil.which(name))), None)
-    detail = (
-        f"{found}: torch.compile can be used"
-        if found
-        else "none: hot loops run in eager mode, slower, with the same results"
-    )
-    yield Finding("C++ compiler", "ok" if found else "note", detail)
+def _git() -> Iterator[Finding]:
+    found = shutil.which("git")
+    missing = "none: runs do not record the commit of the code, and such a run cannot be published"
+    yield Finding("git", "ok" if found else "note", found or missing)
 
 
 def _extras() -> Iterator[Finding]:
-    for extra, modules in EXTRAS.items():
-        missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    for extra, projects in extras().items():
+        installed = {project: version for project in projects if (version := _version(project))}
+        missing = [project for project in projects if project not in installed]
         if missing:
             detail = f"not installed ({', '.join(missing)}); pip install 'livepapers[{extra}]' brings it"
             yield Finding(f"extra {extra}", "note", detail)
         else:
-            yield Finding(f"extra {extra}", "ok", ", ".join(f"{module} {_version(module)}" for module in modules))
+            yield Finding(f"extra {extra}", "ok", ", ".join(f"{name} {text}" for name, text in installed.items()))
 
 
-def _version(module: str) -> str:
+def extras() -> dict[str, list[str]]:
+    """The extras that the installed package declares, each with the projects it brings."""
+    found: dict[str, list[str]] = {}
+    for requirement in metadata.requires("livepapers") or ():
+        extra = re.search(r"""\bextra\s*==\s*["']([^"']+)""", requirement)
+        project = re.match(r"[A-Za-z0-9._-]+", requirement)
+        if extra and project:
+            found.setdefault(extra[1], []).append(project[0])
+    return found
+
+
+def _version(project: str) -> str | None:
     try:
-        return metadata.version(module)
+        return metadata.version(project)
     except metadata.PackageNotFoundError:
-        return "(version unknown)"
+        return None
 
 
 def _data() -> Iterator[Finding]:

@@ -48,6 +48,7 @@ def measure(request: Request) -> str:
 
     if request.address is not None and request.engine != "ray":
         raise InputError.of("address", request.address, expected="no address", cause="only --engine ray has one")
+    _say_what_seeds_leave(request)
     screen = Console(stderr=True)
     return run_study(
         request.slug,
@@ -62,6 +63,25 @@ def measure(request: Request) -> str:
         resume=request.resume,
         listener=LiveProgress(screen) if screen.is_terminal else PlainProgress(sys.stderr),
     )
+
+
+def _say_what_seeds_leave(request: Request) -> None:
+    """Name the settings whose number of seeds `--seeds` does not change."""
+    from livepapers.cli.output import note
+    from livepapers.lab.store import Store
+    from livepapers.lab.study import load_study
+
+    preset = request.preset or "laptop"
+    if request.seeds is None:
+        return
+    if request.resume is not None:
+        with Store(request.store, create=False) as opened:
+            preset = opened.run(request.resume).preset
+    kept = load_study(request.slug).kept_seeds(preset, request.seeds, request.settings)
+    if kept:
+        shown = ", ".join(f"{name} ({count})" for name, count in kept.items())
+        which = "1 setting at its" if len(kept) == 1 else f"{len(kept)} settings at their"
+        note(f"--seeds {request.seeds} leaves {which} own number of seeds: {shown}")
 
 
 def find(name: str | None, store: str | None, *, resumable: bool = False) -> str:

@@ -66,20 +66,22 @@ def present(
     """
     from livepapers.cli.output import note, print_json
     from livepapers.core.files import write_atomic
-    from livepapers.lab import report
+    from livepapers.lab.report.evidence import evidence
+    from livepapers.lab.report.page import render_html
     from livepapers.lab.store import Store
 
     with Store(store, create=False) as opened:
-        found = report.evidence(opened, run)
+        found = evidence(opened, run)
         page = (html or opened.home / "reports" / f"{run}.html").absolute()
-    write_atomic(page, report.render_html(found))
+    write_atomic(page, render_html(found))
     if as_json:
         print_json({**found, "html": str(page)})
     else:
         from livepapers.cli.output import console
+        from livepapers.lab.report.terminal import render_terminal
 
         shown = [verdict for verdict in found["verdicts"] if claims is None or verdict["id"] in claims]
-        report.render_terminal({**found, "verdicts": shown}, console(pipe_width=PIPE_WIDTH))
+        render_terminal({**found, "verdicts": shown}, console(pipe_width=PIPE_WIDTH))
         click.echo(f"Report: {page}")
     failed = found["run"]["cells"].get("failed", 0)
     if failed:
@@ -91,13 +93,14 @@ def publish_results(run: str, *, store: str | None) -> None:
     """Write the run's evidence as `results/<slug>.json` of the checkout; what stood there is superseded."""
     from livepapers.cli import checkout
     from livepapers.cli.output import note
-    from livepapers.lab import report
+    from livepapers.lab.report.evidence import evidence
+    from livepapers.lab.report.publishing import publish
     from livepapers.lab.store import Store
     from livepapers.papers.catalogue import results_path
 
     root = checkout.root(needed_for="results are committed with the source")
     with Store(store, create=False) as opened:
-        found = report.evidence(opened, run)
+        found = evidence(opened, run)
     path = results_path(found["slug"])
-    report.publish(found, path)
+    publish(found, path)
     note(f"published as {path.relative_to(root)}; commit it")

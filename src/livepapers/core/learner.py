@@ -1,7 +1,7 @@
 """The learner: anything that improves step by step."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import torch
@@ -11,9 +11,6 @@ from livepapers.core.errors import CorruptFileError
 JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
 State: TypeAlias = Mapping[str, Any]
 """A nested mapping whose leaves are tensors or JSON values; what a checkpoint holds."""
-
-Map: TypeAlias = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
-"""`map` as a learner is handed it: the built-in one, or an engine's."""
 
 
 class Learner(ABC):

@@ -26,6 +26,8 @@ class Progress:
 
     step: int
     updates: int
+    learner: Learner  # which one: a method may drive several, one after the other
+    name: str = ""  # what its caller calls it
     metrics: dict[str, float] = field(default_factory=dict)
 
 
@@ -46,6 +48,7 @@ def drive(
     learner: Learner,
     updates: int,
     *,
+    name: str = "",
     folder: Path | None = None,
     fingerprint: str = "",
     log: Log | None = None,
@@ -60,6 +63,7 @@ def drive(
     Args:
         learner: What to drive.
         updates: The total number of steps, those before an interruption included.
+        name: What progress calls the learner: "hdpo", "base-stock rival" ...
         folder: Where checkpoints go; None keeps nothing on disk.
         fingerprint: What the work is made of (slug, config, data hash ...); a checkpoint of other work is refused.
         log: Receives each step's metrics. A metric that is not finite stops the run with a `FloatingPointError`.
@@ -93,7 +97,7 @@ def drive(
             if evaluate is not None:
                 evaluate(step)
             if on_progress is not None:
-                on_progress(Progress(step, updates, metrics))
+                on_progress(Progress(step, updates, learner, name, metrics))
             if stopped.is_set() and step < updates:
                 save()
                 raise Interrupted(

@@ -10,20 +10,23 @@
     void               the claim's precondition gave a reason (an agent that did not learn)
     not tested here    the study cannot measure it, or its cells are not there
 
-"Significant" means p <= 0.05 after Holm's correction over the paper's statistical claims, p from the sign-flip test of
-the effects minus the reference. An equality asserts one of two opposite things, "within" or "beyond" the margin, so
-its p is the smaller of the two tests': at most one of them can be wrong.
+"Significant" means p <= 0.05 after Holm's correction over the study's statistical claims, p from the sign-flip test of
+the effects minus the reference. That family is what the study declares, whatever a run measures: a claim that could be
+tested and was not (`--claims`, missing cells, a failed precondition) counts as p = 1, so that measuring less never
+makes the judgement of the rest milder. An equality asserts one of two opposite things, "within" or "beyond" the
+margin, so its p is the smaller of the two tests': at most one of them can be wrong.
 
 Fewer than six pairs can never reach p <= 0.05. Such a claim is *indicative only*: at best "direction only", when every
-pair lies on the claimed side. It takes no part in Holm's correction, because it is never called significant (Tarone
-1990); nor do *exact* claims, which are identities: every unit has to hold.
+pair lies on the claimed side. If the study plans fewer than six pairs for it, it takes no part in Holm's correction,
+because it is never called significant (Tarone 1990). Nor do *exact* claims, which are identities: every unit has to
+hold; nor claims that the study cannot measure.
 
 Items and folds of one run are tested like seeds, but they share a model or data: they say how sure we are for *this*
 model, not for a new training. The verdict's reason says so.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -32,6 +35,7 @@ import numpy as np
 from livepapers.core.rng import numpy_generator
 from livepapers.lab import statistics
 from livepapers.lab.study import Cells, Claim
+from livepapers.lab.words import estimate, number, p_text
 
 Outcome = Literal["reproduced", "direction only", "inconclusive", "contradicted", "void", "not tested here"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -75,28 +79,51 @@ class _Tested:
     equivalent: bool = False  # equalities: whether `p` speaks for equivalence, with its interval inside
 
 
+@dataclass(frozen=True)
+class _Family:
+    """The claims that Holm's correction is over, each with its corrected p value."""
+
+    corrected: Mapping[str, float]
+    untested: int  # how many of them count as p = 1 because they were not tested
+
+
 def judge(
-    claims: Sequence[Claim], cells: Cells, *, seed: int = 0, resamples: int = statistics.RESAMPLES
+    claims: Sequence[Claim],
+    cells: Cells,
+    *,
+    planned: Mapping[str, int] | None = None,
+    seed: int = 0,
+    resamples: int = statistics.RESAMPLES,
 ) -> list[Verdict]:
     """One verdict a claim, in the claims' order.
 
     Args:
-        claims: All claims of the paper: Holm's correction is over those that could be tested.
+        claims: All claims that the study declares: Holm's correction is over them, measured or not.
         cells: The finished cells.
+        planned: How many pairs the study plans for each claim in the run's preset (`Study.pairs`); claims left out, as
+            those over items are, could always be decided. None: what was measured is what was planned, and a claim of
+            which nothing was measured could be decided.
         seed: Of the resamples; each claim has its own stream, so adding one does not move another's interval.
         resamples: Bootstrap resamples of each interval.
     """
     drafts: dict[str, Verdict | _Tested] = {claim.id: _draft(claim, cells, seed, resamples) for claim in claims}
-    family = [draft for draft in drafts.values() if isinstance(draft, _Tested) and not draft.draft.indicative]
-    adjusted = statistics.holm([tested.draft.p or 0.0 for tested in family])
-    corrected = {tested.claim.id: value for tested, value in zip(family, adjusted, strict=True)}
-    verdicts = []
-    for name, draft in drafts.items():
-        if isinstance(draft, Verdict):
-            verdicts.append(draft)
-        else:
-            verdicts.append(_decide(draft, corrected.get(name), len(family)))
-    return verdicts
+    family = _family(claims, drafts, planned)
+    return [draft if isinstance(draft, Verdict) else _decide(draft, family) for draft in drafts.values()]
+
+
+def _family(
+    claims: Sequence[Claim], drafts: Mapping[str, Verdict | _Tested], planned: Mapping[str, int] | None
+) -> _Family:
+    p_values = {}
+    for claim in claims:
+        found = drafts[claim.id]
+        draft = found.draft if isinstance(found, _Tested) else found
+        pairs = (draft.n or math.inf) if planned is None else max(draft.n, planned.get(claim.id, math.inf))
+        if claim.unit != "exact" and not claim.needs and pairs >= statistics.FEWEST_PAIRS:
+            p_values[claim.id] = None if draft.indicative else draft.p
+    adjusted = statistics.holm([1.0 if p is None else p for p in p_values.values()])
+    untested = sum(p is None for p in p_values.values())
+    return _Family(dict(zip(p_values, adjusted, strict=True)), untested)
 
 
 def _draft(claim: Claim, cells: Cells, seed: int, resamples: int) -> Verdict | _Tested:
@@ -180,20 +207,24 @@ def _test(claim: Claim, values: np.ndarray, draft: Verdict, seed: int, resamples
     return _Tested(claim, values, replace(draft, p=statistics.sign_flip_test(values - edge, stream)))
 
 
-def _decide(tested: _Tested, p_holm: float | None, family: int) -> Verdict:
-    claim, draft = tested.claim, replace(tested.draft, p_holm=p_holm)
-    if draft.indicative:
-        return _indicate(claim, draft)
-    significant = p_holm is not None and p_holm <= LEVEL
+def _decide(tested: _Tested, family: _Family) -> Verdict:
+    claim = tested.claim
+    if tested.draft.indicative:
+        return _indicate(claim, tested.draft)
+    draft = replace(tested.draft, p_holm=family.corrected[claim.id])
+    significant = family.corrected[claim.id] <= LEVEL
     outcome = _equality(tested, significant) if claim.direction == "equal" else _inequality(claim, draft, significant)
     reason = _reason(claim, draft)
+    if family.untested:
+        count = len(family.corrected)
+        reason += f" over {count} claims, {family.untested} of them not tested here and counted as p = 1"
     if outcome != "inconclusive":
         return replace(draft, verdict=outcome, reason=reason)
     needed = statistics.units_to_decide(
         tested.values,
         reference=claim.reference,
         margin=claim.margin if claim.direction == "equal" else None,
-        level=LEVEL / max(family, 1),
+        level=LEVEL / len(family.corrected),
     )
     needed = needed if needed is None else max(needed, draft.n + 1)
     if claim.direction == "equal" and claim.margin <= 0:
@@ -253,32 +284,3 @@ def _reason(claim: Claim, draft: Verdict) -> str:
 def _units(claim: Claim, count: int) -> str:
     name = {"seed": "pair", "seed x setting": "pair", "item": "item", "fold": "fold", "exact": "value"}[claim.unit]
     return name if count == 1 else f"{name}s"
-
-
-def number(value: float) -> str:
-    """A measured number as reports print it: four significant digits, thousands separated."""
-    if value == 0 or 1e-4 <= abs(value) < 1e4:
-        return f"{value:.4g}"
-    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.3g}"
-
-
-def estimate(value: float, interval: Sequence[float] | None) -> tuple[str, str]:
-    """A mean and its interval as text, ("0.166", "[0.122, 0.215]"), to two digits of the interval's half-width.
-
-    Without an interval, or with one of no width, the second text is empty.
-    """
-    half = (interval[1] - interval[0]) / 2 if interval is not None else 0.0
-    if interval is None or half <= 1e-12 * max(abs(interval[0]), abs(interval[1])):
-        return number(value), ""
-    digits = 1 - math.floor(math.log10(half))
-    if not -6 <= digits <= 6:
-        return number(value), f"[{number(interval[0])}, {number(interval[1])}]"
-    places = max(digits, 0)
-    return f"{value:,.{places}f}", f"[{interval[0]:,.{places}f}, {interval[1]:,.{places}f}]"
-
-
-def p_text(value: float | None) -> str:
-    """A p value with its relation sign: "= 0.031", "< 0.001"."""
-    if value is None:
-        return "unknown"
-    return "< 0.001" if value < 0.001 else f"= {value:.2g}" if value < 0.1 else f"= {value:.2f}"

@@ -12,7 +12,9 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from livepapers.lab.claims import OUTCOMES, number
+from livepapers.lab.claims import OUTCOMES
+from livepapers.lab.study import NOT_IN_PAPER
+from livepapers.lab.words import number
 
 QUANTILES = 40  # more units than twice this are drawn as this many quantiles
 
@@ -358,9 +360,10 @@ def verdict_figure(papers: Sequence[Mapping[str, Any]]) -> str:
     for index, paper in enumerate(papers):
         y = top + index * line
         current = paper["current"]
-        done = sum(v["verdict"] == "reproduced" for v in current["verdicts"])
+        claimed = [v for v in current["verdicts"] if v["published"] != NOT_IN_PAPER]
+        done = sum(v["verdict"] == "reproduced" for v in claimed)
         parts.append(f'<text class="name" x="20" y="{y + 15}">{escape(paper["slug"])}</text>')
-        count = f"{done} of {len(current['verdicts'])} claims reproduced"
+        count = f"{done} of {len(claimed)} claims reproduced"
         parts.append(f'<text class="note" x="20" y="{y + 30}">{count}</text>')
         for place, verdict in enumerate(current["verdicts"]):
             at = f"translate({left + place * step} {y + 2})"

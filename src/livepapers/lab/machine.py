@@ -61,13 +61,26 @@ def versions() -> dict[str, str]:
     return found
 
 
+CHANGED = "+changes"
+"""What follows the commit of a run whose code was not as committed."""
+
+
 def git_commit() -> str | None:
-    """The commit this code was checked out at, "+changes" when files differ from it; None outside a checkout."""
+    """The commit this code was checked out at, marked `CHANGED` when it differs; None outside a checkout.
+
+    Any change of a tracked file counts, and any new file of the package; results do not, which runs write themselves.
+    """
     here = Path(__file__)
     if _git("ls-files", "--error-unmatch", here.name) is None:  # installed below some other repository
         return None
-    commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--untracked-files=no")
-    return None if commit is None else commit + ("+changes" if changes else "")
+    package = here.parents[1]
+    committed_apart = f":(exclude){package / 'results'}"
+    commit = _git("rev-parse", "HEAD")
+    edited = _git("status", "--porcelain", "--untracked-files=no", "--", ":(top)", committed_apart)
+    added = _git("status", "--porcelain", "--untracked-files=all", "--", str(package), committed_apart)
+    if commit is None:
+        return None
+    return commit + (CHANGED if edited is None or edited or added else "")
 
 
 def _git(*arguments: str) -> str | None:

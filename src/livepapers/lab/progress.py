@@ -8,24 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from livepapers.lab.study import Cell
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people write them: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def last_line(error: str) -> str:
-    """The line of a traceback that says what went wrong."""
-    lines = [line for line in error.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "no message"
+from livepapers.lab.words import duration, last_line
 
 
 class PlainProgress:

@@ -4,7 +4,7 @@ import contextlib
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from livepapers.core.errors import InputError, Interrupted
 from livepapers.core.loop import stop_signals
 from livepapers.lab.cell import CellSpec, drop_checkpoints, execute
 from livepapers.lab.engines import Engine, Lost, make_engine
-from livepapers.lab.machine import git_commit, machine, versions
+from livepapers.lab.machine import CHANGED, git_commit, machine, versions
 from livepapers.lab.store import CellResult, Store
 from livepapers.lab.study import Cell, Study, load_study
 
@@ -173,6 +173,8 @@ class _Plan:
             records = store.cell_records(self.run)
         self.cells = [record.cell for record in records]
         self.finished = [record.cell for record in records if record.status == "finished"]
+        if resume is not None and len(self.finished) < len(self.cells):
+            _mark_changes(store, resume)
         self.walls = {record.cell: record.wall for record in records if record.status == "finished" and record.wall}
 
 
@@ -196,6 +198,13 @@ def _check_resume(store: Store, study: Study, *, preset: str | None, resume: str
     return record.preset
 
 
+def _mark_changes(store: Store, run: str) -> None:
+    """A run that goes on with uncommitted changes is marked as one that began with them."""
+    began, now = store.run(run).git_commit, git_commit()
+    if began is not None and now is not None and now.endswith(CHANGED) and not began.endswith(CHANGED):
+        store.set_commit(run, began + CHANGED)
+
+
 class _Drive:
     """One driver at work on one run."""
 
@@ -216,29 +225,44 @@ class _Drive:
         self._walls, self._open = dict(plan.walls), dict.fromkeys(self._todo, 0.0)
         self._failed, self._interrupted, self._taken = 0, False, threading.Event()
         self._polled = 0.0
+        self._alone = {cell for cell in self._todo if study.settings[cell.setting].alone}
+        self._batch: list[Cell] = []
 
     def run(self) -> None:
         plan, status = self._plan, "interrupted"
         try:
             with self._beating(), stop_signals() as signalled:
                 self._listener.run_started(plan.run, plan.cells, finished=plan.finished, workers=self._engine.workers)
-                self._engine.run(
-                    execute,
-                    [self._spec(cell) for cell in self._todo],
-                    on_result=self._keep,
-                    on_start=self._start,
-                    on_tick=self._tick,
-                    stopped=lambda: signalled.is_set() or self._interrupted or self._taken.is_set(),
-                )
+                self._measure(lambda: signalled.is_set() or self._interrupted or self._taken.is_set())
             if self._taken.is_set():
                 raise Interrupted(f"another process has taken {plan.run} over")
             if self._open:
-                left, command = len(self._open), f"livepapers resume {plan.run}{self._store.option()}"
-                raise Interrupted(f"stopped with {left} of {len(plan.cells)} cells to go; go on with: {command}")
+                raise Interrupted(f"stopped {self._way_on()}")
             status = "failed" if self._failed else "finished"
         finally:
             self._store.end_run(plan.run, plan.lease, status=status)
             self._listener.run_ended(plan.run, status=status)
+
+    def _measure(self, stopped: Callable[[], bool]) -> None:
+        """Hand the cells to the engine: first those that may stand side by side, then the others one by one."""
+        together = [cell for cell in self._todo if cell not in self._alone]
+        for batch in (together, *([cell] for cell in self._todo if cell in self._alone)):
+            self._batch = batch
+            try:
+                self._engine.run(
+                    execute,
+                    [self._spec(cell) for cell in batch],
+                    on_result=self._keep,
+                    on_start=self._start,
+                    on_tick=self._tick,
+                    stopped=stopped,
+                )
+            except Interrupted as gone:  # the engine has nothing left to compute on
+                raise Interrupted(f"{gone}, {self._way_on()}") from None
+
+    def _way_on(self) -> str:
+        left, command = len(self._open), f"livepapers resume {self._plan.run}{self._store.option()}"
+        return f"with {left} of {len(self._plan.cells)} cells to go; go on with: {command}"
 
     def _spec(self, cell: Cell) -> CellSpec:
         study, here = self._study, not self._remote
@@ -257,11 +281,11 @@ class _Drive:
         )
 
     def _start(self, index: int) -> None:
-        self._store.start_cell(self._plan.run, self._todo[index])
-        self._listener.cell_started(self._todo[index])
+        self._store.start_cell(self._plan.run, self._batch[index])
+        self._listener.cell_started(self._batch[index])
 
     def _keep(self, index: int, result: CellResult | Lost) -> None:
-        cell = self._todo[index]
+        cell = self._batch[index]
         if isinstance(result, Lost):
             result = CellResult(cell, "failed", error=result.reason)
         self._store.finish_cell(self._plan.run, result)
@@ -286,7 +310,15 @@ class _Drive:
             if cell in self._open:
                 self._open[cell] = share
                 self._listener.cell_progress(cell, share)
-        self._listener.estimate(estimate(self._open, self._walls, workers=self._engine.workers))
+        self._listener.estimate(self._left())
+
+    def _left(self) -> float | None:
+        """Seconds that the rest may take; cells that run alone have one worker."""
+        together = {cell: share for cell, share in self._open.items() if cell not in self._alone}
+        alone = {cell: share for cell, share in self._open.items() if cell in self._alone}
+        first = estimate(together, self._walls, workers=self._engine.workers)
+        second = estimate(alone, self._walls, workers=1)
+        return None if first is None or second is None else first + second
 
     @contextlib.contextmanager
     def _beating(self) -> Iterator[None]:

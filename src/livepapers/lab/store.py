@@ -195,6 +195,11 @@ class Store:
         with self._write(durable=True) as connection:
             connection.execute(update(schema.runs).where(schema.runs.c.id == run).values(options=dict(options)))
 
+    def set_commit(self, run: str, commit: str) -> None:
+        """Replace the commit of a run, when it goes on with other code than it began with."""
+        with self._write(durable=True) as connection:
+            connection.execute(update(schema.runs).where(schema.runs.c.id == run).values(git_commit=commit))
+
     def mark_dead_runs(self) -> list[str]:
         """Mark runs whose driver is gone as interrupted; returns their ids."""
         running = schema.runs.c.status == "running"

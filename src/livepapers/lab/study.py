@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # listing runs and judging claims need no torch
     from livepapers.core.learner import Learner
 
 PRESETS = ("smoke", "laptop", "paper")
+NOT_IN_PAPER = "not in the paper"
+"""What `Claim.published` says of a question of ours: it is judged like a claim, and not counted as one of the paper."""
 Kind = Literal["method", "baseline", "optimum", "floor", "ablation"]
 Unit = Literal["seed", "seed x setting", "item", "fold", "exact"]
 Direction = Literal["greater", "less", "equal"]
@@ -48,6 +50,7 @@ class Setting:
     parameters: Mapping[str, Any] = field(default_factory=dict)  # JSON values that `measure` reads
     part: str = ""  # groups settings in reports and in `--part`
     fixed_seeds: bool = False  # sweeps and ablations keep the specification's seeds: `--seeds` cannot raise them
+    alone: bool = False  # its cells measure time: they run one by one, with no other cell of the run beside them
 
     def __post_init__(self) -> None:
         """Freeze the mappings: a setting is data."""
@@ -71,6 +74,7 @@ class Setting:
             dict(self.parameters),
             self.part,
             self.fixed_seeds,
+            self.alone,
         )
         return Setting, fields
 
@@ -284,6 +288,25 @@ class Study:
                 "preset", preset, expected="at least one cell", cause="this selection of arms and settings is empty"
             )
         return cells
+
+    def kept_seeds(self, preset: str, seeds: int | None, settings: Sequence[str] | None = None) -> dict[str, int]:
+        """The settings (of those that are chosen) that keep their own number of seeds though `seeds` were asked for."""
+        chosen = [s for s in self.settings.values() if preset in s.seeds and (not settings or s.name in settings)]
+        counts = {setting.name: setting.count(preset, seeds) for setting in chosen}
+        return {} if seeds is None else {name: count for name, count in counts.items() if count != seeds}
+
+    def pairs(self, preset: str, *, seeds: int | None = None) -> dict[str, int]:
+        """How many pairs each tested claim has when all cells of the preset are there; claims over items are left out.
+
+        A pair is a seed that all settings of the claim share, or each seed of each setting, as the claim's unit says.
+        """
+        found = {}
+        for claim in self.claims:
+            if claim.unit in {"seed", "seed x setting"} and not claim.needs:
+                settings = [self.settings[name] for name in claim.settings]
+                counts = [s.count(preset, seeds) if preset in s.seeds else 0 for s in settings]
+                found[claim.id] = min(counts, default=0) if claim.unit == "seed" else sum(counts)
+        return found
 
 
 def _require_known(option: str, chosen: Sequence[str] | None, known: Mapping[str, Any]) -> None:

@@ -42,6 +42,7 @@ _DATE = re.compile(r"(\d{4})-(\d{2})(?:-(\d{2}))?", re.ASCII)
 _ARXIV = re.compile(r"\d{4}\.\d{4,5}|[a-z-]+(\.[A-Z]{2})?/\d{7}", re.ASCII)
 _DOI = re.compile(r"10\.\d{4,9}/[!-~]+", re.ASCII)
 _URL = re.compile(r"https://[!-~]+", re.ASCII)
+_MISSING = re.compile(rb"""raise NotImplementedError\(\s*f?["']missing: """)
 _REQUIRED = ("slug", "title", "authors", "submitted", "field", "tags", "summary", "code_url", "code_licence", "venue")
 _OPTIONAL = ("arxiv", "doi", "url", "invariances", "reduction", "checks_expected_to_fail")
 _MAY_BE_EMPTY = frozenset({"code_url", "code_licence", "venue"})
@@ -148,6 +149,16 @@ def _module(layer: str, slug: str) -> str | None:
     return f"{PACKAGE.name}.{layer}.{name}" if exists else None
 
 
+def _sources(layer: str, slug: str) -> list[Path]:
+    """The source files of a method or study: one module, or those of a package."""
+    base = PACKAGE / layer / module_name(card(slug).slug)
+    return sorted(base.rglob("*.py")) if base.is_dir() else [base.with_suffix(".py")]
+
+
+def _says_missing(path: Path) -> bool:
+    return _MISSING.search(path.read_bytes()) is not None
+
+
 def results_path(slug: str) -> Path:
     """Where the committed results of a paper lie, or would lie.
 
@@ -183,10 +194,14 @@ def results(slug: str) -> dict[str, Any] | None:
 def status(slug: str) -> Status:
     """How far a paper has come, computed from the files: "listed", "runs" (method, study) or "measured" (results too).
 
+    A method or study with a part that still raises what is missing, as `livepapers new` writes it, does not run.
+
     Raises:
         InputError: No paper has this slug.
     """
     if method_module(slug) is None or study_module(slug) is None:
+        return "listed"
+    if any(_says_missing(path) for layer in ("methods", "studies") for path in _sources(layer, slug)):
         return "listed"
     return "measured" if results_path(slug).is_file() else "runs"
 

@@ -3,18 +3,22 @@
 Remote machines do not see the driver's store: results travel back to it, and an interrupted cell starts again.
 """
 
+import contextlib
 import logging
 import os
 import socket
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Self
 
-from livepapers.core.errors import InputError, MissingExtraError
+from livepapers.core.errors import InputError, Interrupted, MissingExtraError
 from livepapers.lab.engines import Lost, map_over
 
 RETRIES = 3
 """How often an item is tried again whose node or process died."""
+GIVE_UP = 120.0
+"""Seconds without any node to compute on after which a run is given up; a cluster that grows needs about half of it."""
 
 
 class RayEngine:
@@ -27,6 +31,7 @@ class RayEngine:
     Raises:
         MissingExtraError: Ray is not installed.
         InputError: No cluster answers at `address`.
+        Interrupted: From `run`: the cluster has had no node to compute on for `GIVE_UP` seconds.
     """
 
     def __init__(self, address: str | None = None, *, workers: int | None = None) -> None:
@@ -58,8 +63,15 @@ class RayEngine:
     @property
     def workers(self) -> int:
         """How many items run at once just now."""
-        cores = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+        cores = max(1, self._cores())
         return min(cores, self._limit) if self._limit else cores
+
+    def _cores(self) -> int:
+        """The cores of the nodes that live; 0 when there are none, or nobody knows."""
+        try:
+            return int(self._ray.cluster_resources().get("CPU", 0))
+        except (self._ray.exceptions.RayError, ConnectionError):
+            return 0
 
     def run(
         self,
@@ -75,10 +87,15 @@ class RayEngine:
         task = self._ray.remote(num_cpus=1, max_retries=RETRIES)(function)
         queue, deaths = deque(range(len(items))), [0] * len(items)
         under_way: dict[Any, int] = {}
+        seen = time.monotonic()  # when there was last a node
         try:
             while queue or under_way:
                 if stopped is not None and stopped():
                     return
+                now = time.monotonic()
+                seen = now if self._cores() else seen
+                if now - seen > GIVE_UP:
+                    raise Interrupted(f"given up: the Ray cluster has had no node to compute on for {GIVE_UP:.0f} s")
                 while queue and len(under_way) < self.workers:
                     index = queue.popleft()
                     under_way[task.remote(items[index])] = index
@@ -99,7 +116,8 @@ class RayEngine:
                     on_tick()
         finally:
             for reference in under_way:
-                self._ray.cancel(reference, force=True)
+                with contextlib.suppress(self._ray.exceptions.RayError):  # of a cluster that is gone
+                    self._ray.cancel(reference, force=True)
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         """The built-in `map`, side by side."""

@@ -1,0 +1,233 @@
+"""All that is known about a run, as one dictionary of JSON values."""
+
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from livepapers.core.rng import numpy_generator
+from livepapers.lab import figures, statistics
+from livepapers.lab.claims import judge
+from livepapers.lab.store import CellRecord, RunRecord, Store
+from livepapers.lab.study import Arm, Cell, Cells, Claim, Setting, Study, load_study
+from livepapers.lab.words import last_line
+from livepapers.papers import catalogue
+
+FORMAT = 1
+"""Version of the shape of `evidence`; results files carry it."""
+
+CURVE_POINTS = 200
+EFFECTS_KEPT = 200  # more units than this (items) are kept as quantiles only
+
+
+def evidence(store: Store, run: str, *, study: Study | None = None, seed: int = 0) -> dict[str, Any]:
+    """All that is known about a run, JSON-ready and finite.
+
+    Args:
+        store: Where the run is.
+        run: Its id; unknown ones raise `InputError`.
+        study: The paper's study; loaded by the run's slug if None.
+        seed: Of the bootstrap resamples and random sign flips.
+    """
+    record = store.run(run)
+    study = study or load_study(record.slug)
+    cells, rows = store.cells(run), store.cell_records(run)
+    verdicts = judge(study.claims, cells, planned=_planned_pairs(study, record), seed=seed)
+    pairs = zip(study.claims, [verdict.to_json() for verdict in verdicts], strict=True)
+    return {
+        "format": FORMAT,
+        "slug": record.slug,
+        "card": _card(record.slug),
+        "run": _run(record, study, seed) | {"plan": _plan(study, record.preset, rows)},
+        "verdicts": [_claim(claim, verdict) for claim, verdict in pairs],
+        "settings": _settings(study, cells, rows, seed),
+        "curves": _curves(store, run, study, rows),
+        "arms": _budget(study, rows),
+        "prepared": store.prepared(run),
+        "deviations": list(study.deviations),
+    }
+
+
+def _card(slug: str) -> dict[str, Any]:
+    card = catalogue.card(slug)
+    names = ("title", "arxiv", "link", "field", "submitted", "venue", "summary")
+    return {name: getattr(card, name) for name in names} | {"authors": list(card.authors)}
+
+
+def _run(record: RunRecord, study: Study, seed: int) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "status": record.status,
+        "preset": record.preset,
+        "date": datetime.fromtimestamp(record.started, UTC).isoformat(timespec="seconds"),
+        "study_version": record.version,
+        "claims_version": study.version,
+        "git_commit": record.git_commit,
+        "machine": dict(record.machine),
+        "versions": dict(record.versions),
+        "cells": dict(record.cells),
+        "statistics_seed": seed,
+        "kept_seeds": study.kept_seeds(record.preset, record.options.get("seeds"), record.options.get("settings")),
+        "command": _command(record),
+    }
+
+
+def _planned_pairs(study: Study, record: RunRecord) -> dict[str, int]:
+    """The pairs of each claim as the preset plans them, or as the run was asked for when those are more."""
+    plan, asked = study.pairs(record.preset), study.pairs(record.preset, seeds=record.options.get("seeds"))
+    return {name: max(pairs, asked[name]) for name, pairs in plan.items()}
+
+
+def _plan(study: Study, preset: str, rows: Sequence[CellRecord]) -> dict[str, int]:
+    """How many cells the study plans for the preset, and how many of these are finished."""
+    known = any(preset in setting.seeds for setting in study.settings.values())
+    planned = set(study.cells(preset)) if known else set()
+    return {"cells": len(planned), "finished": sum(row.status == "finished" and row.cell in planned for row in rows)}
+
+
+def _command(record: RunRecord) -> str:
+    words = ["livepapers", "run", record.slug, "--preset", record.preset]
+    for name in ("seeds", "arms", "settings"):
+        value = record.options.get(name)
+        if value:
+            words += [f"--{name}", str(value) if isinstance(value, int) else ",".join(value)]
+    return shlex.join(words)
+
+
+def _claim(claim: Claim, verdict: dict[str, Any]) -> dict[str, Any]:
+    names = ("id", "statement", "where", "published", "unit", "direction", "reference", "margin", "margin_why", "scale")
+    declared = {name: getattr(claim, name) for name in (*names, "headline", "needs")}
+    declared |= {"effect_name": claim.effect, "arms": list(claim.arms), "settings": list(claim.settings)}
+    effects = verdict.pop("effects")
+    kept = effects if len(effects) <= EFFECTS_KEPT else {}
+    del verdict["claim_id"]
+    return declared | verdict | {"dots": figures.thinned(list(effects.values())), "effects": kept}
+
+
+def _settings(study: Study, cells: Cells, rows: Sequence[CellRecord], seed: int) -> list[dict[str, Any]]:
+    present = {(row.cell.setting, row.cell.arm) for row in rows}  # `--arms` and `--settings` leave some out
+    return [
+        {
+            "name": setting.name,
+            "about": setting.about,
+            "part": setting.part,
+            "arms": [
+                _arm(study.arms[arm], setting, cells, rows, seed)
+                for arm in setting.arms
+                if (setting.name, arm) in present
+            ],
+        }
+        for setting in study.settings.values()
+        if any(name == setting.name for name, _ in present)
+    ]
+
+
+def _arm(arm: Arm, setting: Setting, cells: Cells, rows: Sequence[CellRecord], seed: int) -> dict[str, Any]:
+    mine = [row for row in rows if (row.cell.arm, row.cell.setting) == (arm.name, setting.name)]
+    seeds = cells.seeds(setting=setting.name, arms=[arm.name])
+    metrics = {}
+    for name in cells.names(arm=arm.name, setting=setting.name):
+        having = [s for s in seeds if _has(cells, name, Cell(arm.name, setting.name, s))]
+        values = cells.values(name, arm=arm.name, setting=setting.name, seeds=having)
+        stream = numpy_generator(seed, "measured", setting.name, arm.name, name)
+        interval = statistics.bootstrap_interval(values, stream)
+        metrics[name] = {
+            "mean": float(np.sort(values).mean()),
+            "iqm": float(statistics.iqm(values)),
+            "interval": list(interval) if interval else None,
+            "values": {str(s): float(value) for s, value in zip(having, values, strict=True)},
+        }
+    failed = [{"seed": row.cell.seed, "error": last_line(row.error)} for row in mine if row.status == "failed"]
+    return {
+        "arm": arm.name,
+        "kind": arm.kind,
+        "cells": len(mine),
+        "finished": len(seeds),
+        "failed": failed,
+        "metrics": metrics,
+    }
+
+
+def _has(cells: Cells, metric: str, cell: Cell) -> bool:
+    try:
+        cells.value(metric, arm=cell.arm, setting=cell.setting, seed=cell.seed)
+    except KeyError:
+        return False
+    return True
+
+
+def _budget(study: Study, rows: Sequence[CellRecord]) -> list[dict[str, Any]]:
+    """What each arm was given and has used: finished cells only, so that sums over arms compare."""
+    found = []
+    for arm in study.arms.values():
+        mine = [row for row in rows if row.cell.arm == arm.name]
+        if not mine:
+            continue
+        done = [row for row in mine if row.status == "finished"]
+        work: Counter[str] = Counter()
+        for row in done:
+            work.update(row.work)
+        found.append(
+            {
+                "arm": arm.name,
+                "kind": arm.kind,
+                "about": arm.about,
+                "cells": len(mine),
+                "finished": len(done),
+                "failed": sum(row.status == "failed" for row in mine),
+                "wall": sum(row.wall or 0.0 for row in done),
+                "work": dict(sorted(work.items())),
+            }
+        )
+    return found
+
+
+def _curves(store: Store, run: str, study: Study, rows: Sequence[CellRecord]) -> list[dict[str, Any]]:
+    """Every logged curve: by setting and name, the arms' means and bands on a common grid."""
+    logged: dict[tuple[str, str], dict[str, list[tuple[np.ndarray, np.ndarray]]]] = {}
+    for row in rows:
+        if row.status != "finished":
+            continue
+        for name in store.curve_names(run, row.cell):
+            arms = logged.setdefault((row.cell.setting, name), {})
+            arms.setdefault(row.cell.arm, []).append(store.curve(run, row.cell, name))
+    order = list(study.settings)
+    found = []
+    for (setting, name), arms in sorted(logged.items(), key=lambda item: (order.index(item[0][0]), item[0][1])):
+        lines = [{"arm": arm, **line} for arm in study.arms if arm in arms if (line := summarise_curves(arms[arm]))]
+        if lines:
+            found.append({"setting": setting, "name": name, "arms": lines})
+    return found
+
+
+def summarise_curves(
+    curves: Sequence[tuple[np.ndarray, np.ndarray]], points: int = CURVE_POINTS
+) -> dict[str, Any] | None:
+    """Mean, least and largest value over seeds on at most `points` common steps.
+
+    Points that are not finite are left out. Seeds that logged at the same steps are taken there (thinned evenly, both
+    ends kept); others are interpolated linearly over the steps that all of them reach. None if nothing is left.
+    """
+    clean = [(steps[np.isfinite(values)], values[np.isfinite(values)]) for steps, values in curves]
+    clean = [(steps, values) for steps, values in clean if steps.size]
+    if not clean:
+        return None
+    first = clean[0][0]
+    if all(np.array_equal(steps, first) for steps, _ in clean):
+        grid = first[np.unique(np.linspace(0, first.size - 1, min(points, first.size)).round().astype(int))]
+    else:
+        low, high = max(steps[0] for steps, _ in clean), min(steps[-1] for steps, _ in clean)
+        if low > high:
+            return None
+        grid = np.unique(np.linspace(low, high, points).round().astype(np.int64))
+    table = np.array([np.interp(grid, steps, values) for steps, values in clean])
+    return {
+        "n": len(clean),
+        "steps": [int(step) for step in grid],
+        "mean": table.mean(axis=0).tolist(),
+        "low": table.min(axis=0).tolist(),
+        "high": table.max(axis=0).tolist(),
+    }

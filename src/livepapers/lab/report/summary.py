@@ -1,0 +1,46 @@
+"""What every face of a report says first: how many claims got which verdict, and what a reader has to know."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from livepapers.lab.claims import OUTCOMES
+from livepapers.lab.machine import CHANGED
+from livepapers.lab.study import NOT_IN_PAPER
+
+
+def tally(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """How many claims got each verdict, in the order of `OUTCOMES`; verdicts that nobody got are left out."""
+    counts = Counter(verdict["verdict"] for verdict in verdicts)
+    return {name: counts[name] for name in OUTCOMES if counts[name]}
+
+
+def of_paper(verdicts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The verdicts on claims that the paper makes."""
+    return [verdict for verdict in verdicts if verdict["published"] != NOT_IN_PAPER]
+
+
+def of_ours(verdicts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The verdicts on questions that the study adds: controls and ablations that the paper does not report."""
+    return [verdict for verdict in verdicts if verdict["published"] == NOT_IN_PAPER]
+
+
+def notes(found: Mapping[str, Any]) -> list[str]:
+    """What a reader has to know before the table: unfinished or failed cells, a changed study, changed files."""
+    run, cells = found["run"], found["run"]["cells"]
+    said = []
+    waiting = sum(cells.get(name, 0) for name in ("pending", "running", "interrupted"))
+    if waiting:
+        said.append(f"{waiting} of {sum(cells.values())} cells are not finished: verdicts are on what there is.")
+    if cells.get("failed"):
+        said.append(f"{cells['failed']} of {sum(cells.values())} cells failed; no figure includes them.")
+    if run["study_version"] != run["claims_version"]:
+        versions = (
+            f"version {run['study_version']} of the study, judged by the claims of version {run['claims_version']}"
+        )
+        said.append(f"Measured with {versions}.")
+    if (run["git_commit"] or "").endswith(CHANGED):
+        said.append("The code had uncommitted changes when this was measured.")
+    if run["preset"] == "smoke":
+        said.append("The smoke preset shows that everything runs; its figures say little about the paper.")
+    return said

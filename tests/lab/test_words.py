@@ -1,0 +1,31 @@
+"""Figures read as people write them, the same everywhere."""
+
+import pytest
+
+from livepapers.lab.words import count, duration, last_line
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.04, "0.04 s"),
+        (0.4, "0.4 s"),
+        (9.94, "9.9 s"),
+        (42.0, "42 s"),
+        (59.9, "1 min 0 s"),
+        (125, "2 min 5 s"),
+        (7500, "2 h 5 min"),
+    ],
+)
+def test_durations_read_like_speech(seconds: float, text: str):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(("amount", "text"), [(9_999, "9,999"), (12_000, "12 k"), (3.5e6, "3.5 M"), (2e9, "2 G")])
+def test_amounts_take_a_unit_when_they_are_large(amount: float, text: str):
+    assert count(amount).replace("\N{NO-BREAK SPACE}", " ") == text
+
+
+def test_the_last_line_of_a_traceback_says_what_went_wrong():
+    assert last_line("Traceback\n  File\nValueError: no\n\n") == "ValueError: no"
+    assert last_line("") == last_line(None) == "no message"
