@@ -1,6 +1,8 @@
 """The reader of a user's demand file: what was asked for, by store and period, checked before any work is spent."""
 
+import csv
 import datetime as dt
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +82,8 @@ def read_demand_csv(
 
 def _wide(path: Path, option: str) -> pd.DataFrame:
     """Either format as [period, series] with text labels."""
-    header = [name.strip().strip('"') for name in read_text(path, option=option).splitlines()[0].split(",")]
+    first = next(csv.reader(io.StringIO(read_text(path, option=option)), skipinitialspace=True))
+    header = [name.strip() for name in first]
     where = f"{option} {path.name}"
     if len(header) != len(set(header)):
         twice = next(name for name in header if header.count(name) > 1)
