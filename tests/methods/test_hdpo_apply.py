@@ -40,7 +40,7 @@ def test_every_policy_gives_a_backtest_costs_by_node_and_orders(policy, files, t
     done = apply(*files, policy=policy, updates=3, output=tmp_path / "out")
     assert policy in done.headline
     rows = {row["policy"]: row for row in done.tables["Backtest on the held-out periods"]}
-    assert {policy, "newsvendor levels", "base-stock"} <= rows.keys()
+    assert {policy, "newsvendor levels", "rolling newsvendor", "base-stock"} <= rows.keys()
     by_node = [row for row in done.tables["By node"] if row["policy"] == policy]
     assert [row["node"] for row in by_node] == ["depot", "a", "b"]
     total = sum(float(row["cost a period"] or 0.0) for row in by_node)
@@ -109,6 +109,96 @@ def test_an_interrupted_run_goes_on_where_it_was(files, tmp_path: Path, monkeypa
     assert kept["step"] == 2
     monkeypatch.setattr(loop, "drive", drive)
     assert apply(*files, policy="mlp", updates=4, output=tmp_path / "out").tables == whole.tables
+
+
+def test_going_on_with_other_updates_is_refused_in_one_line_that_says_how_to_go_on(
+    files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from livepapers.core import loop
+
+    drive = loop.drive
+
+    def stopped(learner, updates, **options):
+        drive(learner, 2, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "drive", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        apply(*files, policy="mlp", updates=4, output=tmp_path / "out")
+    monkeypatch.setattr(loop, "drive", drive)
+    kept = {path: path.read_bytes() for path in (tmp_path / "out.partial").iterdir()}
+    for other in ({"updates": 5}, {"updates": 3}, {"updates": 4, "seed": 1}, {"updates": 4, "policy": "gnn"}):
+        with pytest.raises(CorruptFileError) as caught:
+            apply(*files, **({"policy": "mlp"} | other), output=tmp_path / "out")
+        message = str(caught.value)
+        assert "\n" not in message
+        assert all(part in message for part in ("out.partial", "other work", "same options and files", "delete"))
+    assert {path: path.read_bytes() for path in (tmp_path / "out.partial").iterdir()} == kept
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_headline_compares_with_the_best_rule_and_says_so_when_it_wins(monkeypatch: pytest.MonkeyPatch):
+    from types import SimpleNamespace
+
+    from livepapers.methods.hdpo import application
+
+    task = SimpleNamespace(
+        network=SimpleNamespace(objective="cost"), table=SimpleNamespace(periods=range(100)), test_from=80, lead=2
+    )
+    costs = {"mlp": 10.0, "newsvendor levels": 12.0, "rolling newsvendor": 9.0}
+    monkeypatch.setattr(application, "_cost", lambda _, name: costs[name])
+    says = application._headline(task, "mlp", {name: name for name in costs})  # type: ignore[arg-type]
+    assert says == ("a rule wins: rolling newsvendor has cost 9 a period on 18 held-out periods, mlp 10, 11.1 % more")
+    costs["mlp"] = 8.1
+    says = application._headline(task, "mlp", {name: name for name in costs})  # type: ignore[arg-type]
+    assert says == (
+        "mlp: cost 8.1 a period on 18 held-out periods, 10.0 % less than the best of 2 rules (rolling newsvendor, 9)"
+    )
+    task.network.objective = "profit"
+    costs.update({"mlp": -8.0, "rolling newsvendor": -10.0, "newsvendor levels": -1.0})
+    says = application._headline(task, "mlp", {name: name for name in costs})  # type: ignore[arg-type]
+    assert says.endswith("rolling newsvendor has profit 10 a period on 18 held-out periods, mlp 8, 20.0 % less")
+
+
+def test_rules_know_nothing_of_the_held_out_periods(files):
+    from livepapers.methods.hdpo import training
+    from livepapers.methods.hdpo.problem import read
+
+    network, demand = files
+    found = []
+    for text in (demand_text(), demand_text()[: demand_text().index("\n48,")] + "".join(
+        f"\n{week},99,99" for week in range(48, 60)
+    )):  # fmt: skip
+        demand.write_text(text)
+        task = read(network, demand)
+        assert task.test_from == 48
+        rule = training.rules(task, "mlp", seed=0, updates=3)["base-stock"]
+        found.append((task.newsvendor, task.newsvendor_levels.tolist(), rule.levels.tolist()))  # type: ignore[attr-defined]
+    assert found[0] == found[1]
+
+
+def test_names_with_commas_quotes_line_breaks_and_formulas_come_back_from_every_table(tmp_path: Path):
+    import csv
+    import json
+
+    depot, shop, other = 'the "main", depot', "=1+1\nsecond line", "a,b"
+    edges = [{"source": "supplier", "target": depot, "lead_time": 1}]
+    edges += [{"source": depot, "target": name, "lead_time": 1} for name in (shop, other)]
+    nodes = [{"name": depot, "kind": "warehouse", "holding": 0.3}]
+    nodes += [{"name": name, "kind": "store", "holding": 1.0, "shortage": 9.0} for name in (shop, other)]
+    network, demand, state = tmp_path / "net.json", tmp_path / "sales.csv", tmp_path / "state.csv"
+    network.write_text(json.dumps({"nodes": nodes, "edges": edges, "unmet": "lost"}))
+    with demand.open("w", newline="") as file:
+        csv.writer(file).writerows([["period", shop, other], *([week, 4 + week % 3, 9] for week in range(60))])
+    with state.open("w", newline="") as file:
+        csv.writer(file).writerows([["node", "arrives_in", "quantity"], [shop, 0, 3], [depot, 0, 20]])
+    done = apply(network, demand, policy="mlp", updates=1, state=state, output=tmp_path / "out")
+    for file, title in (("orders.csv", "Orders now"), ("nodes.csv", "By node")):
+        with (tmp_path / "out" / file).open(newline="") as opened:
+            rows = list(csv.DictReader(opened))
+        shown = [{key: "" if value is None else str(value) for key, value in row.items()} for row in done.tables[title]]
+        assert rows == shown
+    assert {row["to"] for row in done.tables["Orders now"]} == {depot, shop, other}
 
 
 def test_a_checkpoint_of_other_data_is_refused(files, tmp_path: Path):
