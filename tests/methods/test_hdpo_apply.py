@@ -148,7 +148,7 @@ def test_the_headline_compares_with_the_best_rule_and_says_so_when_it_wins(monke
     costs = {"mlp": 10.0, "newsvendor levels": 12.0, "rolling newsvendor": 9.0}
     monkeypatch.setattr(application, "_cost", lambda _, name: costs[name])
     says = application._headline(task, "mlp", {name: name for name in costs})  # type: ignore[arg-type]
-    assert says == ("a rule wins: rolling newsvendor has cost 9 a period on 18 held-out periods, mlp 10, 11.1 % more")
+    assert says == "a rule wins (rolling newsvendor): cost 9 a period on 18 held-out periods, mlp 10, 11.1 % more"
     costs["mlp"] = 8.1
     says = application._headline(task, "mlp", {name: name for name in costs})  # type: ignore[arg-type]
     assert says == (
@@ -157,7 +157,7 @@ def test_the_headline_compares_with_the_best_rule_and_says_so_when_it_wins(monke
     task.network.objective = "profit"
     costs.update({"mlp": -8.0, "rolling newsvendor": -10.0, "newsvendor levels": -1.0})
     says = application._headline(task, "mlp", {name: name for name in costs})  # type: ignore[arg-type]
-    assert says.endswith("rolling newsvendor has profit 10 a period on 18 held-out periods, mlp 8, 20.0 % less")
+    assert says.endswith("(rolling newsvendor): profit 10 a period on 18 held-out periods, mlp 8, 20.0 % less")
 
 
 def test_rules_know_nothing_of_the_held_out_periods(files):
@@ -237,6 +237,13 @@ BAD_NETWORKS = {
         ),
         "cycle",
     ),
+    "half a period": (swap("lead_time: 2", "lead_time: 2.5"), "lead_time"),
+    "a word for a number": (swap("lead_time: 2", "lead_time: two"), "lead_time"),
+    "a number for a name": (swap("name: a,", "name: 5,"), "name"),
+    "no name": (swap("name: a,", "name: '',"), "another name"),
+    "huge cost": (swap("holding: 0.3", "holding: 1.0e+300"), "holding"),
+    "code": (lambda _: "!!python/object/apply:os.system ['true']", "valid YAML"),
+    "very deep": (lambda _: "[" * 5000, "valid YAML"),
     "unknown field": (swap("unmet: lost", "unmet: lost\ncolour: red"), "misspelt"),
     "nan": (swap("holding: 0.3", "holding: .nan"), "holding"),
 }
@@ -249,6 +256,17 @@ BAD_DEMAND = {
     "negative with lost sales": (swap("0,4,9", "0,-4,9"), "quantity >= 0"),
     "huge": (swap("0,4,9", "0,4e30,9"), "too large"),
     "unsorted": (swap("0,4,9\n1,5,10\n", "1,5,10\n0,4,9\n"), "period"),
+    "more cells than columns": (lambda text: text.replace("\n0,4,9", "\n0,1,004,9"), "more cells than the header"),
+    "fewer cells than columns": (swap("0,4,9", "0,4"), "missing value"),
+    "infinite": (swap("0,4,9", "0,inf,9"), "finite number"),
+    "a thousands separator": (swap("0,4,9", '0,"1,000",9'), "finite number"),
+    "semicolons": (lambda text: text.replace(",", ";"), "expected this column"),
+    "a column twice": (swap("period,a,b", "period,a,a"), "unique column names"),
+    "an open quote": (swap("0,4,9", '0,"4,9'), "EOF inside string"),
+    "an open quote in the header of a long file": (lambda text: '"' + text + "0,4,9\n" * 30_000, "CSV table"),
+    "dates among numbers": (swap("\n5,", "\n2020-01-05,"), "whole number or YYYY-MM-DD"),
+    "no such day": (lambda text: text.replace("\n0,", "\n2020-13-45,"), "whole number or YYYY-MM-DD"),
+    "another file": (lambda _: NETWORK, "CSV table"),
     "a gap": (swap("1,5,10\n", ""), "period"),
     "twice": (swap("1,5,10\n", "1,5,10\n1,5,10\n"), "period"),
     "too short": (lambda _: demand_text(20), "at least 40 periods"),
@@ -268,6 +286,10 @@ BAD_STATES = {
     "negative": ("node,arrives_in,quantity\na,0,-1\n", "backlog"),
     "twice": ("node,arrives_in,quantity\na,0,1\na,0,2\n", "again"),
     "missing column": ("node,quantity\na,1\n", "arrives_in"),
+    "nan": ("node,arrives_in,quantity\na,0,nan\n", "finite number"),
+    "huge": ("node,arrives_in,quantity\na,0,1e30\n", "too large"),
+    "empty": ("", "content"),
+    "header only": ("node,arrives_in,quantity\n", "row"),
 }
 
 
@@ -302,6 +324,37 @@ def test_bad_stock_gets_one_line_and_writes_nothing(name: str, files, tmp_path: 
     state = tmp_path / "state.csv"
     state.write_text(text)
     refused(lambda: apply(*files, updates=1, state=state, output=tmp_path / "out"), expected, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["missing column", "negative with lost sales", "empty", "more cells than columns"])
+def test_the_command_line_prints_the_line_and_ends_with_status_2(name: str, files, tmp_path: Path, capfd):
+    from livepapers.cli.main import main
+
+    spoil, expected = BAD_DEMAND[name]
+    files[1].write_text(spoil(demand_text()))
+    arguments = [
+        "apply",
+        "hdpo",
+        "--network",
+        str(files[0]),
+        "--demand",
+        str(files[1]),
+        "--output",
+        str(tmp_path / "o"),
+    ]
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == 1
+    assert expected in printed.err
+    assert not (tmp_path / "o").exists()
+
+
+def test_blank_lines_before_the_header_are_no_mistake(files):
+    files[1].write_text("\n\n" + demand_text())
+    assert apply(*files, policy="echelon", updates=1).headline
 
 
 def test_binary_missing_and_bad_options_get_one_line(files, tmp_path: Path):

@@ -5,7 +5,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
@@ -24,7 +24,7 @@ def apply(
     network: Path,
     demand: Path,
     *,
-    policy: PolicyName = "gnn",
+    policy: PolicyName = "auto",
     updates: int = 600,
     seed: int = 0,
     state: Path | None = None,
@@ -39,7 +39,8 @@ def apply(
     Args:
         network: Stores, warehouses and lead times: a YAML or JSON file with nodes, edges, unmet and objective.
         demand: CSV with columns store, period, quantity, or period and one column a store; without gaps.
-        policy: gnn (graph network), mlp (plain network), or the rules base-stock, capped-base-stock, echelon.
+        policy: gnn (graph network), mlp (plain network), auto (mlp for one store, else gnn), or the rules base-stock,
+            capped-base-stock, echelon.
         updates: Gradient steps.
         seed: Of initial weights and training windows.
         state: CSV with columns node, arrives_in, quantity: today's stock (arrives_in 0) and what is on order, the
@@ -58,6 +59,7 @@ def apply(
         check_output_folder(output)
     task = read(network, demand)
     today = None if state is None else read_state(state, task)
+    policy = training.default_policy(task.network) if policy == "auto" else policy
     trained = training.make_policy(task, policy, seed)
     learner = training.make_learner(task, trained, seed=seed, updates=updates)
     partial = None if output is None else output.with_name(output.name + ".partial")
@@ -75,8 +77,8 @@ def apply(
 
 
 def _check_numbers(policy: str, updates: int, seed: int) -> None:
-    if policy not in {"mlp", "gnn", "base-stock", "capped-base-stock", "echelon"}:
-        raise InputError.of("policy", policy, expected="one of mlp, gnn, base-stock, capped-base-stock, echelon")
+    if policy not in get_args(PolicyName):
+        raise InputError.of("policy", policy, expected=f"one of {', '.join(get_args(PolicyName))}")
     if not 1 <= updates <= 10_000_000:
         raise InputError.of("updates", updates, expected="a whole number from 1 to 10,000,000")
     if not 0 <= seed < 2**63:
@@ -137,17 +139,16 @@ def _tables(task: Task, results: Mapping[str, Rollout], *, orders: list[Row]) ->
 def _headline(task: Task, chosen: str, results: Mapping[str, Rollout]) -> str:
     costs = {name: _cost(task, rollout) for name, rollout in results.items()}
     rival = min((name for name in costs if name != chosen), key=lambda name: costs[name])
-    share = 100.0 * abs(costs[chosen] - costs[rival]) / max(abs(costs[rival]), 1e-12)
+    difference = abs(costs[chosen] - costs[rival])
+    share = f"{100.0 * difference / abs(costs[rival]):.1f} %" if costs[rival] else f"{difference:,.4g}"
     profit = task.network.objective == "profit"
     word, sign = ("profit", -1.0) if profit else ("cost", 1.0)
     ours, theirs = f"{sign * costs[chosen]:,.4g}", f"{sign * costs[rival]:,.4g}"
     where = f"a period on {len(task.table.periods) - task.test_from - task.lead} held-out periods"
     if costs[chosen] < costs[rival]:
-        more = "more" if profit else "less"
         best = f"the best of {len(costs) - 1} rules ({rival}, {theirs})"
-        return f"{chosen}: {word} {ours} {where}, {share:.1f} % {more} than {best}"
-    more = "less" if profit else "more"
-    return f"a rule wins: {rival} has {word} {theirs} {where}, {chosen} {ours}, {share:.1f} % {more}"
+        return f"{chosen}: {word} {ours} {where}, {share} {'more' if profit else 'less'} than {best}"
+    return f"a rule wins ({rival}): {word} {theirs} {where}, {chosen} {ours}, {share} {'less' if profit else 'more'}"
 
 
 def _notes(task: Task, *, today_given: bool) -> tuple[str, ...]:

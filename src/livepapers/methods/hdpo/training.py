@@ -12,12 +12,17 @@ from livepapers.methods.hdpo.graph import GraphPolicy
 from livepapers.methods.hdpo.learner import Config, HindsightPolicyOptimization
 from livepapers.methods.hdpo.policies import BaseStockPolicy, EchelonStockPolicy, Policy, VanillaPolicy
 from livepapers.methods.hdpo.problem import WINDOW, Task
-from livepapers.tasks.inventory import InventoryPolicy
+from livepapers.tasks.inventory import InventoryNetwork, InventoryPolicy
 from livepapers.tasks.scenarios import fixed, fresh
 
-PolicyName: TypeAlias = Literal["mlp", "gnn", "base-stock", "capped-base-stock", "echelon"]
+PolicyName: TypeAlias = Literal["auto", "mlp", "gnn", "base-stock", "capped-base-stock", "echelon"]
 
-FORECASTER_STEPS = 1500
+FORECASTER_STEPS = 1500  # at most; three for each update of the policy, as in the study
+
+
+def default_policy(network: InventoryNetwork) -> PolicyName:
+    """What `auto` means: a lone store has no structure for a graph network to use, and the plain one trains faster."""
+    return "mlp" if len(network.nodes) == 1 else "gnn"
 
 
 def make_policy(task: Task, name: str, seed: int) -> Policy:
@@ -75,7 +80,7 @@ def rules(task: Task, chosen: str, *, seed: int, updates: int) -> dict[str, Inve
         learner.best_policy()
         made["base-stock"] = rule
     if len(task.network.nodes) == 1 and one_supplier_each:
-        made["quantile newsvendor"] = _quantile_newsvendor(task, seed)
+        made["quantile newsvendor"] = _quantile_newsvendor(task, seed=seed, updates=updates)
     return made
 
 
@@ -87,13 +92,13 @@ def _rolling_newsvendor(task: Task) -> InventoryPolicy:
     return tuned_newsvendor.policy(task.network, table)
 
 
-def _quantile_newsvendor(task: Task, seed: int) -> InventoryPolicy:
+def _quantile_newsvendor(task: Task, *, seed: int, updates: int) -> InventoryPolicy:
     """Order up to the p / (p + h) quantile of a forecast; trained like the networks, weights chosen on the dev part."""
     panel, lead, season = task.table.panel(known=task.dev_from), task.network.lead_time, task.table.calendar()
     forecaster = newsvendors.fit_forecaster(
         panel.between(0, task.dev_from), lead, generator=make_generator(seed, "hdpo", "apply", "forecaster"),
         season=season, check=panel.between(task.dev_from - task.history, task.test_from), history=task.history,
-        steps=FORECASTER_STEPS,
+        steps=min(FORECASTER_STEPS, 3 * updates),
     )  # fmt: skip
     table = newsvendors.forecast_table(forecaster, panel, lead, season=season)
     return newsvendors.policy(table, newsvendors.identity)
