@@ -153,9 +153,10 @@ def _headline(task: Task, chosen: str, results: Mapping[str, Rollout]) -> str:
 
 def _notes(task: Task, *, today_given: bool) -> tuple[str, ...]:
     labels = task.table.periods
+    rules, known = labels[task.rules_from], labels[task.test_from - 1]
     notes = [
-        f"trained on {labels[0]} to {labels[task.dev_from - 1]}, weights chosen up to {labels[task.test_from - 1]}, "
-        f"held out from {labels[task.test_from]} to {labels[-1]}",
+        f"networks train on {labels[0]} to {labels[task.dev_from - 1]}, their weights are chosen up to {known}; "
+        f"trained levels rest on {rules} to {known}; held out from {labels[task.test_from]} to {labels[-1]}",
         f"the backtest starts with made-up stock, so its first {task.lead} periods are not counted",
     ]
     if task.network.objective == "profit":
