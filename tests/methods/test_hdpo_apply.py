@@ -40,7 +40,7 @@ def test_every_policy_gives_a_backtest_costs_by_node_and_orders(policy, files, t
     done = apply(*files, policy=policy, updates=3, output=tmp_path / "out")
     assert policy in done.headline
     rows = {row["policy"]: row for row in done.tables["Backtest on the held-out periods"]}
-    assert {policy, "newsvendor levels", "base-stock"} <= rows.keys()
+    assert {policy, "newsvendor levels", "rolling newsvendor", "base-stock"} <= rows.keys()
     by_node = [row for row in done.tables["By node"] if row["policy"] == policy]
     assert [row["node"] for row in by_node] == ["depot", "a", "b"]
     total = sum(float(row["cost a period"] or 0.0) for row in by_node)
@@ -111,6 +111,96 @@ def test_an_interrupted_run_goes_on_where_it_was(files, tmp_path: Path, monkeypa
     assert apply(*files, policy="mlp", updates=4, output=tmp_path / "out").tables == whole.tables
 
 
+def test_going_on_with_other_updates_is_refused_in_one_line_that_says_how_to_go_on(
+    files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from livepapers.core import loop
+
+    drive = loop.drive
+
+    def stopped(learner, updates, **options):
+        drive(learner, 2, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "drive", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        apply(*files, policy="mlp", updates=4, output=tmp_path / "out")
+    monkeypatch.setattr(loop, "drive", drive)
+    kept = {path: path.read_bytes() for path in (tmp_path / "out.partial").iterdir()}
+    for other in ({"updates": 5}, {"updates": 3}, {"updates": 4, "seed": 1}, {"updates": 4, "policy": "gnn"}):
+        with pytest.raises(CorruptFileError) as caught:
+            apply(*files, **({"policy": "mlp"} | other), output=tmp_path / "out")
+        message = str(caught.value)
+        assert "\n" not in message
+        assert all(part in message for part in ("out.partial", "other work", "same options and files", "delete"))
+    assert {path: path.read_bytes() for path in (tmp_path / "out.partial").iterdir()} == kept
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_headline_compares_with_the_best_rule_and_says_so_when_it_wins(monkeypatch: pytest.MonkeyPatch):
+    from types import SimpleNamespace
+
+    from livepapers.methods.hdpo import application
+
+    task = SimpleNamespace(
+        network=SimpleNamespace(objective="cost"), table=SimpleNamespace(periods=range(100)), test_from=80, lead=2
+    )
+    costs = {"mlp": 10.0, "newsvendor levels": 12.0, "rolling newsvendor": 9.0}
+    monkeypatch.setattr(application, "_cost", lambda _, name: costs[name])
+    says = application._headline(task, "mlp", {name: name for name in costs})  # type: ignore[arg-type]
+    assert says == "a rule wins (rolling newsvendor): cost 9 a period on 18 held-out periods, mlp 10, 11.1 % more"
+    costs["mlp"] = 8.1
+    says = application._headline(task, "mlp", {name: name for name in costs})  # type: ignore[arg-type]
+    assert says == (
+        "mlp: cost 8.1 a period on 18 held-out periods, 10.0 % less than the best of 2 rules (rolling newsvendor, 9)"
+    )
+    task.network.objective = "profit"
+    costs.update({"mlp": -8.0, "rolling newsvendor": -10.0, "newsvendor levels": -1.0})
+    says = application._headline(task, "mlp", {name: name for name in costs})  # type: ignore[arg-type]
+    assert says.endswith("(rolling newsvendor): profit 10 a period on 18 held-out periods, mlp 8, 20.0 % less")
+
+
+def test_rules_know_nothing_of_the_held_out_periods(files):
+    from livepapers.methods.hdpo import training
+    from livepapers.methods.hdpo.problem import read
+
+    network, demand = files
+    found = []
+    for text in (demand_text(), demand_text()[: demand_text().index("\n48,")] + "".join(
+        f"\n{week},99,99" for week in range(48, 60)
+    )):  # fmt: skip
+        demand.write_text(text)
+        task = read(network, demand)
+        assert task.test_from == 48
+        rule = training.rules(task, "mlp", seed=0, updates=3)["base-stock"]
+        found.append((task.newsvendor, task.newsvendor_levels.tolist(), rule.levels.tolist()))  # type: ignore[attr-defined]
+    assert found[0] == found[1]
+
+
+def test_names_with_commas_quotes_line_breaks_and_formulas_come_back_from_every_table(tmp_path: Path):
+    import csv
+    import json
+
+    depot, shop, other = 'the "main", depot', "=1+1\nsecond line", "a,b"
+    edges = [{"source": "supplier", "target": depot, "lead_time": 1}]
+    edges += [{"source": depot, "target": name, "lead_time": 1} for name in (shop, other)]
+    nodes = [{"name": depot, "kind": "warehouse", "holding": 0.3}]
+    nodes += [{"name": name, "kind": "store", "holding": 1.0, "shortage": 9.0} for name in (shop, other)]
+    network, demand, state = tmp_path / "net.json", tmp_path / "sales.csv", tmp_path / "state.csv"
+    network.write_text(json.dumps({"nodes": nodes, "edges": edges, "unmet": "lost"}))
+    with demand.open("w", newline="") as file:
+        csv.writer(file).writerows([["period", shop, other], *([week, 4 + week % 3, 9] for week in range(60))])
+    with state.open("w", newline="") as file:
+        csv.writer(file).writerows([["node", "arrives_in", "quantity"], [shop, 0, 3], [depot, 0, 20]])
+    done = apply(network, demand, policy="mlp", updates=1, state=state, output=tmp_path / "out")
+    for file, title in (("orders.csv", "Orders now"), ("nodes.csv", "By node")):
+        with (tmp_path / "out" / file).open(newline="") as opened:
+            rows = list(csv.DictReader(opened))
+        shown = [{key: "" if value is None else str(value) for key, value in row.items()} for row in done.tables[title]]
+        assert rows == shown
+    assert {row["to"] for row in done.tables["Orders now"]} == {depot, shop, other}
+
+
 def test_a_checkpoint_of_other_data_is_refused(files, tmp_path: Path):
     from livepapers.methods.hdpo import application
 
@@ -147,6 +237,13 @@ BAD_NETWORKS = {
         ),
         "cycle",
     ),
+    "half a period": (swap("lead_time: 2", "lead_time: 2.5"), "lead_time"),
+    "a word for a number": (swap("lead_time: 2", "lead_time: two"), "lead_time"),
+    "a number for a name": (swap("name: a,", "name: 5,"), "name"),
+    "no name": (swap("name: a,", "name: '',"), "another name"),
+    "huge cost": (swap("holding: 0.3", "holding: 1.0e+300"), "holding"),
+    "code": (lambda _: "!!python/object/apply:os.system ['true']", "valid YAML"),
+    "very deep": (lambda _: "[" * 5000, "valid YAML"),
     "unknown field": (swap("unmet: lost", "unmet: lost\ncolour: red"), "misspelt"),
     "nan": (swap("holding: 0.3", "holding: .nan"), "holding"),
 }
@@ -159,6 +256,17 @@ BAD_DEMAND = {
     "negative with lost sales": (swap("0,4,9", "0,-4,9"), "quantity >= 0"),
     "huge": (swap("0,4,9", "0,4e30,9"), "too large"),
     "unsorted": (swap("0,4,9\n1,5,10\n", "1,5,10\n0,4,9\n"), "period"),
+    "more cells than columns": (lambda text: text.replace("\n0,4,9", "\n0,1,004,9"), "more cells than the header"),
+    "fewer cells than columns": (swap("0,4,9", "0,4"), "missing value"),
+    "infinite": (swap("0,4,9", "0,inf,9"), "finite number"),
+    "a thousands separator": (swap("0,4,9", '0,"1,000",9'), "finite number"),
+    "semicolons": (lambda text: text.replace(",", ";"), "expected this column"),
+    "a column twice": (swap("period,a,b", "period,a,a"), "unique column names"),
+    "an open quote": (swap("0,4,9", '0,"4,9'), "EOF inside string"),
+    "an open quote in the header of a long file": (lambda text: '"' + text + "0,4,9\n" * 30_000, "CSV table"),
+    "dates among numbers": (swap("\n5,", "\n2020-01-05,"), "whole number or YYYY-MM-DD"),
+    "no such day": (lambda text: text.replace("\n0,", "\n2020-13-45,"), "whole number or YYYY-MM-DD"),
+    "another file": (lambda _: NETWORK, "CSV table"),
     "a gap": (swap("1,5,10\n", ""), "period"),
     "twice": (swap("1,5,10\n", "1,5,10\n1,5,10\n"), "period"),
     "too short": (lambda _: demand_text(20), "at least 40 periods"),
@@ -178,6 +286,10 @@ BAD_STATES = {
     "negative": ("node,arrives_in,quantity\na,0,-1\n", "backlog"),
     "twice": ("node,arrives_in,quantity\na,0,1\na,0,2\n", "again"),
     "missing column": ("node,quantity\na,1\n", "arrives_in"),
+    "nan": ("node,arrives_in,quantity\na,0,nan\n", "finite number"),
+    "huge": ("node,arrives_in,quantity\na,0,1e30\n", "too large"),
+    "empty": ("", "content"),
+    "header only": ("node,arrives_in,quantity\n", "row"),
 }
 
 
@@ -212,6 +324,37 @@ def test_bad_stock_gets_one_line_and_writes_nothing(name: str, files, tmp_path: 
     state = tmp_path / "state.csv"
     state.write_text(text)
     refused(lambda: apply(*files, updates=1, state=state, output=tmp_path / "out"), expected, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["missing column", "negative with lost sales", "empty", "more cells than columns"])
+def test_the_command_line_prints_the_line_and_ends_with_status_2(name: str, files, tmp_path: Path, capfd):
+    from livepapers.cli.main import main
+
+    spoil, expected = BAD_DEMAND[name]
+    files[1].write_text(spoil(demand_text()))
+    arguments = [
+        "apply",
+        "hdpo",
+        "--network",
+        str(files[0]),
+        "--demand",
+        str(files[1]),
+        "--output",
+        str(tmp_path / "o"),
+    ]
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == 1
+    assert expected in printed.err
+    assert not (tmp_path / "o").exists()
+
+
+def test_blank_lines_before_the_header_are_no_mistake(files):
+    files[1].write_text("\n\n" + demand_text())
+    assert apply(*files, policy="echelon", updates=1).headline
 
 
 def test_binary_missing_and_bad_options_get_one_line(files, tmp_path: Path):

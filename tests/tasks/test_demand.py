@@ -116,3 +116,14 @@ def test_christmas_is_the_origin_of_the_year() -> None:
     distance = (christmas_distance(days) * 183).round().tolist()
     assert distance[:3] == [0, 10, -10]
     assert abs(distance[3]) in (182, 183)
+
+
+@pytest.mark.parametrize("rate", [0.03, 5.0, 400.0])
+def test_poisson_demand_read_from_the_grid_is_the_demand_that_a_search_finds(rate: float) -> None:
+    demand = Poisson(rate)
+    noise = demand.noise(2000, 30, generator(0, "grid"))
+    points = torch.tensor(stats.poisson.cdf(range(int(rate) + 400), rate))
+    noise[:3, 0, 0] = torch.tensor([0.0, float(points[0]), 1.0 - 2.0**-53], dtype=torch.float64)
+    found = demand.realise(noise, torch.zeros(2000, dtype=torch.int64), torch.zeros(2000, dtype=torch.int64))
+    assert torch.equal(found, torch.searchsorted(demand._cdf, noise, right=True).float())
+    assert found[0, 0, 0] == 0.0

@@ -133,6 +133,30 @@ def test_no_unit_appears_or_vanishes(network: InventoryNetwork, seed: int) -> No
 
 @given(network=networks(), seed=st.integers(0, 10**6))
 @settings(max_examples=25)
+def test_a_rollout_without_gradients_is_the_same_to_the_bit_and_leaves_its_start_alone(
+    network: InventoryNetwork, seed: int
+) -> None:
+    source = generator(seed, "own")
+    simulator = InventorySimulator(network, Poisson(4.0, stores=len(network.stores)), horizon=6, history=2)
+    state = simulator.initial(5, source)
+    trace, before = simulator.trace(state, 6, source), [part.clone() for part in state]
+
+    def policy(now: InventoryState) -> Tensor:
+        return ration(network, now, 5.0 + now.pipeline.sum((1, 2))[:, None] * torch.ones(len(network.edges)))
+
+    slow = simulator.rollout(policy, state=state, demand=trace, detail=True)
+    with torch.no_grad():
+        fast = simulator.rollout(policy, state=state, demand=trace, detail=True)
+    assert torch.equal(slow.costs, fast.costs)
+    assert slow.on_hand is not None
+    assert fast.on_hand is not None
+    assert torch.equal(slow.on_hand, fast.on_hand)
+    assert all(torch.equal(one, other) for one, other in zip(slow.final, fast.final, strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(state, before, strict=True))
+
+
+@given(network=networks(), seed=st.integers(0, 10**6))
+@settings(max_examples=25)
 def test_a_rollout_is_the_sum_of_its_steps_and_of_its_nodes(network: InventoryNetwork, seed: int) -> None:
     source = generator(seed, "rollout")
     simulator = InventorySimulator(network, Poisson(4.0, stores=len(network.stores)), horizon=6, dtype=torch.float64)

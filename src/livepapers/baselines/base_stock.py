@@ -5,6 +5,7 @@ z = Phi^-1(p / (p + h)), and pays C* = (h + p) sigma sqrt(L + 1) phi(z) a period
 the demand of t + L, so the level covers L + 1 demands (Zipkin, Foundations of Inventory Management, 2000, section 6.2).
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -41,29 +42,30 @@ def optimal(mean: float, std: float, *, lead_time: int, holding: float, shortage
     return BaseStock(mean * (lead_time + 1) + quantile * spread, cost)
 
 
-def newsvendor_levels(network: InventoryNetwork, mean: Tensor, std: Tensor) -> Tensor:
-    """Installation levels `[N]` for any network: each node covers its own lead time plus one period at its fractile.
+def newsvendor_levels(network: InventoryNetwork, mean: Tensor, std: Tensor, *, safety: float = 1.0) -> Tensor:
+    """Installation levels `[..., N]` for any network: each node covers its lead time plus one period at its fractile.
 
     A rule of thumb for comparison, exact for a single store. A warehouse sees the (uncorrelated) sum of the demand
     behind it and takes the mean shortage cost of those stores; a node that may not hold covers its lead time only.
 
     Args:
         network: Whose nodes get levels.
-        mean: Demand means of the stores, `[S]`.
-        std: Their standard deviations, `[S]`.
+        mean: Demand means of the stores, `[..., S]`.
+        std: Their standard deviations, `[..., S]`.
+        safety: Factor of the safety stock.
     """
     flow = network.flow
     mean, std = mean.double(), std.double()
-    levels = torch.zeros(len(network.nodes), dtype=torch.float64)
+    levels = torch.zeros(*mean.shape[:-1], len(network.nodes), dtype=torch.float64)
     for index, node in enumerate(network.nodes):
         lead = _chosen_edge(network, index).lead_time
         behind = flow[index]
         shortage = float((behind * network.shortage).sum() / behind.sum().clamp(min=1e-12))
         fractile = shortage / (shortage + node.holding) if node.may_hold else 0.5
         cover = lead + (1 if node.may_hold else 0)
-        spread = float((behind * std).square().sum().sqrt()) * cover**0.5
-        quantile = float(stats.norm.ppf(min(fractile, 0.9999)))
-        levels[index] = max(0.0, float(behind @ mean) * cover + quantile * spread)
+        spread = (behind * std).square().sum(-1).sqrt() * cover**0.5
+        quantile = safety * float(stats.norm.ppf(min(fractile, 0.9999)))
+        levels[..., index] = ((mean @ behind) * cover + quantile * spread).clamp(min=0.0)
     return levels
 
 
@@ -74,9 +76,15 @@ def policy(network: InventoryNetwork, levels: Tensor) -> InventoryPolicy:
         network: Whose orders these are.
         levels: `[N]`, or `[B, N]` for levels by problem.
     """
+    orders = order_up_to(network)
+    return lambda state: orders(state, levels)
+
+
+def order_up_to(network: InventoryNetwork) -> Callable[[InventoryState, Tensor], Tensor]:
+    """Orders as a function of a state and of levels `[N]` or `[B, N]`, for levels that change; see `policy`."""
     chosen = torch.tensor([network.edges.index(_chosen_edge(network, index)) for index in range(len(network.nodes))])
 
-    def orders(state: InventoryState) -> Tensor:
+    def orders(state: InventoryState, levels: Tensor) -> Tensor:
         missing = (levels.to(state.pipeline.dtype) - state.pipeline.sum(2)).clamp(min=0.0)
         wanted = missing.new_zeros(missing.shape[0], len(network.edges)).index_copy(1, chosen, missing)
         return ration(network, state, wanted)

@@ -1,5 +1,7 @@
 """What applying a method to the user's own data gives back."""
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,3 +32,15 @@ class Application:
             "files": dict(self.files),
             "output": None if self.output is None else str(self.output),
         }
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """Rows with equal keys as CSV with a header; None is an empty cell.
+
+    Texts are quoted, so that any name (commas, quotes, line breaks) is read back as it was.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

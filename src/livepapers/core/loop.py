@@ -120,7 +120,8 @@ def _resume(learner: Learner, folder: Path | None, fingerprint: str, recall: Cal
         return 0
     if state["fingerprint"] != fingerprint:
         raise CorruptFileError(
-            f"{folder}: the checkpoint there belongs to other work; choose another folder or delete it"
+            f"{folder}: the checkpoint there belongs to other work; go on with the same options and files as then, "
+            "delete that folder, or choose another"
         )
     learner.load_state_dict(state["learner"])
     if recall is not None and state["memory"] is not None:

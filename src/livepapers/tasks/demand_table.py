@@ -1,6 +1,8 @@
 """The reader of a user's demand file: what was asked for, by store and period, checked before any work is spent."""
 
+import csv
 import datetime as dt
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +82,7 @@ def read_demand_csv(
 
 def _wide(path: Path, option: str) -> pd.DataFrame:
     """Either format as [period, series] with text labels."""
-    header = [name.strip().strip('"') for name in read_text(path, option=option).splitlines()[0].split(",")]
+    header = _header(path, option)
     where = f"{option} {path.name}"
     if len(header) != len(set(header)):
         twice = next(name for name in header if header.count(name) > 1)
@@ -113,6 +115,15 @@ def _wide(path: Path, option: str) -> pd.DataFrame:
         what = f"no row for {spread.columns[column]} in {spread.index[row]}"
         raise InputError.of(where, what, expected="every store in every period", cause=cause)
     return spread
+
+
+def _header(path: Path, option: str) -> list[str]:
+    """The names of the columns, as they are read below but before a name that is there twice is renamed."""
+    reader = csv.reader(io.StringIO(read_text(path, option=option)), skipinitialspace=True)
+    try:
+        return [name.strip() for name in next(row for row in reader if row)]
+    except csv.Error as error:
+        raise InputError.of(option, str(path), expected="a CSV table with a header line", cause=str(error)) from None
 
 
 def _refuse_twice(periods: pd.Series, where: str) -> None:

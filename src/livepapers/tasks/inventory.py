@@ -283,6 +283,7 @@ class InventorySimulator:
             ValueError: The policy shipped stock that a warehouse did not have.
         """
         slots = self._slots(state.lead_time)
+        own = not torch.is_grad_enabled()
         kept: list[tuple[Tensor, ...]] = []
         costs: list[Tensor] = []
         lowest: list[Tensor] = []
@@ -291,7 +292,7 @@ class InventorySimulator:
             if self.rationed:
                 action = ration(self.network, state, action)
             post, upstream = self._order(state, action, slots)
-            state, downstream, stock, unmet = self._serve(post, today)
+            state, downstream, stock, unmet = self._serve(post, today, own=own)
             costs.append(upstream + downstream)
             if self.network.warehouses:
                 lowest.append((post.on_hand.detach() * self._warehouse).amin())
@@ -308,11 +309,11 @@ class InventorySimulator:
 
     def _order(self, state: InventoryState, action: Tensor, slots: Tensor) -> tuple[InventoryPost, Tensor]:
         """Step 2: the post-decision state and its cost `[B]`."""
-        arrivals = functional.pad(state.pipeline[..., 1:], (0, 1))
+        arrivals = _shifted(state.pipeline)
         if self._one_edge_each:
-            arrivals = torch.addcmul(arrivals, action[..., None], slots)
+            arrivals = arrivals.addcmul_(action[..., None], slots)
         else:
-            arrivals = arrivals.index_add(1, self.network.edge_target, action[..., None] * slots)
+            arrivals = arrivals.index_add_(1, self.network.edge_target, action[..., None] * slots)
         on_hand = state.pipeline[..., 0]
         cost = action @ self._edge_cost
         if self.network.warehouses:
@@ -320,8 +321,13 @@ class InventorySimulator:
             cost = cost + (state.holding * on_hand.clamp(min=0.0)) @ self._warehouse
         return InventoryPost(on_hand, arrivals, state), cost
 
-    def _serve(self, post: InventoryPost, demand: Tensor) -> tuple[InventoryState, Tensor, Tensor, Tensor]:
-        """Steps 3 and 4: next state, cost `[B]`, stock at the end of the period `[B, N]`, units short `[B, S]`."""
+    def _serve(
+        self, post: InventoryPost, demand: Tensor, *, own: bool = False
+    ) -> tuple[InventoryState, Tensor, Tensor, Tensor]:
+        """Steps 3 and 4: next state, cost `[B]`, stock at the end of the period `[B, N]`, units short `[B, S]`.
+
+        `own` says that nobody else looks at `post` and no gradient is taken: its arrivals become the next pipeline.
+        """
         before, stores = post.before, self.network.store_index
         on_hand, holding = post.on_hand, before.holding
         if self.network.warehouses:
@@ -333,8 +339,12 @@ class InventorySimulator:
         cost = (holding * kept).sum(1) + (before.shortage * paid).sum(1)
         end = kept if self.network.unmet == "lost" else left
         stock = post.on_hand.index_copy(1, stores, end) if self.network.warehouses else end
-        first = stock[..., None] + post.arrivals[..., :1]
-        pipeline = torch.cat([first, post.arrivals[..., 1:]], 2) if self._lead > 1 else first
+        if own:
+            pipeline = post.arrivals
+            pipeline[..., 0] += stock
+        else:
+            first = stock[..., None] + post.arrivals[..., :1]
+            pipeline = torch.cat([first, post.arrivals[..., 1:]], 2) if self._lead > 1 else first
         history = torch.cat([before.history[..., 1:], demand[..., None]], 2) if self.history else before.history
         return before._replace(pipeline=pipeline, history=history, period=before.period + 1), cost, stock, unmet
 
@@ -442,6 +452,16 @@ def _columns(network: InventoryNetwork, lead_time: Tensor, lead: int) -> Tensor:
     longest = torch.zeros(len(network.nodes), dtype=torch.int64)
     longest = longest.scatter_reduce(0, network.edge_target, lead_time.amax(0), "amax")
     return (torch.arange(lead) < longest[:, None]).flatten()
+
+
+def _shifted(pipeline: Tensor) -> Tensor:
+    """A new tensor with columns moved left by one and zeros behind; one straight copy where no gradient is taken."""
+    if torch.is_grad_enabled() or not pipeline.is_contiguous():
+        return functional.pad(pipeline[..., 1:], (0, 1))
+    moved = torch.empty_like(pipeline)
+    moved.view(-1)[:-1] = pipeline.view(-1)[1:]
+    moved[..., -1] = 0.0
+    return moved
 
 
 def _rows(table: Tensor, instance: Tensor) -> Tensor:

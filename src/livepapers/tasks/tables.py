@@ -2,6 +2,7 @@
 
 import difflib
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,7 +61,15 @@ def read_table(
     """
     text = read_text(path, option=option)
     try:
-        table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(
+                io.StringIO(text), dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False
+            )
+    except pd.errors.ParserWarning:  # it would drop the cells beyond the header
+        cause = "a comma inside a number or a name? put it in quotes"
+        shown = "lines with more cells than the header"
+        raise InputError.of(f"{option} {path.name}", shown, expected="a cell for each column", cause=cause) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         cause = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
         raise InputError.of(option, str(path), expected="a CSV table with a header line", cause=cause) from None

@@ -1,0 +1,113 @@
+"""Arms and settings of the hdpo study."""
+
+from livepapers.lab.study import Arm, Setting
+from livepapers.studies.hdpo.instances import RATES, TRAIN_SIZES, VARIANTS
+
+ARMS = (
+    Arm("hdpo", "method", "The method: the policy network trained by the gradient through the simulator."),
+    Arm("optimum", "optimum", "The exact optimum; its policy is simulated on the test traces too.", seeded=False),
+    Arm("base-stock", "baseline", "One order-up-to level a node, same gradient, a quarter of the updates, Adam 0.5."),
+    Arm("capped base-stock", "baseline", "Base-stock with a cap on orders, trained likewise."),
+    Arm("echelon-stock", "baseline", "Echelon order-up-to levels, trained likewise."),
+    Arm("floor", "floor", "Order up to the mean demand over lead time + 1, without any safety stock.", seeded=False),
+    *(
+        Arm(
+            name,
+            "baseline",
+            f"REINFORCE, variant {variant}, exploration {sigma}: same network, start weights, "
+            "simulated periods, learning rates and choice on the dev set as hdpo.",
+        )
+        for name, (variant, sigma) in VARIANTS.items()
+    ),
+    Arm("gnn", "method", "hdpo with the graph network, 32-wide, Adam 1e-3, gradient norm clipped at 1."),
+    Arm("mlp", "baseline", "hdpo with the vanilla network 128-128-128; same traces and updates as gnn."),
+    Arm("just in time", "optimum", "Perfect foresight: the profit that all others are measured by.", seeded=False),
+    Arm(
+        "quantile newsvendor", "baseline", "Order up to the p / (p + h) quantile of a forecast, pinball loss, 128-128."
+    ),
+    Arm("fixed newsvendor", "baseline", "Order up to one quantile of the forecast, the best on the dev weeks."),
+    Arm(
+        "transformed newsvendor",
+        "baseline",
+        "Order up to a learned map of p / (p + h), trained through the simulator on the dev weeks.",
+    ),
+    Arm("returns newsvendor", "baseline", "The quantile newsvendor, may send stock back: not admissible."),
+)
+
+_NET = {"hidden": (32, 32, 32), "learning_rate": 3e-3, "clip": 1.0}
+_LOST = {**_NET, "learning_rate": 1e-2}
+
+SETTINGS = (
+    Setting(
+        "S2-L4-p9",
+        "One store, lost sales, Poisson(5), lead time 4, p = 9; optimum by value iteration.",
+        ("optimum", "hdpo", "capped base-stock", "base-stock", "floor"),
+        {"smoke": 1, "laptop": 10, "paper": 10},
+        _LOST,
+        "A",
+    ),
+    Setting(
+        "S2-L2-p39",
+        "One store, lost sales, Poisson(5), lead time 2, p = 39; optimum by value iteration.",
+        ("optimum", "hdpo", "capped base-stock", "floor"),
+        {"smoke": 1, "laptop": 10, "paper": 10},
+        _LOST,
+        "A",
+    ),
+    Setting(
+        "S1-L4-p9",
+        "One store, backlog, N(5, 1.6), lead time 4, p = 9; optimum in closed form.",
+        ("optimum", "hdpo", "base-stock", "floor"),
+        {"smoke": 1, "laptop": 10, "paper": 10},
+        _NET,
+        "A",
+    ),
+    Setting(
+        "S3-L2-p9",
+        "Four echelons, backlog, N(5, 2), lead times 2, 4, 3, 2, p = 9; optimum by Clark-Scarf.",
+        ("optimum", "hdpo", "echelon-stock", "floor"),
+        {"smoke": 1, "laptop": 10, "paper": 10},
+        {"hidden": (32, 32), "learning_rate": 5e-3, "clip": 1.0},
+        "A serial",
+    ),
+    *(
+        Setting(
+            f"lr {rate:g}",
+            f"S2-L4-p9 at learning rate {rate:g}: hdpo against the REINFORCE family, equal budget.",
+            ("hdpo", *VARIANTS),
+            {**({"smoke": 1} if rate == 3e-3 else {}), "laptop": 3, "paper": 3},
+            {**_NET, "learning_rate": rate},
+            "A sweep",
+            fixed_seeds=True,
+        )
+        for rate in RATES
+    ),
+    *(
+        Setting(
+            f"S5 train {size}",
+            f"One warehouse, ten stores, lost sales; {size} fixed training and dev traces.",
+            ("gnn", "mlp", "base-stock"),
+            {**({"smoke": 1} if size <= 16 else {}), "laptop": 3, "paper": 3},
+            {"scenarios": size},
+            "B",
+            fixed_seeds=True,
+        )
+        for size in TRAIN_SIZES
+    ),
+    Setting(
+        "chicago",
+        "20 stations, 814 weeks of riders as demand; lead times 1, 2, 3, four prices each.",
+        (
+            "hdpo",
+            "quantile newsvendor",
+            "fixed newsvendor",
+            "transformed newsvendor",
+            "returns newsvendor",
+            "just in time",
+            "floor",
+        ),
+        {"smoke": 1, "laptop": 3, "paper": 10},
+        {},
+        "C",
+    ),
+)

@@ -1,0 +1,216 @@
+"""How a cell of the hdpo study is measured."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from livepapers.baselines import newsvendors, reinforce
+from livepapers.baselines.inventory_settings import Chicago, Problem, chicago, few_traces_problem, make_problem
+from livepapers.core.config import replace
+from livepapers.core.rng import generator as make_generator
+from livepapers.lab.study import Run, Setting
+from livepapers.methods import hdpo
+from livepapers.studies.hdpo.instances import BUDGETS, NETWORKS, STRUCTURED, SWEEP_PROBLEM, VARIANTS, Budget
+from livepapers.tasks.inventory import InventoryPolicy, InventorySimulator
+from livepapers.tasks.scenarios import Scenarios, draw, fixed, fresh, mean_cost
+
+
+def measure(
+    arm: str,
+    setting: Setting,
+    seed: int,  # noqa: ARG001 - the run's streams are keyed by it
+    preset: str,
+    run: Run,
+) -> dict[str, float]:
+    """Measure one cell; see `ARMS` and `SETTINGS`."""
+    measurers: dict[str, Callable[..., dict[str, float]]] = {
+        "A": _near_known_optimum, "B": _on_few_traces, "C": _on_real_series,
+    }  # fmt: skip
+    return measurers[setting.part[0]](arm, setting, BUDGETS[setting.part, preset], run)
+
+
+def _near_known_optimum(arm: str, setting: Setting, budget: Budget, run: Run) -> dict[str, float]:
+    """Train on fresh traces, test against the optimal policy on the same test traces."""
+    problem = make_problem(SWEEP_PROBLEM if setting.part == "A sweep" else setting.name)
+    simulator = problem.simulator
+    test = draw(simulator, budget.test, periods=budget.test_periods, generator=run.generator("test"))
+    if arm == "optimum":
+        policy: InventoryPolicy = problem.policy
+    elif arm == "floor":
+        policy = hdpo.BaseStockPolicy(simulator.network, simulator.demand.mean[0].tolist())
+    else:
+        trained = _train(arm, problem, setting, budget, run)
+        policy = hdpo.Rounded(trained) if problem.rounded else trained
+    cost = mean_cost(simulator, policy, scenarios=test, ignore=budget.ignore)
+    if not problem.exact:
+        return {"cost": cost, "gap_percent": 100.0 * (cost / problem.optimum - 1.0)}
+    reached = mean_cost(simulator, problem.policy, scenarios=test, ignore=budget.ignore)
+    run.spend(test_periods=2 * budget.test * budget.test_periods)
+    return {"cost": cost, "gap_percent": 100.0 * (cost - reached) / problem.optimum, "optimum": problem.optimum}
+
+
+def _train(arm: str, problem: Problem, setting: Setting, budget: Budget, run: Run) -> hdpo.Policy:
+    """Train an arm's policy on fresh traces; all arms see the same ones and start from equal weights."""
+    simulator, p = problem.simulator, setting.parameters
+    mean = simulator.demand.mean[0].tolist()
+    config = hdpo.Config(
+        updates=budget.updates,
+        batch=budget.batch,
+        hidden=p["hidden"],
+        learning_rate=p["learning_rate"],
+        clip_norm=p["clip"],
+    )
+    policy: hdpo.Policy
+    if arm in STRUCTURED:
+        policy = STRUCTURED[arm](simulator.network, mean)
+        config = replace(config, learning_rate=0.5, updates=max(1, budget.updates // 4))
+    else:
+        lead = int(simulator.network.lead_time.max())
+        policy = hdpo.VanillaPolicy(
+            simulator.network, mean, lead=lead, hidden=p["hidden"], generator=run.generator("weights")
+        )
+    dev = draw(simulator, budget.dev, periods=config.dev_periods, generator=run.generator("dev"))
+    source, stream = fresh(simulator, periods=config.periods), run.generator("train")
+    learner: hdpo.HindsightPolicyOptimization | reinforce.Reinforce
+    if arm in VARIANTS:
+        variant, sigma = VARIANTS[arm]
+        rival = reinforce.Config(
+            variant=variant,
+            sigma=sigma,
+            learning_rate=p["learning_rate"],
+            batch=budget.batch,
+            updates=budget.updates,
+            clip_norm=p["clip"],
+        )
+        learner = reinforce.Reinforce(simulator, policy, config=rival, train=source, dev=dev, generator=stream)
+    else:
+        learner = hdpo.HindsightPolicyOptimization(
+            simulator, policy, config=config, train=source, dev=dev, generator=stream
+        )
+    every = max(10, config.updates // 50)
+    try:
+        run.drive(
+            learner,
+            config.updates,
+            evaluate=lambda step: {"dev_cost": learner.selection.cost} if step == 1 or step % every == 0 else None,
+        )
+    except FloatingPointError:  # training that diverges ends there, and is judged like any other by its best weights
+        run.spend(**learner.work(), diverged=1)
+    learner.best_policy()
+    return policy
+
+
+def _on_few_traces(arm: str, setting: Setting, budget: Budget, run: Run) -> dict[str, float]:
+    """Train on a fixed set of traces, replayed every epoch; dev set of the same size; test on fresh traces."""
+    simulator = few_traces_problem()
+    size, mean = setting.parameters["scenarios"], simulator.demand.mean[0].tolist()
+    network, lead = simulator.network, int(simulator.network.lead_time.max())
+    rate, hidden, clip = NETWORKS[arm]
+    config = hdpo.Config(
+        updates=budget.updates,
+        batch=budget.batch,
+        hidden=hidden,
+        learning_rate=rate,
+        clip_norm=clip,
+        train_scenarios=size,
+    )
+    policy: hdpo.Policy
+    if arm == "mlp":
+        policy = hdpo.VanillaPolicy(network, mean, lead=lead, hidden=hidden, generator=run.generator("weights"))
+    elif arm == "gnn":
+        policy = hdpo.GraphPolicy(network, mean, lead=lead, hidden=hidden, generator=run.generator("weights"))
+    else:
+        policy = hdpo.BaseStockPolicy(network, mean)
+    train = draw(simulator, size, periods=config.periods, generator=run.generator("train set"))
+    dev = draw(simulator, size, periods=config.dev_periods, generator=run.generator("dev set"))
+    learner = hdpo.HindsightPolicyOptimization(
+        simulator, policy, config=config, train=fixed(train), dev=dev, generator=run.generator("batches")
+    )
+    run.drive(
+        learner,
+        config.updates,
+        evaluate=lambda step: {"dev_cost": learner.selection.cost} if step == 1 or step % 10 == 0 else None,
+    )
+    test = draw(
+        simulator, budget.test, periods=budget.test_periods, generator=make_generator(0, "hdpo", "few traces", "test")
+    )
+    run.spend(test_periods=budget.test * budget.test_periods)
+    cost = mean_cost(simulator, learner.best_policy(), scenarios=test, ignore=budget.ignore)
+    return {"cost": cost, "dev_cost": learner.selection.best_cost}
+
+
+def _on_real_series(arm: str, setting: Setting, budget: Budget, run: Run) -> dict[str, float]:  # noqa: ARG001
+    """Profit on the last fifth of the weeks, as a share of what perfect foresight would have earned."""
+    world = chicago()
+    test = Scenarios(*newsvendors.replay(world.simulator, world.test_from, world.panel.values.shape[2]))
+    policy = _real_policy(arm, budget, run, world)
+    with torch.no_grad():
+        earned = _profit(world, policy, test, budget.ignore)
+        perfect = _profit(world, newsvendors.just_in_time(world.panel), test, budget.ignore)
+    by_station = 100.0 * earned.view(world.stations, -1).sum(1) / perfect.view(world.stations, -1).sum(1)
+    run.samples("profit_percent", by_station.numpy())
+    return {"profit_percent": by_station.mean().item(), "profit": earned.mean().item()}
+
+
+def _profit(world: Chicago, policy: InventoryPolicy, test: Scenarios, ignore: int) -> Tensor:
+    """Profit a week of each instance, `[K]`."""
+    costs = world.simulator.rollout(policy, state=test.state, demand=test.demand).costs
+    return -costs[:, ignore:].double().mean(1)
+
+
+def _real_policy(arm: str, budget: Budget, run: Run, world: Chicago) -> InventoryPolicy:
+    if arm == "just in time":
+        return newsvendors.just_in_time(world.panel)
+    if arm == "floor":
+        return hdpo.BaseStockPolicy(world.simulator.network, [5.0])
+    if arm == "hdpo":
+        return _train_on_series(budget, run, world)
+    steps = min(1500, 3 * budget.updates)
+    model = newsvendors.fit_forecaster(
+        world.panel.between(0, world.dev_from), world.lead_time, generator=run.generator("forecaster"),
+        season=world.season, check=world.panel.between(world.dev_from, world.test_from), steps=steps,
+    )  # fmt: skip
+    run.spend(forecaster_windows=512 * steps)
+    table = newsvendors.forecast_table(model, world.panel, world.lead_time, season=world.season)
+    if arm == "fixed newsvendor":
+        chosen = newsvendors.fit_fixed(table, world.simulator, first=world.dev_from, last=world.test_from)
+    elif arm == "transformed newsvendor":
+        chosen = newsvendors.fit_transformed(
+            table, world.simulator, first=world.dev_from, last=world.test_from, generator=run.generator("map"),
+            steps=steps // 10,
+        )  # fmt: skip
+    else:
+        chosen = newsvendors.identity
+    return newsvendors.policy(table, chosen, returns=arm == "returns newsvendor")
+
+
+def _train_on_series(budget: Budget, run: Run, world: Chicago) -> InventoryPolicy:
+    """One policy for all series, lead times and prices; training weeks only, weights chosen on the dev weeks."""
+    rate, hidden, clip = NETWORKS["hdpo"]
+    dev = Scenarios(*newsvendors.replay(world.simulator, world.dev_from, world.test_from))
+    config = hdpo.Config(
+        updates=budget.updates, batch=budget.batch, hidden=hidden, learning_rate=rate, clip_norm=clip, dev_ignore=16
+    )
+    policy = hdpo.VanillaPolicy(
+        world.simulator.network, [5.0], lead=int(world.lead_time.max()), hidden=hidden, features="series", history=16,
+        output="relu", season=(world.first_day, 7.0), generator=run.generator("weights"),
+    )  # fmt: skip
+    train = InventorySimulator(
+        world.simulator.network, world.panel.between(0, world.dev_from), horizon=config.periods, history=16,
+        instances=world.instances,
+    )  # fmt: skip
+    learner = hdpo.HindsightPolicyOptimization(
+        train,
+        policy,
+        config=config,
+        train=fresh(train, periods=config.periods),
+        dev=dev,
+        generator=run.generator("train"),
+    )
+    run.drive(
+        learner,
+        config.updates,
+        evaluate=lambda step: {"dev_cost": learner.selection.cost} if step == 1 or step % 20 == 0 else None,
+    )
+    return learner.best_policy()
