@@ -17,6 +17,8 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 
 CODE_BEARING = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+READ_SAFELY = {"src/livepapers/tasks/stories.py"}
+"""A package ships its data as a pickle; an unpickler that admits nothing but sets reads it, and its tests attack it."""
 DANGEROUS = {
     "eval",
     "exec",
@@ -54,7 +56,7 @@ def test_nothing_that_reads_code_from_files_is_imported():
     for place, node in nodes(ast.ImportFrom):
         assert isinstance(node, ast.ImportFrom)
         found += [place for _ in [0] if (node.module or "").partition(".")[0] in CODE_BEARING]
-    assert not found
+    assert {place.partition(":")[0] for place in found} == READ_SAFELY
 
 
 def test_nothing_evaluates_text_or_unpickles():

@@ -142,6 +142,11 @@ MALFORMED: dict[str, tuple[bytes | None, str, dict[str, Any], str]] = {
     "an energy left out": (b"item,energy\na,\n", "items", {"size": 1}, "line 2: energy"),
     "an item without a name": (b"item,energy\n,1\n", "items", {"size": 1}, "line 2: item"),
     "an item twice": (b"item,energy\na,1\nb,2\na,3\n", "items", {"size": 1}, "line 4: item: got a.*line 2"),
+    "lines longer than the header": (b"item,energy\na,1,9\nb,2,8\n", "items", {"size": 1}, "header"),
+    "a column twice": (b"item,energy,energy\na,1,2\n", "items", {"size": 1}, "column energy.*each column once"),
+    "a decimal comma": (b'item,energy\na,"1,5"\n', "items", {"size": 1}, "line 2: energy: got 1,5"),
+    "an unclosed quote": (b'item,energy\n"a,1\nb,2\n', "items", {"size": 1}, "EOF inside string"),
+    "a line cut short": (b"item,energy\na\nb,2\n", "items", {"size": 1}, "line 2: energy: got nothing"),
     "an item whose name would split": (
         b"item,energy\na,1\nb;c,2\n", "items", {"size": 1}, "line 3: item: got b;c, expected a name without ;",
     ),

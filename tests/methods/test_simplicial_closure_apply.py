@@ -103,6 +103,11 @@ def test_large_sets_are_left_out_and_said(world, tmp_path):
     assert any("left out" in note for note in apply(sets=path).notes)
 
 
+def circle(folder):
+    (folder / "circle").symlink_to(folder / "circle")
+    return folder / "circle"
+
+
 OPEN = "1,a;b\n2,b;c\n3,a;c\n4,a;d\n"
 FAULTS = {
     "no source": (lambda folder: {}, "exactly one of"),
@@ -121,6 +126,10 @@ FAULTS = {
     "prefix of an empty folder": (lambda folder: {"sets": None, "hypergraph": folder}, "a prefix"),
     "no repository": (lambda folder: {"sets": None, "git": folder}, "--git"),
     "missing repository": (lambda folder: {"sets": None, "git": folder / "nothing"}, "a folder"),
+    "circle of links": (lambda folder: {"sets": circle(folder)}, "too many levels"),
+    "too long a name": (lambda folder: {"sets": folder / ("x" * 300)}, "too long"),
+    "too long a prefix": (lambda folder: {"sets": None, "hypergraph": folder / ("x" * 300)}, "too long"),
+    "too long a repository": (lambda folder: {"sets": None, "git": folder / ("x" * 300)}, "a folder"),
     "repository is a file": (lambda folder: {"sets": None, "git": folder / "sets.csv"}, "a folder"),
 }
 CONTENTS = {
@@ -132,6 +141,15 @@ CONTENTS = {
     "no member": ("time,members\n1,;;\n", "no name"),
     "bad time": ("time,members\n1,a;b\nlater,b;c\n", "line 3: time"),
     "huge time": (f"time,members\n{2**70},a;b\n", "time"),
+    "nan time": ("time,members\n1,a;b\nnan,b;c\n", "line 3: time: got nan"),
+    "fraction of a second": ("time,members\n1.5,a;b\n2,b;c\n", "line 2: time: got 1.5"),
+    "year out of range": ("time,members\n99999-01-01,a;b\n2020-01-01,b;c\n", "line 2: time"),
+    "numbers and dates": ("time,members\n1,a;b\n2020-01-01,b;c\n", "mixed"),
+    "members in columns": ("time,members\n1,a,b\n2,b,c\n", "header"),
+    "one line longer": ("time,members\n1,a;b\n2,b;c,d\n", "Expected 2 fields in line 3"),
+    "a column twice": ("time,members,members\n1,a;b,c\n", "each column once"),
+    "unclosed quote": ('time,members\n1,a;b\n2,"b;c\n', "EOF inside string"),
+    "sets of one": ("time,members\n1,a\n2,b\n3,c\n4,a\n5,b\n", "there are none"),
     "one time only": ("time,members\n1,a;b\n1,b;c\n1,a;c\n", "no new simplices"),
     "no triangle": ("time,members\n1,a;b\n2,b;c\n3,c;d\n4,a;b\n5,a;c\n", "there are none"),
     "nothing closes": ("time,members\n" + OPEN, "none of 1 close"),
@@ -141,11 +159,11 @@ CONTENTS = {
 
 
 def refused(options, said):
-    before = {path: path.stat().st_mtime_ns for path in Path.cwd().rglob("*")}
+    before = {path: path.lstat().st_mtime_ns for path in Path.cwd().rglob("*")}
     with pytest.raises(InputError, match=said) as caught:
         apply(**options)
     assert "\n" not in str(caught.value)
-    assert {path: path.stat().st_mtime_ns for path in Path.cwd().rglob("*")} == before
+    assert {path: path.lstat().st_mtime_ns for path in Path.cwd().rglob("*")} == before
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -349,3 +349,8 @@ def test_generators_depend_on_their_stream_alone():
 def test_null_models_without_sense_are_refused():
     with pytest.raises(InputError, match="n >= 3"):
         independent_triples(numpy_generator(0, "null"), 2, exponent=1.0)
+
+
+def test_sizes_whose_sum_overflows_are_refused():
+    with pytest.raises(InputError, match="nverts entry 1: got 9223372036854775807, expected at most 2"):
+        TemporalSimplices.from_arrays(np.array([1, 2]), np.array([2**63 - 1, 2**63 - 1, 4]), times=np.arange(3))

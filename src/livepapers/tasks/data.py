@@ -71,6 +71,9 @@ _HYPERNETX = Wheel(
     licence="BSD-3-Clause",
 )
 _SOCIOPATTERNS = "CC BY-NC-SA, as SocioPatterns publishes it; read from the wheel, never redistributed here"
+_SOCIOPATTERNS_LIKELY = (
+    "CC BY-NC-SA as SocioPatterns' other sets; this set's own page is not verified; read from the wheel"
+)
 _UNSTATED = "not verified: the wheel states no terms for its data; read from the wheel, never redistributed here"
 
 SOURCES: Mapping[str, Source] = MappingProxyType(
@@ -106,7 +109,7 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
         "workplace": Source(
             _HYPERGRAPHX,
             "tests/test_data/workplace/workplace.dat",
-            _SOCIOPATTERNS,
+            _SOCIOPATTERNS_LIKELY,
             "SocioPatterns; Génois et al., Network Science 3(3) 326-347 (2015); an office building, June and July 2013",
             "Face-to-face contacts of 92 office workers in 20 s snapshots over ten working days.",
         ),

@@ -65,6 +65,10 @@ class TemporalSimplices:
         if sizes.min() < 1:
             place = int(np.flatnonzero(sizes < 1)[0])
             raise InputError.of(f"nverts entry {place + 1}", int(sizes[place]), expected="a size >= 1")
+        if sizes.max() > len(members):  # asked first: the sum of such sizes may not fit its integers
+            place = int(sizes.argmax())
+            expected = f"at most {len(members)}, the number of entries in simplices"
+            raise InputError.of(f"nverts entry {place + 1}", int(sizes[place]), expected=expected)
         if sizes.sum() != len(members):
             cause = "files of different data sets, or one is cut short?"
             raise InputError.of(
@@ -260,7 +264,7 @@ def read_scholp(prefix: Path, *, option: str = "--hypergraph") -> TemporalSimpli
     Raises:
         InputError: For a missing file, a line that is no integer, files that do not fit each other.
     """
-    if prefix.is_dir():
+    if os.path.isdir(prefix):  # noqa: PTH112 - Path.is_dir raises for too long a name
         triples = sorted(prefix.glob("*-simplices.txt"))
         if len(triples) != 1:
             raise InputError.of(option, str(prefix), expected="a prefix, or a folder with one NAME-simplices.txt")
@@ -394,7 +398,7 @@ def read_git(repository: Path, *, option: str = "--git") -> tuple[TemporalSimpli
     Raises:
         InputError: For a folder that is no git repository, has no commits, or a missing git program.
     """
-    if not repository.is_dir():
+    if not os.path.isdir(repository):  # noqa: PTH112 - as above
         raise InputError.of(option, str(repository), expected="a folder with a git repository")
     command = [
         "log",

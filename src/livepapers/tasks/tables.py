@@ -1,5 +1,6 @@
 """Tables that users bring: CSV files, checked before any work is spent."""
 
+import csv
 import difflib
 import io
 import warnings
@@ -26,7 +27,7 @@ def read_text(path: Path, *, option: str) -> str:
         data = path.read_bytes()
     except FileNotFoundError:
         raise InputError.of(option, str(path), expected="an existing file") from None
-    except (IsADirectoryError, PermissionError) as error:
+    except OSError as error:  # a folder, no permission, a circle of links, too long a name
         raise InputError.of(
             option, str(path), expected="a readable file", cause=(error.strerror or "").lower()
         ) from None
@@ -74,6 +75,10 @@ def read_table(
         cause = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
         raise InputError.of(option, str(path), expected="a CSV table with a header line", cause=cause) from None
     table.columns = [str(column).strip() for column in table.columns]
+    header = [column.strip() for column in next(csv.reader(io.StringIO(text)))]
+    for column in (*required, *optional):
+        if header.count(column) > 1:
+            raise InputError.of(f"{option} {path.name}: column {column}", "it twice", expected="each column once")
     for column in required:
         if column not in table.columns:
             near = difflib.get_close_matches(column, list(table.columns), n=1)
