@@ -173,3 +173,11 @@ def test_verdicts_follow_made_up_numbers(study):
     assert verdicts["C3"].verdict == "not tested here"
     worse = {cell: {"gap_percent": values["gap_percent"] + 2.0} for cell, values in metrics.items()}
     assert judge(study.claims, cells(worse))[0].verdict == "contradicted"
+
+
+@pytest.mark.slow
+def test_the_laptop_budget_brings_lost_sales_within_one_percent_of_the_optimum(study):
+    cell = Cell("hdpo", "S2-L4-p9", 100)  # a seed that the study does not use
+    found = study.measure(cell.arm, study.settings[cell.setting], cell.seed, "laptop", Recorder(cell))
+    assert found["optimum"] == pytest.approx(6.836, abs=0.002)
+    assert 0.0 < found["gap_percent"] < 1.0

@@ -65,7 +65,7 @@ def apply(
     partial = None if output is None else output.with_name(output.name + ".partial")
     made_by = {"policy": policy, "seed": seed, "updates": updates, "network": sha256(network), "demand": sha256(demand)}
     fingerprint = hashlib.sha256(json.dumps(["hdpo", 2, made_by], sort_keys=True).encode()).hexdigest()
-    loop.drive(learner, updates, folder=partial, fingerprint=fingerprint)
+    loop.drive(learner, updates, name=policy, folder=partial, fingerprint=fingerprint)
     learner.best_policy()
     trained.eval()
     results = _backtest(task, {policy: trained, **training.rules(task, policy, seed=seed, updates=updates)})

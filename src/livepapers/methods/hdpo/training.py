@@ -76,7 +76,7 @@ def rules(task: Task, chosen: str, *, seed: int, updates: int) -> dict[str, Inve
     if one_supplier_each and chosen != "base-stock":
         rule = make_policy(task, "base-stock", seed)
         learner = make_learner(task, rule, seed=seed, updates=updates)
-        loop.drive(learner, updates)
+        loop.drive(learner, updates, name="base-stock")
         learner.best_policy()
         made["base-stock"] = rule
     if len(task.network.nodes) == 1 and one_supplier_each:
