@@ -144,7 +144,7 @@ def _ours(found: Mapping[str, Any]) -> str:
     text = " ".join(part for part in estimate(found["effect"], found["interval"]) if part)
     if found["p_holm"] is not None:
         text += f", p {p_text(found['p_holm'])}"
-    return f"{_cell(text)} {_cell(found['effect_name'])}"
+    return f"{_cell(text)}<br>{_cell(found['effect_name'])}"
 
 
 def _claims(study: Study) -> str:

@@ -42,7 +42,7 @@ def test_extras_are_those_that_the_project_declares(cli: Cli):
 
 
 def test_without_git_a_note_says_what_that_means(cli: Cli, monkeypatch):
-    monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
+    monkeypatch.setattr("livepapers.cli.doctor.shutil.which", lambda name: None)
     assert status(cli, "git") == "note"
 
 
