@@ -29,7 +29,8 @@ class InputError(LivepapersError, ValueError):
         shown = value if isinstance(value, str) else repr(value)
         shown = " ".join(shown.split())
         shown = shown if len(shown) <= 80 else shown[:77] + "..."
-        return cls(f"{field}: got {shown}, expected {expected}" + (f" ({cause})" if cause else ""))
+        why = " ".join(cause.split())  # what other programs say may have many lines
+        return cls(f"{field}: got {shown}, expected {expected}" + (f" ({why})" if why else ""))
 
 
 class MissingExtraError(LivepapersError):
