@@ -5,14 +5,19 @@ for a module and a callable in it, imported when it is asked for; a file can nam
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+
 from livepapers.core.errors import InputError
+from livepapers.tasks.demand import Panel
+from livepapers.tasks.inventory import InventoryNetwork, InventorySimulator
 from livepapers.tasks.vector import BatchedTask, GymnasiumTask, SimulatorTask
 
 WORLDS = {
     "cart-pole": "livepapers.tasks.cart_pole:CartPole",
+    "inventory": "livepapers.tasks.worlds:recorded_inventory",
 }
 """Name -> module:callable, which takes the arguments by keyword and gives a `Simulator`."""
 
@@ -32,5 +37,25 @@ def make(name: str, arguments: Mapping[str, Any], *, lanes: int = 1) -> BatchedT
     module, _, attribute = WORLDS[name].partition(":")
     try:
         return SimulatorTask(getattr(importlib.import_module(module), attribute)(**arguments), lanes)
-    except TypeError as error:
+    except InputError:
+        raise
+    except (TypeError, ValueError, KeyError, RuntimeError) as error:  # the arguments may come from anybody's file
         raise InputError.of(f"world {name}", dict(arguments), expected="its arguments", cause=str(error)) from None
+
+
+def recorded_inventory(
+    *, network: Mapping[str, Any], demand: Sequence[Sequence[float]], first: int, horizon: int, history: int, known: int
+) -> InventorySimulator:
+    """An inventory network under recorded demand: windows of the record from period `first` on.
+
+    Args:
+        network: `InventoryNetwork.to_json()`.
+        demand: `[store][period]`.
+        first: Windows start here or later, their history included.
+        horizon: Periods an episode.
+        history: Past demands that a state carries.
+        known: Periods from which the mean demand may be taken.
+    """
+    record = Panel(torch.tensor(demand, dtype=torch.float32)[None], known=known)
+    inside = record.between(first, record.last)
+    return InventorySimulator(InventoryNetwork.from_json(dict(network)), inside, horizon=horizon, history=history)
