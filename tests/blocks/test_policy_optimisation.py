@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from blocks.small_worlds import Corridor, MaskedParts, Match, Steer, stream, task
+from livepapers.blocks import policy_optimisation
 from livepapers.blocks.advantages import group_relative
 from livepapers.blocks.policies import Normaliser
 from livepapers.blocks.policy_optimisation import (
@@ -230,11 +231,24 @@ def test_the_normaliser_knows_mean_and_variance_of_all_it_saw():
     assert normaliser(torch.full((1, 2), 1e9)).tolist() == [[10.0, 10.0]]
 
 
+def test_pieces_of_a_minibatch_give_its_gradient(monkeypatch: pytest.MonkeyPatch):
+    found = []
+    for size in (8192, 50):  # 256 rows in one piece, or in six of unequal size
+        monkeypatch.setattr(policy_optimisation, "PIECE", size)
+        learner = ppo(MaskedParts, replace(SMALL, epochs=1, minibatches=1, entropy_weight=0.1))
+        learner.update()
+        found.append((learner.update(), [parameter.grad for parameter in learner._trained]))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-4, abs=1e-5)
+    assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-6) for a, b in zip(found[0][1], found[1][1], strict=True))  # type: ignore[arg-type]
+
+
 def test_what_cannot_be_is_refused_in_one_line():
     with pytest.raises(InputError, match="minibatches"):
         ppo(Match, replace(SMALL, minibatches=3))
     with pytest.raises(InputError, match="flatten"):
         actor_critic(gymnasium.spaces.Discrete(3), gymnasium.spaces.Discrete(2), generator=stream())
+    with pytest.raises(InputError, match="to train"):
+        PPO(task(Match), nn.Linear(1, 2).requires_grad_(False), config=SMALL, seed=0)
 
 
 def test_the_policy_is_a_copy_that_keeps_to_its_box():

@@ -89,6 +89,9 @@ class Outputs(NamedTuple):
     entropy: Tensor  # [B]
 
 
+PIECE = 8192
+"""Most rows of a minibatch that are differentiated at once: their activations stay in a processor's cache."""
+
 ExtraLoss = Callable[[Minibatch, Outputs], Tensor]
 
 
@@ -226,6 +229,8 @@ class PPO(Learner):
         self.task, self.agent, self.config, self._seed = task, agent, config, seed
         self._estimate, self._losses = estimate or self.generalised, tuple(losses)
         self._trained = [parameter for parameter in agent.parameters() if parameter.requires_grad]
+        if not self._trained:
+            raise InputError.of("agent", "no parameter that needs a gradient", expected="at least one to train")
         self._optimizer = torch.optim.Adam(self._trained, lr=config.learning_rate, eps=config.adam_epsilon, fused=True)
         self._actions = make_generator(seed, "ppo", "actions")
         self._shuffles = make_generator(seed, "ppo", "minibatches")
@@ -333,21 +338,30 @@ class PPO(Learner):
         return torch.stack([self._step(_take(steps, rows)) for rows in order.view(self.config.minibatches, -1)])
 
     def _step(self, batch: Minibatch) -> Tensor:
-        loss, measured = self._loss(batch)
+        """One gradient step; `[6]` metrics. The loss is a mean, so pieces of a minibatch give its gradient in parts."""
+        rows = len(batch.advantage)
+        if self.config.standardise == "minibatch":
+            batch = batch._replace(advantage=standardise(batch.advantage))
+        pieces = 1 if self._losses else -(-rows // PIECE)  # what a further loss is of a whole, only its author knows
+        measured = torch.zeros(5)
         self._optimizer.zero_grad()
-        loss.backward()
+        for part in torch.arange(rows).chunk(pieces):
+            piece = batch if pieces == 1 else _slice(batch, part)
+            share = len(part) / rows
+            loss, values = self._loss(piece)
+            (loss * share).backward()
+            measured += share * values
         norm = nn.utils.clip_grad_norm_(self._trained, self.config.clip_norm or float("inf"))
         self._optimizer.step()
         return torch.cat([measured, norm[None]])
 
     def _loss(self, batch: Minibatch) -> tuple[Tensor, Tensor]:
-        """The loss of a minibatch, and its metrics `[5]`."""
+        """The loss of some steps whose advantages are as they shall be, and its metrics `[5]`."""
         config = self.config
         parameters, value = self.agent(batch.observation)
         now = distribution(self.task.action_space, parameters, log_std=_log_std(self.agent), mask=batch.mask)
         log_prob, entropy = now.log_prob(batch.action), now.entropy()
-        advantage = standardise(batch.advantage) if config.standardise == "minibatch" else batch.advantage
-        gain = clipped_surrogate(log_prob, batch.log_prob, advantage, low=config.clip_low, high=config.clip_high)
+        gain = clipped_surrogate(log_prob, batch.log_prob, batch.advantage, low=config.clip_low, high=config.clip_high)
         error = parameters.new_zeros(())
         if batch.target is not None:
             error = value_error(value, batch.target, before=batch.extra[0], clip=config.value_clip)
@@ -386,6 +400,14 @@ def _flat(rollout: Rollout, estimate: Estimate, *, standardised: bool) -> Miniba
         None if rollout.mask is None else rollout.mask.flatten(0, 1),
         tuple(each.flatten(0, 1) for each in rollout.extra),
     )
+
+
+def _slice(steps: Minibatch, rows: Tensor) -> Minibatch:
+    """Steps that stand side by side, without a copy."""
+    first, last = int(rows[0]), int(rows[-1]) + 1
+    *parts, extra = steps
+    taken = [None if part is None else part[first:last] for part in parts]
+    return Minibatch(*taken, tuple(each[first:last] for each in extra))  # type: ignore[arg-type]
 
 
 def _take(steps: Minibatch, rows: Tensor) -> Minibatch:
