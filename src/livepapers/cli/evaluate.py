@@ -28,7 +28,7 @@ folder_argument = click.argument(
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="CSV file for the episodes.")
 @json_option
 def command(artifact: Path, episodes: int, seed: int, env: str | None, output: Path | None, as_json: bool) -> None:
-    """Run a saved policy for whole episodes: mean return with its 95 % interval.
+    """Run a saved policy and show its mean return.
 
     ARTIFACT is a folder with artifact.json. Policies that are evaluated with the same seed and number of episodes meet
     the same starts and the same noise, so their CSV files can be compared line by line.

@@ -14,10 +14,10 @@ from livepapers.cli.evaluate import folder_argument
     "--onnx", "target", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The ONNX file to write."
 )
 def command(artifact: Path, target: Path) -> None:
-    """Write a saved policy as an ONNX file, once it is seen to give the same actions.
+    """Write a saved policy as an ONNX file.
 
     ARTIFACT is a folder with artifact.json. The file takes `observation` (and `mask` where the policy's world has
-    one), in batches, and gives `action`. Both are compared on random and on visited observations first.
+    one), in batches, and gives `action`. It is written once both give the same actions on random and visited states.
     """
     from livepapers.lab.evaluation import load_policy
     from livepapers.lab.onnx_export import TOLERANCE, export
