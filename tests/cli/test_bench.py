@@ -64,9 +64,9 @@ def test_the_median_counts():
 
 
 def test_save_keeps_the_figures(cli: Cli, folder: Path, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(catalogue, "results_path", lambda slug: tmp_path / f"{slug}.json")
+    monkeypatch.setattr(catalogue, "PACKAGE", tmp_path)
     cli("bench", "hdpo", "--repeats", "1", "--save")
-    assert json.loads((tmp_path / "benchmarks" / "hdpo.json").read_text())["slug"] == "hdpo"
+    assert json.loads((tmp_path / "results" / "benchmarks" / "hdpo.json").read_text())["slug"] == "hdpo"
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_unknown_peers_and_papers_without_benchmarks_are_refused(cli: Cli, folde
     monkeypatch.undo()
     outcome = cli("bench", "debatenet")
     assert outcome.status == 2
-    assert "expected a paper with benchmarks" in outcome.err
+    assert "expected one with benchmarks" in outcome.err
 
 
 @pytest.mark.slow

@@ -1,7 +1,8 @@
 """`livepapers bench`: our figures and a peer's, measured in turns in one run, printed as ratios.
 
-`benchmarks/<module>/` holds `ours.py`, one `peer_<name>.py` for each peer, and the peers' requirements
-(`requirements-<name>.txt`, else `requirements.txt`). Each script prints JSON lines
+`benchmarks/<module>/` of a paper, or of a part that papers share (`ppo`), holds `ours.py`, one `peer_<name>.py` for
+each peer, and the peers' requirements (`requirements-<name>.txt`, else `requirements.txt`). Each script prints JSON
+lines
 
     {"figure": ..., "value": ..., "unit": ..., "better": ..., "who": ..., "versions": {...}, "check": ...}
 
@@ -12,6 +13,7 @@ did the same work. A peer runs in an interpreter of its own.
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -23,7 +25,7 @@ from typing import Any, Literal
 
 import click
 
-from livepapers.cli.command import Command, examples, json_option, slug_argument
+from livepapers.cli.command import Command, examples, json_option
 
 PATIENCE = 1800
 """Seconds after which a benchmark script is given up."""
@@ -87,9 +89,9 @@ class Figure:
 @click.command(
     "bench",
     cls=Command,
-    epilog=examples("bench hdpo", "bench fl-gfn --repeats 5 --peers torchgfn", "bench hdpo --save --json"),
+    epilog=examples("bench hdpo", "bench ppo", "bench fl-gfn --repeats 5 --peers torchgfn", "bench hdpo --save --json"),
 )
-@slug_argument
+@click.argument("slug", metavar="NAME")
 @click.option("--repeats", type=click.IntRange(min=1), default=3, show_default=True, help="Turns; the median counts.")
 @click.option("--peers", metavar="NAME[,NAME]", help="Only these peers.")
 @click.option(
@@ -99,6 +101,8 @@ class Figure:
 @json_option
 def command(slug: str, repeats: int, peers: str | None, python: Path | None, save: bool, as_json: bool) -> None:
     """Measure a method side by side with its best peers.
+
+    NAME is the slug of a paper with benchmarks, or `ppo`, the learner that several papers share.
 
     Ours and the peers take turns. Each peer gets a virtual environment in the cache folder at its first use.
     """
@@ -124,16 +128,16 @@ def command(slug: str, repeats: int, peers: str | None, python: Path | None, sav
 
 
 def benchmark_folder(slug: str) -> Path:
-    """The paper's folder of benchmarks; `InputError` outside a checkout, or when there is none."""
+    """The folder of benchmarks of that name; `InputError` outside a checkout, or when there is none."""
     from livepapers.cli import checkout
     from livepapers.core.errors import InputError
     from livepapers.papers.catalogue import module_name
 
     root = checkout.root(needed_for="benchmarks and their peers' requirements are not in the wheel")
     folder = root / "benchmarks" / module_name(slug)
-    if not (folder / "ours.py").is_file():
+    if not re.fullmatch(r"[a-z0-9-]+", slug) or not (folder / "ours.py").is_file():
         ready = sorted(path.parent.name.replace("_", "-") for path in (root / "benchmarks").glob("*/ours.py"))
-        raise InputError.of("slug", slug, expected=f"a paper with benchmarks ({', '.join(ready) or 'none yet'})")
+        raise InputError.of("name", slug, expected=f"one with benchmarks ({', '.join(ready) or 'none yet'})")
     return folder
 
 
@@ -257,9 +261,9 @@ def summary(slug: str, figures: Mapping[str, Figure], *, repeats: int) -> dict[s
 def saved(slug: str, outcome: Mapping[str, Any]) -> Path:
     """Write the figures where the documentation reads them."""
     from livepapers.core.files import write_atomic
-    from livepapers.papers.catalogue import results_path
+    from livepapers.papers.catalogue import PACKAGE
 
-    path = results_path(slug).parent / "benchmarks" / f"{slug}.json"
+    path = PACKAGE / "results" / "benchmarks" / f"{slug}.json"
     write_atomic(path, json.dumps(outcome, indent=2, sort_keys=True) + "\n")
     return path
 

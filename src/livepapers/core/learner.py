@@ -1,7 +1,7 @@
 """The learner: anything that improves step by step."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import torch
@@ -35,6 +35,16 @@ class Learner(ABC):
     @abstractmethod
     def work(self) -> dict[str, int]:
         """What has been spent so far: environment steps, evaluations, samples or tokens."""
+
+
+def load_or_keep(learner: Learner, load: Callable[[State], None], state: State) -> None:
+    """Call `load(state)`; where that raises, put the learner back to where it stood, with `load` too, and raise."""
+    before = learner.state_dict()
+    try:
+        load(state)
+    except Exception:
+        load(before)
+        raise
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:

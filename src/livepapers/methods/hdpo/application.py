@@ -73,7 +73,7 @@ def apply(
     tables = _tables(task, results, orders=_orders(task, trained, state_now))
     notes = _notes(task, today_given=today is not None)
     application = Application("hdpo", _headline(task, policy, results), tables, notes)
-    return application if output is None else _write(application, output, partial, trained, made_by)
+    return application if output is None else _write(application, output, partial, trained, made_by, world=task.world())
 
 
 def _check_numbers(policy: str, updates: int, seed: int) -> None:
@@ -169,13 +169,20 @@ def _notes(task: Task, *, today_given: bool) -> tuple[str, ...]:
 
 
 def _write(
-    application: Application, output: Path, partial: Path | None, policy: Policy, made_by: Mapping[str, Any]
+    application: Application,
+    output: Path,
+    partial: Path | None,
+    policy: Policy,
+    made_by: Mapping[str, Any],
+    *,
+    world: dict[str, Any],
 ) -> Application:
     """Save the policy with its backtest and orders, whole or not at all; the checkpoint goes when all is there."""
     names = {"Backtest on the held-out periods": "backtest.csv", "By node": "nodes.csv", "Orders now": "orders.csv"}
     described = artifact.Artifact(
         kind="policy", slug="hdpo", architecture=f"methods.hdpo:{type(policy).__name__}", arguments=policy.arguments,
-        made_by=dict(made_by), spaces={"input": "InventoryState", "output": "orders an edge, in the demand's unit"},
+        made_by=dict(made_by),
+        spaces={"input": "InventoryState", "output": "orders an edge, in the demand's unit", **world},
     )  # fmt: skip
     with new_folder(output) as folder:
         files = {names[title]: to_csv(rows) for title, rows in application.tables.items()}

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from livepapers.baselines import newsvendors, tuned_newsvendor
 from livepapers.core.errors import InputError
+from livepapers.core.learner import JSON
 from livepapers.tasks.demand_table import DemandTable, read_demand_csv
 from livepapers.tasks.inventory import SUPPLIER, InventoryNetwork, InventorySimulator, InventoryState
 from livepapers.tasks.scenarios import Scenarios
@@ -19,6 +20,7 @@ TRAINED, CHECKED = 0.6, 0.8
 MOST_HISTORY = 16  # past demands that a network sees, as in the paper
 WINDOW = 50  # periods a training trace
 FEWEST_PERIODS = 40
+MOST_CARRIED = 100_000  # demands that an artifact carries
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,17 @@ class Task:
     def replay(self, first: int, last: int, *, window: int | None = None) -> Scenarios:
         """The record from period `first` to `last`, whole or in pieces; stock starts at a mean demand in each place."""
         return Scenarios(*newsvendors.replay(self.simulator, first, last, window=window))
+
+    def world(self) -> dict[str, JSON]:
+        """The held-out periods as a world that `livepapers evaluate` makes again; nothing for very long records."""
+        if self.table.values.numel() > MOST_CARRIED:
+            return {}
+        arguments = {
+            "network": self.network.to_json(), "demand": self.table.values.T.tolist(), "known": self.dev_from,
+            "first": self.test_from - self.history, "history": self.history,
+            "horizon": min(WINDOW, len(self.table.periods) - self.test_from),
+        }  # fmt: skip
+        return {"task": {"name": "inventory", "arguments": arguments}}
 
     @cached_property
     def newsvendor(self) -> tuned_newsvendor.Tuning:
