@@ -101,7 +101,7 @@ def judge(
         claims: All claims that the study declares: Holm's correction is over them, measured or not.
         cells: The finished cells.
         planned: How many pairs the study plans for each claim in the run's preset (`Study.pairs`); claims left out, as
-            those over items are, could always be decided. None: what was measured is what was planned, and a claim of
+            those over data sets and items are, could always be decided. None: what was measured is what was planned, and a claim of
             which nothing was measured could be decided.
         seed: Of the resamples; each claim has its own stream, so adding one does not move another's interval.
         resamples: Bootstrap resamples of each interval.
@@ -282,5 +282,5 @@ def _reason(claim: Claim, draft: Verdict) -> str:
 
 
 def _units(claim: Claim, count: int) -> str:
-    name = {"seed": "pair", "seed x setting": "pair", "item": "item", "fold": "fold", "exact": "value"}[claim.unit]
+    name = {"seed": "pair", "seed x setting": "pair", "exact": "value"}.get(claim.unit, claim.unit)
     return name if count == 1 else f"{name}s"

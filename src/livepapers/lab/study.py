@@ -26,7 +26,9 @@ PRESETS = ("smoke", "laptop", "paper")
 NOT_IN_PAPER = "not in the paper"
 """What `Claim.published` says of a question of ours: it is judged like a claim, and not counted as one of the paper."""
 Kind = Literal["method", "baseline", "optimum", "floor", "ablation"]
-Unit = Literal["seed", "seed x setting", "item", "fold", "exact"]
+Unit = Literal["seed", "seed x setting", "data set", "item", "fold", "exact"]
+"""What one effect comes from: a training, a training in one setting, a data set with whatever is measured on it, a part
+of one run or of one data set, or nothing random at all."""
 Direction = Literal["greater", "less", "equal"]
 
 
@@ -301,7 +303,7 @@ class Study:
         return {} if seeds is None else {name: count for name, count in counts.items() if count != seeds}
 
     def pairs(self, preset: str, *, seeds: int | None = None) -> dict[str, int]:
-        """How many pairs each tested claim has when all cells of the preset are there; claims over items are left out.
+        """How many pairs each tested claim has when all cells of the preset are there; those over data sets, items or folds are not here.
 
         A pair is a seed that all settings of the claim share, or each seed of each setting, as the claim's unit says.
         """

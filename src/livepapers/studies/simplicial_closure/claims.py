@@ -113,7 +113,7 @@ def _closure_claim(claim_id: str, order: int, kind: str, *, statement: str, head
         effect="log2 of the Mantel-Haenszel ratio of closure probabilities over all pairs of types one step apart; "
         "mean over a data set's windows",
         statistic=_configuration(kind, order),
-        unit="seed",
+        unit="data set",
         arms=("configurations",),
         settings=WINDOWS,
         direction="greater",
@@ -136,7 +136,7 @@ def _lead_claim(
         effect=f"log2 of relative average precision, {' and '.join(ours)} (their mean) over the best of "
         f"{', '.join(theirs)}; mean over a data set's windows",
         statistic=_lead(ours, theirs),
-        unit="seed",
+        unit="data set",
         arms=(*ours, *theirs),
         settings=RANKED_WINDOWS,
         direction="greater",
@@ -223,7 +223,7 @@ CLAIMS = (
         effect="log2 of relative average precision, best p in [-1, 0.5] over best p outside; mean over a data "
         "set's windows",
         statistic=_per_data_set(_peak, ("generalised_means",)),
-        unit="seed",
+        unit="data set",
         arms=("generalised_means",),
         settings=RANKED_WINDOWS,
         direction="greater",
