@@ -101,8 +101,8 @@ def judge(
         claims: All claims that the study declares: Holm's correction is over them, measured or not.
         cells: The finished cells.
         planned: How many pairs the study plans for each claim in the run's preset (`Study.pairs`); claims left out, as
-            those over data sets and items are, could always be decided. None: what was measured is what was planned, and a claim of
-            which nothing was measured could be decided.
+            those over data sets and items are, could always be decided. None: what was measured is what was planned,
+            and a claim of which nothing was measured could be decided.
         seed: Of the resamples; each claim has its own stream, so adding one does not move another's interval.
         resamples: Bootstrap resamples of each interval.
     """

@@ -303,9 +303,9 @@ class Study:
         return {} if seeds is None else {name: count for name, count in counts.items() if count != seeds}
 
     def pairs(self, preset: str, *, seeds: int | None = None) -> dict[str, int]:
-        """How many pairs each tested claim has when all cells of the preset are there; those over data sets, items or folds are not here.
+        """How many pairs each tested claim has when all cells of the preset are there.
 
-        A pair is a seed that all settings of the claim share, or each seed of each setting, as the claim's unit says.
+        Claims over data sets, items or folds are not here. A pair is a seed that all settings of the claim share, or each seed of each setting, as the claim's unit says.
         """
         found = {}
         for claim in self.claims:
