@@ -104,7 +104,7 @@ def test_plants_are_simulators_with_starts_in_their_range(kind):
 
 @pytest.mark.parametrize("kind", PLANTS)
 @pytest.mark.filterwarnings("ignore:.*Box observation space.*:UserWarning", "ignore:.*render.*:UserWarning")
-@pytest.mark.filterwarnings("ignore:.*not symmetric and normalized.*:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*we recommend using a symmetric.*:UserWarning")
 def test_gymnasium_accepts_the_plants(kind):
     check_env(SimulatorEnv(kind()), skip_render_check=True)
 
