@@ -327,7 +327,7 @@ def _matrix(name: str, value: Any, *, rows: int | None, columns: int | None) -> 
         raise InputError.of(name, value, expected="a matrix: rows of numbers, all of one length") from None
     if matrix.ndim == 0:
         matrix = matrix.reshape(1, 1)
-    wanted = f"{rows if rows else 'n'} x {columns if columns else 'm'}"
+    wanted = f"{rows or 'n'} x {columns or 'm'}"
     if matrix.ndim != 2 or matrix.size == 0:
         raise InputError.of(name, _shape(matrix), expected=f"a matrix ({wanted})", cause="write [[1, 0], [0, 1]]")
     if (rows and matrix.shape[0] != rows) or (columns and matrix.shape[1] != columns):

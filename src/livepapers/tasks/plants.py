@@ -81,7 +81,9 @@ class Plant:
 
     def clip(self, action: Tensor) -> Tensor:
         """The input the actuator can give."""
-        low, high = (torch.as_tensor(side, dtype=self.dtype) for side in (self.action_space.low, self.action_space.high))
+        low, high = (
+            torch.as_tensor(side, dtype=self.dtype) for side in (self.action_space.low, self.action_space.high)
+        )
         return torch.clamp(action.to(self.dtype), low, high)
 
     def decide(self, state: PlantState, action: Tensor) -> tuple[PlantPost, Tensor]:

@@ -11,9 +11,9 @@ Equations   (1) min over u of u'Hu + u'Z s, G u <= W + S s, solved for all s: u_
             (2) the five layers of the network: `YannNetwork`;
             (3) actor: u = clip(sum over i of 1[s in region i] (K_i s + r_i + g_i(s))), g_i = 0 at the start;
             (4) critic: Q(s, u) = s'(Q + g A'PA)s + 2 s'(g A'PB)u + u'(R + g B'PB)u + 0 at the start;
-            (5) y = C + g Q'(s', actor'(s')), without the second term at a violation: `temporal_difference_target`.
+            (5) y = C + g Q'(s', actor'(s')), without the second term at a violation: `YannDDPG`, in reward form.
 Shapes      states [batch, n] -> inputs [batch, m]; (states, inputs) -> value [batch] float32. The law is float64.
-Deviations  1. Paper: outside all regions the output is 0. Ours: the unconstrained feedback, clipped; "zero" is a choice.
+Deviations  1. Paper: outside all regions the output is 0. Ours: the unconstrained feedback, clipped; or "zero".
             2. Paper: P of the undiscounted Riccati equation in (4). Ours: of the discounted one, so that the critic
                starts without any Bellman residual on the linear plant.
             3. Paper: layer 2 of the corrections is dense across regions (its counts) or not (its text). Ours: not.
@@ -40,10 +40,10 @@ from livepapers.methods.yann_rl.learner import (
     METRICS,
     ROLE,
     Config,
+    WatchedTask,
     YannDDPG,
     controllers,
     example,
-    temporal_difference_target,
 )
 from livepapers.methods.yann_rl.yann import (
     YannActor,
@@ -59,8 +59,28 @@ ARCHITECTURES = {"YannNetwork": YannNetwork, "YannActor": YannActor}
 """What an artifact may name."""
 
 __all__ = [
-    "ARCHITECTURES", "METRICS", "ROLE", "Config", "Design", "PiecewiseAffineLaw", "YannActor", "YannCritic", "YannDDPG",
-    "YannNetwork", "ZeroCorrection", "apply", "big_m", "controllers", "double_integrator_design", "example",
-    "parameter_counts", "pendulum_design", "published_reactor_design", "quadratic_cost_to_go", "reactor_design",
-    "solve", "temporal_difference_target", "two_masses_problem",
+    "ARCHITECTURES",
+    "METRICS",
+    "ROLE",
+    "Config",
+    "Design",
+    "PiecewiseAffineLaw",
+    "WatchedTask",
+    "YannActor",
+    "YannCritic",
+    "YannDDPG",
+    "YannNetwork",
+    "ZeroCorrection",
+    "apply",
+    "big_m",
+    "controllers",
+    "double_integrator_design",
+    "example",
+    "parameter_counts",
+    "pendulum_design",
+    "published_reactor_design",
+    "quadratic_cost_to_go",
+    "reactor_design",
+    "solve",
+    "two_masses_problem",
 ]  # fmt: skip

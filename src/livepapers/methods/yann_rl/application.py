@@ -121,13 +121,18 @@ def apply(
     literal = YannNetwork.of(found.law, state_set_point=found.state, input_set_point=found.input)
     network: nn.Module = literal if found.law.regions <= MOST_LITERAL else actor
     check = _verify(found, network, points=points, seed=seed)
-    tables: dict[str, Any] = {"Check against the quadratic program": _check_rows(check), "Regions": _region_rows(found, check)}
+    tables: dict[str, Any] = {
+        "Check against the quadratic program": _check_rows(check),
+        "Regions": _region_rows(found, check),
+    }
     made_by: dict[str, Any] = {"model": sha256(model), "outside": outside, "seed": seed}
     partial = None if output is None else output.with_name(output.name + ".partial")
     headline = _headline(found, check)
     if task is not None:
         made_by |= {"env": env, "steps": steps, "nodes": nodes}
-        rows = _train(task, actor, found, env=env, steps=steps, nodes=nodes, seed=seed, partial=partial, made_by=made_by)
+        rows = _train(
+            task, actor, found, env=env, steps=steps, nodes=nodes, seed=seed, partial=partial, made_by=made_by
+        )
         tables["Cost before and after training"] = rows
         headline += "; " + _improvement(rows, steps)
     notes = _notes(found, check, outside, trained=task is not None)
@@ -182,7 +187,9 @@ def _around(bounds: Bounds, point: tuple[float, ...], name: str) -> list[list[fl
     for side in (bounds.lower, bounds.upper):
         if len(side) != len(point):
             raise InputError.of(name, f"{len(side)} numbers", expected=f"{len(point)} numbers, as A and B have")
-    return [[value - centre for value, centre in zip(side, point, strict=True)] for side in (bounds.lower, bounds.upper)]
+    return [
+        [value - centre for value, centre in zip(side, point, strict=True)] for side in (bounds.lower, bounds.upper)
+    ]
 
 
 def _task(env: str, model: _Model) -> GymnasiumTask:
@@ -290,11 +297,12 @@ def _play(env: str, actor: nn.Module, seed: int) -> list[tuple[float, int]]:
 
 
 def _check_rows(check: Verification) -> list[Row]:
+    solved = check.points + check.facets
     return [
         {"states": "random in the box", "number": check.points, "largest difference": check.error},
         {"states": "on facets of regions", "number": check.facets, "largest difference": check.facet_error},
         {"states": "answer by one only", "number": check.disagreements, "largest difference": None},
-        {"states": "the program's own residual", "number": check.points + check.facets, "largest difference": check.residual},
+        {"states": "the program's own residual", "number": solved, "largest difference": check.residual},
     ]  # fmt: skip
 
 
@@ -318,8 +326,9 @@ def _region_rows(model: _Model, check: Verification) -> list[Row]:
 def _headline(model: _Model, check: Verification) -> str:
     word = "equals" if check.worst <= EXACT and not check.disagreements else "DIFFERS FROM"
     return (
-        f"the network of {model.law.regions} regions {word} the quadratic program: largest difference {check.worst:.1e} "
-        f"on {check.points:,} random states and {check.facets:,} facet states, {100 * check.feasible:.1f} % feasible"
+        f"the network of {model.law.regions} regions {word} the quadratic program: largest difference "
+        f"{check.worst:.1e} on {check.points:,} random states ({100 * check.feasible:.1f} % feasible) and "
+        f"{check.facets:,} facet states"
     )
 
 
@@ -328,7 +337,11 @@ def _improvement(rows: list[Row], steps: int) -> str:
     stops = next(row for row in rows if row["start"] == "in training")["ended early after"]
     before, after = float(mean["cost before"] or 0.0), float(mean["cost after"] or 0.0)
     change = 100.0 * (after - before) / max(abs(before), 1e-12)
-    word = "no measurable improvement" if abs(change) < 1.0 else f"{abs(change):.1f} % " + ("less" if change < 0 else "MORE")
+    word = (
+        "no measurable improvement"
+        if abs(change) < 1.0
+        else f"{abs(change):.1f} % " + ("less" if change < 0 else "MORE")
+    )
     return (
         f"after {steps:,} steps on the environment, mean cost {before:,.4g} -> {after:,.4g} ({word}), {stops} episodes "
         "ended early in training"
@@ -339,8 +352,8 @@ def _notes(model: _Model, check: Verification, outside: str, *, trained: bool) -
     notes = []
     if check.feasible < 1.0:
         notes.append(
-            f"in {100 * (1 - check.feasible):.1f} % of the box no input keeps the bounds; there the exact network gives the "
-            f"input's set point, and the controller acts by the rule --outside {outside}"
+            f"in {100 * (1 - check.feasible):.1f} % of the box no input keeps the bounds; there the exact network "
+            f"gives the input's set point, and the controller acts by the rule --outside {outside}"
         )
     if model.law.regions > MOST_LITERAL:
         notes.append(f"over {MOST_LITERAL} regions the network is kept as a table of regions: the same function")
@@ -405,4 +418,4 @@ def _csv(rows: Any) -> str:
 
 
 def _rounded(value: float) -> float:
-    return float(f"{value:.6g}")
+    return 0.0 if abs(value) < 1e-10 else float(f"{value:.6g}")

@@ -126,7 +126,9 @@ def solve(problem: LinearProblem) -> PiecewiseAffineLaw:
     regions = explorer.enumerate() if candidates <= MOST_SETS else explorer.walk()
     if not regions:
         cause = "the state bounds cannot be kept with these inputs"
-        raise InputError.of("state_bounds, input_bounds", "an empty feasible set", expected="bounds that some state can meet", cause=cause)  # fmt: skip
+        raise InputError.of(
+            "state_bounds, input_bounds", "an empty feasible set", expected="bounds that a state can meet", cause=cause
+        )
     lengths = [len(region.limits) for region in regions]
     return PiecewiseAffineLaw(
         np.concatenate([region.normals for region in regions]), np.concatenate([region.limits for region in regions]),
@@ -190,9 +192,7 @@ class _Explorer:
             if region is not None:
                 waiting.extend(self._neighbours(region, known))
 
-    def _neighbours(
-        self, region: _Region, known: dict[tuple[int, ...], _Region | None]
-    ) -> Iterator[tuple[int, ...]]:
+    def _neighbours(self, region: _Region, known: dict[tuple[int, ...], _Region | None]) -> Iterator[tuple[int, ...]]:
         """Active sets across each facet, still inside the box; past a sliver the next step looks further."""
         for normal, points in zip(region.normals, region.facets, strict=True):
             for point, step in itertools.product(points, STEPS_ACROSS):
@@ -212,9 +212,7 @@ class _Explorer:
         law, program = self.solver.affine(active), self.program
         free = np.setdiff1d(np.arange(len(program.limit)), active)
         normals = np.vstack([-law.multiplier_gain, (program.rows @ law.gain - program.slope)[free], self.box[0]])
-        limits = np.concatenate(
-            [law.multiplier_offset, (program.limit - program.rows @ law.offset)[free], self.box[1]]
-        )
+        limits = np.concatenate([law.multiplier_offset, (program.limit - program.rows @ law.offset)[free], self.box[1]])
         norms = np.linalg.norm(normals, axis=1)
         flat = norms < 1e-10
         if (limits[flat] < -1e-9).any():

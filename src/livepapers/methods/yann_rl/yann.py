@@ -207,7 +207,10 @@ class YannActor(nn.Module):
         normals = np.zeros((law.regions, int(rows.max()), law.normals.shape[1]))
         limits = np.ones(normals.shape[:2])
         for region, (begin, end) in enumerate(itertools.pairwise(law.starts.tolist())):
-            normals[region, : end - begin], limits[region, : end - begin] = law.normals[begin:end], law.limits[begin:end]
+            normals[region, : end - begin], limits[region, : end - begin] = (
+                law.normals[begin:end],
+                law.limits[begin:end],
+            )
         tables = {
             "normals": normals.reshape(-1, normals.shape[2]).T, "limits": limits.reshape(-1), "gains": law.gains,
             "offsets": law.offsets, "feedback": law.feedback.T, "low": law.input_low, "high": law.input_high,
