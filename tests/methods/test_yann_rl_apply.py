@@ -56,7 +56,7 @@ def test_the_shipped_sample_trains_on_the_plant_it_names(tmp_path: Path):
     assert [row["start"] for row in rows] == [*map(str, range(1, 11)), "mean", "in training"]
     assert "after 140 steps on the environment, mean cost" in done.headline
     trained = artifact.load(tmp_path / "out" / "trained")
-    assert trained.spaces["task"] == {"name": f"gymnasium:{env}", "arguments": {}}
+    assert trained.spaces["task"] == {"name": "clipped-pendulum", "arguments": {}}
     policy = artifact.load_network(tmp_path / "out" / "trained")
     assert policy(torch.tensor([[0.1, 0.0]])).shape == (1, 1)
     assert not (tmp_path / "out.partial").exists()
@@ -76,6 +76,14 @@ def test_a_set_point_moves_bounds_and_law(tmp_path: Path, model: Path):
     plain, moved = (artifact.load_network(tmp_path / name) for name in ("plain", "moved"))
     there = state + torch.tensor([10.0, 0.0], dtype=torch.float64)
     assert float(moved(there)) == pytest.approx(2.0 + float(plain(state)), abs=1e-9)
+
+
+def test_a_file_names_no_module_of_the_users():
+    from livepapers.methods.yann_rl.application import _world
+
+    assert _world("Pendulum-v1") == "gymnasium:Pendulum-v1"
+    assert _world("my_plants:Mine-v0") is None
+    assert _world(REACTOR) == "reactor"
 
 
 class TwoInputs(gymnasium.Env):

@@ -14,9 +14,9 @@ from livepapers.core.rng import generator
 from livepapers.lab.study import Cell, Cells, load_study
 from livepapers.studies import yann_rl as study
 from livepapers.studies.yann_rl import claims
-from livepapers.studies.yann_rl.instances import RATES, SHARES, world
+from livepapers.studies.yann_rl.instances import RATES, world
 
-DEFAULT = {"actor_rate": 1e-4, "critic_rate": 1e-3, "actor_tau": 1e-3, "critic_tau": 5e-3}
+DEFAULT = {"actor_rate": 1e-4, "critic_rate": 1e-3, "cost_scale": 0.01, "largest_value": 20.0}
 
 
 class FakeRun:
@@ -122,7 +122,7 @@ def test_tuning_tries_the_same_for_both_and_keeps_the_best(tmp_path: Path):
     assert found["yann"]["grid"] == found["ddpg"]["grid"]
     for arm in found.values():
         assert arm["rates"] == arm["grid"][int(np.argmin(arm["mean costs"]))]
-    assert len(RATES) * len(SHARES) == 6
+    assert len(RATES) * len(world("reactor").scales) == 4
 
 
 def test_the_budget_is_the_papers_fifty_episodes():

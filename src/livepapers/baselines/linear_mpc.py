@@ -180,7 +180,7 @@ def condense(problem: LinearProblem) -> CondensedProgram:
         for k in range(t + 1):
             forced[t * states : (t + 1) * states, k * inputs : (k + 1) * inputs] = powers[t - k] @ problem.b
     last = riccati(problem.a, problem.b, problem.q, problem.r)
-    weight = scipy.linalg.block_diag(*[problem.q] * (steps - 1), last)
+    weight: np.ndarray = scipy.linalg.block_diag(*[problem.q] * (steps - 1), last)
     hessian = 2.0 * (forced.T @ weight @ forced + scipy.linalg.block_diag(*[problem.r] * steps))
     linear = 2.0 * forced.T @ weight @ free
     chosen = np.eye(steps * inputs)
@@ -256,7 +256,7 @@ class QuadraticProgram:
             u, residual = self._evaluate(active, states[members])
             moves[members] = u[:, :inputs]
             worst = max(worst, residual)
-        return FirstInputs(moves, np.isfinite(moves).all(1), worst)
+        return FirstInputs(moves, np.asarray(np.isfinite(moves).all(1)), worst)
 
     def _evaluate(self, active: tuple[int, ...], states: np.ndarray) -> tuple[np.ndarray, float]:
         """Minimisers `[points, k]`, and the largest violation of the optimality conditions among them."""

@@ -23,7 +23,7 @@ class PlainActor(nn.Module):
 
     width: Tensor
     middle: Tensor
-    half: Tensor
+    reach: Tensor
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class PlainActor(nn.Module):
         super().__init__()
         self.angles = tuple(angles)
         bottom, top = np.array(low), np.array(high)
-        for name, value in (("width", width), ("middle", (bottom + top) / 2), ("half", (top - bottom) / 2)):
+        for name, value in (("width", width), ("middle", (bottom + top) / 2), ("reach", (top - bottom) / 2)):
             self.register_buffer(name, torch.as_tensor(np.array(value), dtype=torch.float32), persistent=False)
         self.network = MLP(
             len(width) + len(self.angles), hidden, outputs=len(bottom), activation="relu", generator=generator
@@ -47,7 +47,7 @@ class PlainActor(nn.Module):
     def forward(self, observation: Tensor) -> Tensor:
         """Inputs `[batch, m]` for states `[batch, n]`."""
         seen = features(observation, width=self.width, angles=self.angles)
-        return self.middle + self.half * torch.tanh(self.network(seen))
+        return self.middle + self.reach * torch.tanh(self.network(seen))
 
 
 class PlainCritic(nn.Module):
@@ -130,11 +130,11 @@ def clone(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
         seen = states(batch)
-        loss = ((actor(seen) - law(seen)) / actor.half).square().mean()
+        loss = ((actor(seen) - law(seen)) / actor.reach).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
     with torch.no_grad():
         seen = states(4096)
-        return float(((actor(seen) - law(seen)) / actor.half).square().mean().sqrt())
+        return float(((actor(seen) - law(seen)) / actor.reach).square().mean().sqrt())

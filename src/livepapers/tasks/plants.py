@@ -5,13 +5,16 @@ Gymnasium, so `gymnasium.make("livepapers.tasks.plants:livepapers/Reactor-v0")` 
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 import scipy.linalg
 import torch
 from torch import Tensor
+
+from livepapers.tasks import worlds
+from livepapers.tasks.vector import SimulatorEnv
 
 Derivative = Callable[[Tensor, Tensor], Tensor]
 """Right-hand side of ds/dt = f(s, u): `[batch, n]`, `[batch, m]` -> `[batch, n]`."""
@@ -157,24 +160,21 @@ def linearise(
     return held[:states, :states], held[:states, states:]
 
 
+ENVIRONMENTS = {"livepapers/Reactor-v0": "reactor", "livepapers/ClippedPendulum-v0": "clipped-pendulum"}
+"""Gymnasium id -> the name in `tasks.worlds`."""
+
+
 def register() -> None:
-    """Tell Gymnasium about the plants, once."""
-    for name, path, steps in (
-        ("livepapers/Reactor-v0", "livepapers.tasks.reactor:Reactor", 100),
-        ("livepapers/ClippedPendulum-v0", "livepapers.tasks.pendulum:ClippedPendulum", 200),
-    ):
+    """Tell Gymnasium about the plants, once; their episodes end by their own horizon."""
+    for name, world in ENVIRONMENTS.items():
         if name not in gymnasium.registry:
-            gymnasium.register(name, f"{__name__}:make_env", max_episode_steps=steps, kwargs={"plant": path})
+            gymnasium.register(name, f"{__name__}:make_env", kwargs={"world": world})
 
 
-def make_env(plant: str) -> gymnasium.Env:
-    """A plant as a Gymnasium environment; `plant` is `module:Class`."""
-    import importlib
-
-    from livepapers.tasks.vector import SimulatorEnv
-
-    module, _, name = plant.partition(":")
-    return SimulatorEnv(getattr(importlib.import_module(module), name)())
+def make_env(world: str) -> gymnasium.Env:
+    """A registered world as a Gymnasium environment."""
+    task: Any = worlds.make(world, {})
+    return SimulatorEnv(task.simulator)
 
 
 register()

@@ -13,6 +13,8 @@ from livepapers.tasks.vector import BatchedTask, GymnasiumTask, SimulatorTask
 
 WORLDS = {
     "cart-pole": "livepapers.tasks.cart_pole:CartPole",
+    "clipped-pendulum": "livepapers.tasks.pendulum:ClippedPendulum",
+    "reactor": "livepapers.tasks.reactor:Reactor",
 }
 """Name -> module:callable, which takes the arguments by keyword and gives a `Simulator`."""
 

@@ -17,7 +17,7 @@ Deviations  1. Paper: outside all regions the output is 0. Ours: the unconstrain
             2. Paper: P of the undiscounted Riccati equation in (4). Ours: of the discounted one, so that the critic
                starts without any Bellman residual on the linear plant.
             3. Paper: layer 2 of the corrections is dense across regions (its counts) or not (its text). Ours: not.
-            4. Paper: big M 500. Ours: the smallest that is large enough on the box; the actor looks the region up.
+            4. Paper: big M 500. Ours: just large enough on ten times the box; the actor looks the region up.
             5. Paper: rates, discount, targets, batch and replay are not given. Ours: see `Config`; costs times 0.01,
                targets cut at 20, gradient norms at 1, actor frozen for 1,000 steps.
             6. Paper: pendulum cost weight of the rate 0.1 or 1, start not given. Ours: 0.1 (Gymnasium) in reward and
@@ -27,6 +27,7 @@ Deviations  1. Paper: outside all regions the output is 0. Ours: the unconstrain
 """
 
 from livepapers.methods.yann_rl.application import apply
+from livepapers.methods.yann_rl.critic import YannCritic, quadratic_cost_to_go
 from livepapers.methods.yann_rl.designs import (
     Design,
     double_integrator_design,
@@ -47,12 +48,10 @@ from livepapers.methods.yann_rl.learner import (
 )
 from livepapers.methods.yann_rl.yann import (
     YannActor,
-    YannCritic,
     YannNetwork,
     ZeroCorrection,
     big_m,
     parameter_counts,
-    quadratic_cost_to_go,
 )
 
 ARCHITECTURES = {"YannNetwork": YannNetwork, "YannActor": YannActor}

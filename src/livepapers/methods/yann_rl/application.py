@@ -5,76 +5,36 @@ import json
 import math
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import gymnasium
 import numpy as np
 import torch
-from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from livepapers.baselines.linear_mpc import LinearProblem, riccati
 from livepapers.core import artifact, loop
 from livepapers.core.application import Application, Row
-from livepapers.core.config import config_dataclass, replace, setting
-from livepapers.core.errors import InputError, one_line
+from livepapers.core.config import replace
+from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256
 from livepapers.core.rng import generator as make_generator
 from livepapers.core.rng import numpy_generator
-from livepapers.methods.yann_rl.explicit_mpc import PiecewiseAffineLaw, solve
+from livepapers.methods.yann_rl.critic import YannCritic
 from livepapers.methods.yann_rl.learner import Config, YannDDPG
+from livepapers.methods.yann_rl.model_file import Model, read_model
 from livepapers.methods.yann_rl.verification import Verification, verify
-from livepapers.methods.yann_rl.yann import YannActor, YannCritic, YannNetwork
-from livepapers.tasks.documents import read_document
+from livepapers.methods.yann_rl.yann import YannActor, YannNetwork
+from livepapers.tasks import plants
 from livepapers.tasks.vector import GymnasiumTask
 
 OutsideName: TypeAlias = Literal["lqr", "zero", "saturate", "project"]
 
-MOST_REGIONS = 2000  # of a law that is written to files
 MOST_LITERAL = 500  # regions of a network that is written out with all its zeros
 SHOWN = 20  # rows of the table of regions on the screen; the file has all
 EXACT = 1e-9
 STARTS, LONGEST_EPISODE = 10, 1000
-
-
-@config_dataclass
-class Bounds:
-    """Lower and upper bounds, one number a state or input."""
-
-    lower: tuple[float, ...] = setting(..., "lower bounds")
-    upper: tuple[float, ...] = setting(..., "upper bounds")
-
-
-@config_dataclass
-class SetPoint:
-    """Where the controller holds the plant."""
-
-    state: tuple[float, ...] = setting(..., "n numbers")
-    input: tuple[float, ...] = setting(..., "m numbers")
-
-
-@config_dataclass
-class ModelFile:
-    """The fields of a user's file: a linear model around its set point, cost weights, bounds and horizon."""
-
-    A: tuple[tuple[float, ...], ...] = setting(..., "n x n: state deviation after one step")
-    B: tuple[tuple[float, ...], ...] = setting(..., "n x m")
-    Q: tuple[tuple[float, ...], ...] = setting(..., "n x n weights of states")
-    R: tuple[tuple[float, ...], ...] = setting(..., "m x m weights of inputs")
-    horizon: int = setting(..., "steps that the controller looks ahead", ge=1, le=50)
-    state_bounds: Bounds = setting(..., "finite; as measured, not as deviations")
-    input_bounds: Bounds = setting(..., "finite; as applied, not as deviations")
-    set_point: SetPoint | None = setting(None, "zeros when left out")
-
-
-@dataclass(frozen=True, eq=False)
-class _Model:
-    problem: LinearProblem
-    law: PiecewiseAffineLaw
-    state: list[float]  # set point
-    input: list[float]
 
 
 def apply(
@@ -115,7 +75,7 @@ def apply(
     _check_numbers(points, steps, nodes, seed)
     if output is not None:
         check_output_folder(output)
-    found = _read(model)
+    found = read_model(model)
     task = _task(env, found) if env else None
     actor = _actor(found, outside=outside, nodes=nodes if env else 0, seed=seed)
     literal = YannNetwork.of(found.law, state_set_point=found.state, input_set_point=found.input)
@@ -153,46 +113,7 @@ def _check_numbers(points: int, steps: int, nodes: int, seed: int) -> None:
         raise InputError.of("seed", seed, expected="a whole number >= 0")
 
 
-def _read(path: Path) -> _Model:
-    fields = "A, B, Q, R, horizon, state_bounds and input_bounds"
-    values = read_document(path, option="--model", fields=fields)
-    try:
-        file = TypeAdapter(ModelFile).validate_python(values)
-    except ValidationError as error:
-        raise one_line(error, source=path.name) from None
-    states, inputs = len(file.A), len(file.B[0]) if file.B else 0
-    point = file.set_point or SetPoint((0.0,) * states, (0.0,) * inputs)
-    try:
-        for name, given, size in (("state", point.state, states), ("input", point.input, inputs)):
-            if len(given) != size:
-                raise InputError.of(f"set_point.{name}", f"{len(given)} numbers", expected=f"{size} numbers")
-        problem = LinearProblem.of(
-            file.A, file.B, q=file.Q, r=file.R, horizon=file.horizon,
-            state_bounds=_around(file.state_bounds, point.state, "state_bounds"),
-            input_bounds=_around(file.input_bounds, point.input, "input_bounds"),
-        )  # fmt: skip
-        law = solve(problem)
-    except InputError as error:
-        raise InputError(f"--model {path.name}: {error}") from None
-    if law.regions > MOST_REGIONS:
-        raise InputError.of(
-            f"--model {path.name}: horizon", file.horizon, expected=f"a law of up to {MOST_REGIONS:,} regions",
-            cause=f"this one has {law.regions:,}; shorten it",
-        )  # fmt: skip
-    return _Model(problem, law, list(point.state), list(point.input))
-
-
-def _around(bounds: Bounds, point: tuple[float, ...], name: str) -> list[list[float]]:
-    """Bounds as deviations from the set point."""
-    for side in (bounds.lower, bounds.upper):
-        if len(side) != len(point):
-            raise InputError.of(name, f"{len(side)} numbers", expected=f"{len(point)} numbers, as A and B have")
-    return [
-        [value - centre for value, centre in zip(side, point, strict=True)] for side in (bounds.lower, bounds.upper)
-    ]
-
-
-def _task(env: str, model: _Model) -> GymnasiumTask:
+def _task(env: str, model: Model) -> GymnasiumTask:
     """The user's environment, one lane, its spaces checked."""
     try:
         task = GymnasiumTask.make(env, 1)
@@ -214,14 +135,14 @@ def _task(env: str, model: _Model) -> GymnasiumTask:
     return task
 
 
-def _actor(model: _Model, *, outside: OutsideName, nodes: int, seed: int) -> YannActor:
+def _actor(model: Model, *, outside: OutsideName, nodes: int, seed: int) -> YannActor:
     return YannActor(
         model.law, nodes=nodes, outside=outside, state_set_point=model.state, input_set_point=model.input,
         generator=make_generator(seed, "yann-rl", "apply", "actor"),
     )  # fmt: skip
 
 
-def _verify(model: _Model, network: nn.Module, *, points: int, seed: int) -> Verification:
+def _verify(model: Model, network: nn.Module, *, points: int, seed: int) -> Verification:
     centre, rest = torch.tensor(model.state, dtype=torch.float64), torch.tensor(model.input, dtype=torch.float64)
     return verify(
         model.problem, model.law, lambda state: network(state + centre) - rest, points=points,
@@ -232,7 +153,7 @@ def _verify(model: _Model, network: nn.Module, *, points: int, seed: int) -> Ver
 def _train(
     task: GymnasiumTask,
     actor: YannActor,
-    model: _Model,
+    model: Model,
     *,
     env: str,
     steps: int,
@@ -306,7 +227,7 @@ def _check_rows(check: Verification) -> list[Row]:
     ]  # fmt: skip
 
 
-def _region_rows(model: _Model, check: Verification) -> list[Row]:
+def _region_rows(model: Model, check: Verification) -> list[Row]:
     """Regions by the share of the box that they hold: u = gain (state - set point) + offset."""
     law = model.law
     rows: list[Row] = []
@@ -323,7 +244,7 @@ def _region_rows(model: _Model, check: Verification) -> list[Row]:
     return rows
 
 
-def _headline(model: _Model, check: Verification) -> str:
+def _headline(model: Model, check: Verification) -> str:
     word = "equals" if check.worst <= EXACT and not check.disagreements else "DIFFERS FROM"
     return (
         f"the network of {model.law.regions} regions {word} the quadratic program: largest difference "
@@ -348,7 +269,7 @@ def _improvement(rows: list[Row], steps: int) -> str:
     )
 
 
-def _notes(model: _Model, check: Verification, outside: str, *, trained: bool) -> tuple[str, ...]:
+def _notes(model: Model, check: Verification, outside: str, *, trained: bool) -> tuple[str, ...]:
     notes = []
     if check.feasible < 1.0:
         notes.append(
@@ -367,7 +288,7 @@ def _write(
     application: Application,
     output: Path,
     partial: Path | None,
-    model: _Model,
+    model: Model,
     network: nn.Module,
     trained: YannActor | None,
     made_by: Mapping[str, Any],
@@ -378,14 +299,14 @@ def _write(
     law = model.law
     if isinstance(network, YannNetwork):
         shape = {"states": model.problem.states, "inputs": model.problem.inputs}
-        arguments = {**shape, "rows": len(law.limits), "regions": law.regions}
+        arguments: dict[str, Any] = {**shape, "rows": len(law.limits), "regions": law.regions}
         exact = network
     else:
         exact = _actor(model, outside="zero", nodes=0, seed=0)
         arguments = exact.arguments
     spaces: dict[str, Any] = {"input": "state [batch, n]", "output": "input [batch, m]"}
-    if trained is not None:
-        spaces["task"] = {"name": f"gymnasium:{made_by['env']}", "arguments": {}}
+    if trained is not None and (world := _world(made_by["env"])) is not None:
+        spaces["task"] = {"name": world, "arguments": {}}
     with new_folder(output) as folder:
         files = {names[title]: _csv(rows) for title, rows in application.tables.items()}
         files["law.json"] = json.dumps(law.to_json())
@@ -410,6 +331,12 @@ def _write(
         holds["trained"] = "the trained controller, an artifact of its own"
     shown = {title: rows[:SHOWN] if title == "Regions" else rows for title, rows in application.tables.items()}
     return Application("yann-rl", application.headline, shown, application.notes, holds, output)
+
+
+def _world(env: str) -> str | None:
+    """What a file may call the environment; None for one that only the user's own module knows."""
+    own = plants.ENVIRONMENTS.get(env.rpartition(":")[2])
+    return own or (None if ":" in env else f"gymnasium:{env}")
 
 
 def _csv(rows: Any) -> str:

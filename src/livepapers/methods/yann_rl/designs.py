@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +71,7 @@ def two_masses_problem(horizon: int) -> LinearProblem:
 
     continuous = np.array([[0, 1, 0, 0], [-2, 0, 1, 0], [0, 0, 0, 1], [1, 0, -2, 0]], dtype=np.float64)
     push = np.array([[0.0], [1.0], [0.0], [0.0]])
-    held = scipy.signal.cont2discrete((continuous, push, np.eye(4), np.zeros((4, 1))), 0.3)
+    held: Any = scipy.signal.cont2discrete((continuous, push, np.eye(4), np.zeros((4, 1))), 0.3)
     return LinearProblem.of(
         held[0], held[1], q=np.eye(4), r=[[0.05]], horizon=horizon, state_bounds=[[-4.0] * 4, [4.0] * 4],
         input_bounds=[[-0.5], [0.5]],

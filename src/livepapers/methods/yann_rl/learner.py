@@ -12,8 +12,9 @@ from livepapers.core.config import Presets, config_dataclass, setting
 from livepapers.core.errors import InputError
 from livepapers.core.learner import Learner, State
 from livepapers.core.rng import generator as make_generator
+from livepapers.methods.yann_rl.critic import YannCritic
 from livepapers.methods.yann_rl.designs import Design, pendulum_design
-from livepapers.methods.yann_rl.yann import Coupling, Outside, YannActor, YannCritic
+from livepapers.methods.yann_rl.yann import Coupling, Outside, YannActor
 from livepapers.tasks.pendulum import ClippedPendulum
 from livepapers.tasks.vector import BatchedTask, SimulatorTask, Step
 

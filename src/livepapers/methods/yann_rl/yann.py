@@ -1,4 +1,4 @@
-"""The network that equals a piecewise affine law, the trainable parts that begin at zero, and the actor and critic."""
+"""The network that equals a piecewise affine law, trainable parts that begin at zero, and the actor made of both."""
 
 import itertools
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from livepapers.baselines.linear_mpc import LinearProblem, riccati
 from livepapers.core.errors import InputError
 from livepapers.methods.yann_rl.explicit_mpc import FACET_TOLERANCE, PiecewiseAffineLaw
 
 Coupling: TypeAlias = Literal["block", "dense"]
 Outside: TypeAlias = Literal["zero", "saturate", "project", "lqr"]
-BIG_M_SPARE = 1.05
+BIG_M_REACH = 10.0
+"""How many times the box of states the big M covers: beyond the box all regions must still be suppressed."""
 
 
 class YannNetwork(nn.Module):
@@ -26,7 +26,7 @@ class YannNetwork(nn.Module):
         z4 = relu(+-(K_i s + r_i) + M z3_i - M)    two units a region and output: the law, or 0
         u  = sum over i of positive minus negative parts
 
-    Outside all regions the output is the input's set point.
+    Outside all regions, up to ten times the box of states, the output is the input's set point.
 
     Args:
         states: n.
@@ -34,6 +34,17 @@ class YannNetwork(nn.Module):
         rows: q.
         regions: p.
     """
+
+    weight_1: Tensor
+    weight_2: Tensor
+    weight_3: Tensor
+    weight_4: Tensor
+    weight_5: Tensor
+    bias_1: Tensor
+    bias_2: Tensor
+    bias_4: Tensor
+    state_set_point: Tensor
+    input_set_point: Tensor
 
     def __init__(self, states: int, inputs: int, *, rows: int, regions: int) -> None:
         super().__init__()
@@ -54,7 +65,7 @@ class YannNetwork(nn.Module):
         state_set_point: Sequence[float] | None = None,
         input_set_point: Sequence[float] | None = None,
     ) -> "YannNetwork":
-        """Write a law into a network; the big M is the smallest that is large enough on the law's box of states."""
+        """Write a law into a network; the big M is just large enough on ten times the law's box of states."""
         regions, inputs, states = law.gains.shape
         made = cls(states, inputs, rows=len(law.limits), regions=regions)
         big = big_m(law)
@@ -69,8 +80,8 @@ class YannNetwork(nn.Module):
             "bias_2": 1.0 - members.sum(1), "weight_3": np.eye(regions) - np.tril(np.ones((regions, regions)), -1),
             "weight_4": np.vstack([np.hstack([gains, switch]), np.hstack([-gains, switch])]),
             "bias_4": np.concatenate([offsets, -offsets]) - big, "weight_5": np.hstack([summing, -summing]),
-            "state_set_point": _or_zeros(state_set_point, states),
-            "input_set_point": _or_zeros(input_set_point, inputs),
+            "state_set_point": or_zeros(state_set_point, states),
+            "input_set_point": or_zeros(input_set_point, inputs),
         }  # fmt: skip
         made.load_state_dict({name: torch.tensor(value, dtype=torch.float64) for name, value in weights.items()})
         return made
@@ -132,19 +143,29 @@ class ZeroCorrection(nn.Module):
 
     def forward(self, features: Tensor, region: Tensor) -> Tensor:
         """`[batch, outputs]` for `[batch, inputs]` features in regions `[batch]` int64."""
+        regions, batch = len(self.weight_1), len(features)
+        before = nn.functional.linear(features, self.weight_1.flatten(0, 1), self.bias_1.flatten())
+        hidden = torch.tanh(before).unflatten(1, (regions, -1))
+        parts = hidden.tensor_split((self._half, 2 * self._half), dim=2)
+        # all regions are computed and one is chosen: cheaper, forward and back, than fetching weights for each state
+        blocks = 1 if self.coupling == "block" else regions
+        weights = self.weight_2.split([blocks * part.shape[2] for part in parts], dim=2)
         if self.coupling == "block":
-            before = (self.weight_1[region] @ features.unsqueeze(2)).squeeze(2) + self.bias_1[region]
-            hidden = torch.tanh(before)
+            one, other, spare = (
+                torch.bmm(part.transpose(0, 1), weight.transpose(1, 2))
+                for part, weight in zip(parts, weights, strict=True)
+            )
+            units = torch.tanh((one + other) + spare).transpose(0, 1)
         else:
-            hidden = torch.tanh(torch.einsum("bi,rui->bru", features, self.weight_1) + self.bias_1)
-        parts = [part.flatten(1) for part in hidden.tensor_split((self._half, 2 * self._half), dim=-1)]
-        widths = [part.shape[1] for part in parts]
-        weights = self.weight_2[region].split(widths, dim=2)
-        one, other, spare = (
-            (weight @ part.unsqueeze(2)).squeeze(2) for weight, part in zip(weights, parts, strict=True)
-        )
-        units = torch.tanh((one + other) + spare)
-        return units.unflatten(1, (self._outputs, -1)).sum(2)
+            one, other, spare = (
+                nn.functional.linear(part.flatten(1), weight.flatten(0, 1))
+                for part, weight in zip(parts, weights, strict=True)
+            )
+            units = torch.tanh((one + other) + spare)
+        values = units.reshape(batch, regions, self._outputs, -1).sum(3)
+        if regions == 1:
+            return values[:, 0]
+        return values.gather(1, region[:, None, None].expand(-1, 1, self._outputs)).squeeze(1)
 
 
 class YannActor(nn.Module):
@@ -162,8 +183,19 @@ class YannActor(nn.Module):
         scale: Of the correction's initial weights.
         state_set_point: Subtracted from observations, `[n]`; zeros when left out.
         input_set_point: Added to outputs, `[m]`; zeros when left out.
-        generator: Source of the correction's initial weights; needed when there are any.
+        generator: Source of the correction's initial weights; a fixed one when left out.
     """
+
+    law_normals: Tensor
+    law_limits: Tensor
+    law_gains: Tensor
+    law_offsets: Tensor
+    law_feedback: Tensor
+    law_low: Tensor
+    law_high: Tensor
+    law_state_set_point: Tensor
+    law_input_set_point: Tensor
+    width: Tensor
 
     def __init__(
         self,
@@ -189,7 +221,7 @@ class YannActor(nn.Module):
             self.correction = ZeroCorrection(
                 states, regions=regions, outputs=inputs, nodes=nodes, coupling=coupling, scale=scale, generator=stream
             )
-        points = (_or_zeros(state_set_point, states), _or_zeros(input_set_point, inputs))
+        points = (or_zeros(state_set_point, states), or_zeros(input_set_point, inputs))
         self._settings = {
             "nodes": nodes, "coupling": coupling, "outside": outside, "scale": scale,
             "state_set_point": points[0].tolist(), "input_set_point": points[1].tolist(),
@@ -262,83 +294,10 @@ class YannActor(nn.Module):
         return wanted if self.outside == "lqr" else torch.where(wanted >= 0, self.law_high, self.law_low)
 
 
-class YannCritic(nn.Module):
-    """The cost-to-go of the linear-quadratic problem as a bilinear network, plus a network that is zero at the start.
-
-    Q(s, u) = s'(Q + g A'PA)s + 2 s'(g A'PB)u + u'(R + g B'PB)u, P the Riccati solution at discount g. The three
-    coefficient matrices are trainable, and kept in units of the bounds so that one learning rate suits all.
-
-    Args:
-        problem: Model, cost weights and bounds.
-        discount: g.
-        cost_scale: What costs are multiplied by, so that values are of the order 1 to 10.
-        nodes: Units of each of two tanh layers of the zero network; 0 for none.
-        scale: Of its initial weights.
-        state_set_point: Subtracted from observations, `[n]`; zeros when left out.
-        input_set_point: Subtracted from actions, `[m]`; zeros when left out.
-        generator: Source of the zero network's initial weights.
-    """
-
-    def __init__(
-        self,
-        problem: LinearProblem,
-        *,
-        discount: float,
-        cost_scale: float,
-        nodes: int = 64,
-        scale: float = 0.01,
-        state_set_point: Sequence[float] | None = None,
-        input_set_point: Sequence[float] | None = None,
-        generator: torch.Generator | None = None,
-    ) -> None:
-        super().__init__()
-        parts = quadratic_cost_to_go(problem, discount=discount)
-        wide = np.maximum(problem.state_high, -problem.state_low)
-        strong = np.maximum(problem.input_high, -problem.input_low)
-        units = (np.outer(wide, wide), np.outer(wide, strong), np.outer(strong, strong))
-        for name, part, unit in zip(("state_state", "state_input", "input_input"), parts, units, strict=True):
-            setattr(self, name, nn.Parameter(torch.tensor(cost_scale * part * unit, dtype=torch.float32)))
-        self.correction = None
-        if nodes:
-            stream = torch.Generator().manual_seed(0) if generator is None else generator
-            self.correction = ZeroCorrection(
-                problem.states + problem.inputs, regions=1, outputs=1, nodes=nodes, coupling="dense", scale=scale,
-                generator=stream,
-            )  # fmt: skip
-        tables = {
-            "wide": wide, "strong": strong, "state_set_point": _or_zeros(state_set_point, problem.states),
-            "input_set_point": _or_zeros(input_set_point, problem.inputs),
-        }  # fmt: skip
-        for name, value in tables.items():
-            self.register_buffer(name, torch.tensor(value, dtype=torch.float32), persistent=False)
-
-    def cost(self, observation: Tensor, action: Tensor) -> Tensor:
-        """The scaled cost-to-go `[batch]` of actions `[batch, m]` at observations `[batch, n]`."""
-        state = (observation - self.state_set_point) / self.wide
-        move = (action - self.input_set_point) / self.strong
-        value = ((state @ self.state_state + 2.0 * move @ self.state_input.T) * state).sum(1)
-        value = value + ((move @ self.input_input) * move).sum(1)
-        if self.correction is not None:
-            both = torch.cat([state, move], 1)
-            value = value + self.correction(both, both.new_zeros(len(both), dtype=torch.int64)).squeeze(1)
-        return value
-
-    def forward(self, observation: Tensor, action: Tensor) -> Tensor:
-        """The value that a learner maximises: minus the cost-to-go, `[batch]`."""
-        return -self.cost(observation, action)
-
-
-def quadratic_cost_to_go(problem: LinearProblem, *, discount: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The coefficient matrices of Q(s, u): Q + g A'PA `[n, n]`, g A'PB `[n, m]` and R + g B'PB `[m, m]`."""
-    a, b = problem.a, problem.b
-    p = riccati(a, b, problem.q, problem.r, discount=discount)
-    return problem.q + discount * a.T @ p @ a, discount * a.T @ p @ b, problem.r + discount * b.T @ p @ b
-
-
 def big_m(law: PiecewiseAffineLaw) -> float:
-    """More than |K_i s + r_i| of any region, anywhere in the box of states: what the fourth layer suppresses with."""
-    wide = np.maximum(law.state_high, -law.state_low)
-    return BIG_M_SPARE * float((np.abs(law.gains) @ wide + np.abs(law.offsets)).max()) + 1e-6
+    """More than |K_i s + r_i| of any region, anywhere in ten times the box: what the fourth layer suppresses with."""
+    wide = BIG_M_REACH * np.maximum(law.state_high, -law.state_low)
+    return float((np.abs(law.gains) @ wide + np.abs(law.offsets)).max()) + 1e-6
 
 
 def parameter_counts(
@@ -356,5 +315,6 @@ def parameter_counts(
     return trainable, frozen
 
 
-def _or_zeros(values: Sequence[float] | None, size: int) -> np.ndarray:
+def or_zeros(values: Sequence[float] | None, size: int) -> np.ndarray:
+    """The values, or so many zeros where there are none."""
     return np.zeros(size) if values is None else np.array(values, dtype=np.float64)

@@ -4,7 +4,9 @@ from typing import Any
 
 from livepapers.lab.study import Arm, Setting
 
-BUDGET = "50 episodes of training, learning rates and target shares chosen from one grid of six on two pilot seeds"
+BUDGET = (
+    "50 episodes of training, learning rates and cost scale from one grid of four, two pilot seeds of half the length"
+)
 ARMS = (
     Arm("yann", "method", f"YANN-DDPG: exact actor and critic, corrections that start at zero, no noise; {BUDGET}"),
     Arm("ddpg", "baseline", f"DDPG from random 256-256 networks, Gaussian noise of a tenth of the range; {BUDGET}"),

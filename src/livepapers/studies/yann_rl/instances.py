@@ -25,10 +25,8 @@ from livepapers.tasks.reactor import Reactor
 from livepapers.tasks.vector import SimulatorTask
 
 TUNED = ("yann", "ddpg")
-RATES = ((1e-4, 1e-3), (3e-4, 1e-3), (1e-3, 1e-3))
+RATES = ((1e-4, 1e-3), (1e-3, 1e-3))
 """Learning rates of (actor, critic) that both methods try."""
-SHARES = ((1e-3, 5e-3), (5e-3, 5e-3))
-"""Target shares of (actor, critic) that both methods try."""
 PILOTS = (101, 102)
 """Seeds of the tuning runs; the study's own are 0, 1, 2 ..."""
 CLONE_STEPS = {"smoke": 50, "laptop": 3000, "paper": 10_000}
@@ -45,6 +43,8 @@ class World:
     width: tuple[float, ...]  # what plain networks divide states by
     angles: tuple[int, ...]  # columns that plain networks see by cosine and sine
     episodes: int  # of training, as in the paper
+    scales: tuple[float, float]  # factors on costs that both methods try
+    largest: float  # discounted cost at which targets are cut
 
     @property
     def low(self) -> list[float]:
@@ -66,8 +66,8 @@ class World:
 def world(name: str) -> World:
     """The pendulum (setting 4a) or the reactor (setting 4c)."""
     if name == "pendulum":
-        return World(ClippedPendulum(), yann_rl.pendulum_design(), 16, (1.0, 8.0), (0,), 50)
-    return World(Reactor(), yann_rl.reactor_design(), 8, (0.1, 10.0), (), 50)
+        return World(ClippedPendulum(), yann_rl.pendulum_design(), 16, (1.0, 8.0), (0,), 50, (0.01, 0.1), 2000.0)
+    return World(Reactor(), yann_rl.reactor_design(), 8, (0.1, 10.0), (), 50, (0.01, 1.0), 1000.0)
 
 
 def learner(
@@ -78,7 +78,7 @@ def learner(
     Args:
         arm: yann, ddpg, cloned, yann-noise or yann-random-critic.
         name: Of the plant.
-        rates: Learning rates and target shares; the ablations take those of yann.
+        rates: Learning rates, factor on costs and cut of targets; the ablations take those of yann.
         preset: Decides how long a clone is fitted.
         updates: Instead of the plant's own number.
         seed: Of weights, starts and noise; arms of one seed meet the same starts.
@@ -135,12 +135,15 @@ def tune(folder: Path, preset: str, *, name: str) -> None:
         preset: smoke tries two points for a moment.
         name: Of the plant.
     """
+    here = world(name)
     grid = [
-        {"actor_rate": a, "critic_rate": c, "actor_tau": t, "critic_tau": s}
-        for (a, c), (t, s) in itertools.product(RATES, SHARES)
+        {"actor_rate": actor, "critic_rate": critic, "cost_scale": scale, "largest_value": scale * here.largest}
+        for (actor, critic), scale in itertools.product(RATES, here.scales)
     ]
-    grid, pilots, updates = (grid[:2], PILOTS[:1], 5) if preset == "smoke" else (grid, PILOTS, None)
-    plant = world(name).plant
+    grid, pilots, updates = (
+        (grid[:2], PILOTS[:1], 5) if preset == "smoke" else (grid, PILOTS, here.config().updates // 2)
+    )
+    plant = here.plant
     starts: PlantState = plant.initial(VALIDATION_STARTS, make_generator(0, "yann-rl", "tuning", name))
     found: dict[str, Any] = {}
     for arm in TUNED:
