@@ -122,7 +122,7 @@ def test_tuning_tries_the_same_for_both_and_keeps_the_best(tmp_path: Path):
     assert found["yann"]["grid"] == found["ddpg"]["grid"]
     for arm in found.values():
         assert arm["rates"] == arm["grid"][int(np.argmin(arm["mean costs"]))]
-    assert len(RATES) * len(world("reactor").scales) == 4
+    assert len(RATES) * len(world("reactor").scales) == 6
 
 
 def test_the_budget_is_the_papers_fifty_episodes():

@@ -24,7 +24,7 @@ DEVIATIONS = (
     "Plant: the paper's reactor cannot be rebuilt (feed, flow and steady state are not given); the textbook reactor "
     "with the same structure stands in, and the paper's linear model is used for exactness and size only.",
     "Rates, discount, targets, batch and replay are not in the paper: both methods get the best learning rates and "
-    "cost scale of one grid of four by two pilot seeds of half the length; ablations take those of YANN-DDPG.",
+    "cost scale of one grid of six by two pilot seeds of half the length; ablations take those of YANN-DDPG.",
     "Pendulum: cost weight of the rate 0.1 as in Gymnasium (1 is logged), starts within 0.5 rad and 1 rad/s, test "
     "starts fixed: eight the motor can hold, two it cannot.",
     "Seeds: ten for the trained arms; the paper shows one or two runs a method.",

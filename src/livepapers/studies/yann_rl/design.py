@@ -5,7 +5,7 @@ from typing import Any
 from livepapers.lab.study import Arm, Setting
 
 BUDGET = (
-    "50 episodes of training, learning rates and cost scale from one grid of four, two pilot seeds of half the length"
+    "50 episodes of training, learning rates and cost scale from one grid of six, two pilot seeds of half the length"
 )
 ARMS = (
     Arm("yann", "method", f"YANN-DDPG: exact actor and critic, corrections that start at zero, no noise; {BUDGET}"),

@@ -25,7 +25,7 @@ from livepapers.tasks.reactor import Reactor
 from livepapers.tasks.vector import SimulatorTask
 
 TUNED = ("yann", "ddpg")
-RATES = ((1e-4, 1e-3), (1e-3, 1e-3))
+RATES = ((1e-5, 1e-4), (1e-4, 1e-3), (1e-3, 1e-3))
 """Learning rates of (actor, critic) that both methods try."""
 PILOTS = (101, 102)
 """Seeds of the tuning runs; the study's own are 0, 1, 2 ..."""
@@ -66,7 +66,7 @@ class World:
 def world(name: str) -> World:
     """The pendulum (setting 4a) or the reactor (setting 4c)."""
     if name == "pendulum":
-        return World(ClippedPendulum(), yann_rl.pendulum_design(), 16, (1.0, 8.0), (0,), 50, (0.01, 0.1), 2000.0)
+        return World(ClippedPendulum(), yann_rl.pendulum_design(), 16, (1.0, 8.0), (0,), 50, (0.01, 1.0), 2000.0)
     return World(Reactor(), yann_rl.reactor_design(), 8, (0.1, 10.0), (), 50, (0.01, 1.0), 1000.0)
 
 
