@@ -55,7 +55,7 @@ class Config(Presets):
     @classmethod
     def tiny(cls) -> "Config":
         """At most 0.3 s a short run; for the battery."""
-        return cls(nodes=4, critic_nodes=4, batch=8, capacity=200, frozen=3, steps=4, updates=20)
+        return cls(nodes=4, critic_nodes=4, batch=8, capacity=8, frozen=3, steps=8, updates=20)
 
     @classmethod
     def smoke(cls) -> "Config":
