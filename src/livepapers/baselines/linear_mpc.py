@@ -180,8 +180,9 @@ def condense(problem: LinearProblem) -> CondensedProgram:
         for k in range(t + 1):
             forced[t * states : (t + 1) * states, k * inputs : (k + 1) * inputs] = powers[t - k] @ problem.b
     last = riccati(problem.a, problem.b, problem.q, problem.r)
-    weight: np.ndarray = scipy.linalg.block_diag(*[problem.q] * (steps - 1), last)
-    hessian = 2.0 * (forced.T @ weight @ forced + scipy.linalg.block_diag(*[problem.r] * steps))
+    weight: Any = scipy.linalg.block_diag(*[problem.q] * (steps - 1), last)
+    input_weight: Any = scipy.linalg.block_diag(*[problem.r] * steps)
+    hessian = 2.0 * (forced.T @ weight @ forced + input_weight)
     linear = 2.0 * forced.T @ weight @ free
     chosen = np.eye(steps * inputs)
     flat = np.zeros((steps * inputs, states))
