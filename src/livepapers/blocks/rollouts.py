@@ -11,6 +11,7 @@ from torch import Tensor
 
 from livepapers.blocks.distributions import into
 from livepapers.core.checkpoint import require_keys
+from livepapers.core.errors import CorruptFileError
 from livepapers.core.learner import State
 from livepapers.tasks.vector import BatchedTask
 
@@ -103,14 +104,17 @@ class EpisodeReturns:
         self._under_way = torch.zeros_like(self._under_way)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns so far; made right after a report."""
-        return {"under_way": self._under_way.clone(), "latest": self._latest}
+        """Returns so far, sums in full precision as JSON; made right after a report."""
+        return {"under_way": self._under_way.tolist(), "latest": self._latest}
 
     def check(self, state: State) -> None:
         """Raise `CorruptFileError` unless `load_state_dict` would take this state."""
         require_keys(state, self.state_dict(), what="episode returns")
+        if len(state["under_way"]) != len(self._under_way):
+            raise CorruptFileError(f"episode returns: {len(state['under_way'])} lanes, expected {len(self._under_way)}")
 
     def load_state_dict(self, state: State) -> None:
         """Take over a state; raises `CorruptFileError` and changes nothing if it does not fit."""
         self.check(state)
-        self._under_way, self._latest = state["under_way"].clone(), float(state["latest"])
+        self._under_way = torch.tensor(state["under_way"], dtype=torch.float64)
+        self._latest = float(state["latest"])

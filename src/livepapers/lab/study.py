@@ -305,7 +305,8 @@ class Study:
     def pairs(self, preset: str, *, seeds: int | None = None) -> dict[str, int]:
         """How many pairs each tested claim has when all cells of the preset are there.
 
-        Claims over data sets, items or folds are not here. A pair is a seed that all settings of the claim share, or each seed of each setting, as the claim's unit says.
+        Claims over data sets, items or folds are not here. A pair is a seed that all settings of the claim share, or
+        each seed of each setting, as the claim's unit says.
         """
         found = {}
         for claim in self.claims:

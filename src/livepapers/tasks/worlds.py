@@ -18,6 +18,8 @@ from livepapers.tasks.vector import BatchedTask, GymnasiumTask, SimulatorTask
 WORLDS = {
     "cart-pole": "livepapers.tasks.cart_pole:CartPole",
     "inventory": "livepapers.tasks.worlds:recorded_inventory",
+    "clipped-pendulum": "livepapers.tasks.pendulum:ClippedPendulum",
+    "reactor": "livepapers.tasks.reactor:Reactor",
 }
 """Name -> module:callable, which takes the arguments by keyword and gives a `Simulator`."""
 

@@ -1,0 +1,174 @@
+"""The study of yann-rl: cells, tuning, statistics and declarations."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from livepapers.core.learner import Learner
+from livepapers.core.rng import generator
+from livepapers.lab.study import Cell, Cells, load_study
+from livepapers.studies import yann_rl as study
+from livepapers.studies.yann_rl import claims
+from livepapers.studies.yann_rl.instances import RATES, world
+
+DEFAULT = {"actor_rate": 1e-4, "critic_rate": 1e-3, "cost_scale": 0.01, "largest_value": 20.0}
+
+
+class FakeRun:
+    """The lab's door, without the lab."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.points: list[tuple[int, dict[str, float]]] = []
+        self.kept: dict[str, np.ndarray] = {}
+        self.work: dict[str, int] = {}
+        both = {arm: {"rates": DEFAULT} for arm in ("yann", "ddpg")}
+        (folder / "rates.json").write_text(json.dumps(both))
+
+    def log(self, step: int, **metrics: float) -> None:
+        self.points.append((step, metrics))
+
+    def samples(self, name: str, values: np.ndarray) -> None:
+        self.kept[name] = values
+
+    def generator(self, name: str) -> torch.Generator:
+        return generator(0, "test", name)
+
+    def private_generator(self, name: str) -> torch.Generator:
+        return generator(0, "test", "private", name)
+
+    def prepared(self, name: str) -> Path:
+        assert name.startswith(("rates-", "masses"))
+        return self.folder
+
+    def drive(
+        self,
+        learner: Learner,
+        updates: int,
+        *,
+        name: str = "learner",
+        evaluate: Callable[[int], dict[str, float] | None] | None = None,
+    ) -> None:
+        for step in range(1, updates + 1):
+            learner.update()
+            found = evaluate(step) if evaluate else None
+            if found is not None:
+                self.log(step, **found)
+        self.work.update(learner.work())
+
+    def spend(self, **work: int) -> None:
+        self.work.update(work)
+
+    @property
+    def map(self):
+        return map
+
+
+@pytest.mark.parametrize("arm", study.TRAINED)
+def test_every_trained_arm_reports_before_and_after_and_its_violations(arm: str, tmp_path: Path):
+    run = FakeRun(tmp_path)
+    setting = load_study("yann-rl").settings["reactor"]
+    found = study.measure(arm, setting, 0, "smoke", run)
+    assert {"cost_before", "cost_after", "violations_training", "worst_change_percent"} <= found.keys()
+    assert all(math.isfinite(value) for value in found.values())
+    assert run.kept["cost_before"].shape == run.kept["cost_after"].shape == (10,)
+    assert found["cost_before"] == pytest.approx(run.kept["cost_before"].mean(), rel=1e-6)
+    assert run.work["environment_steps"] == 10 * 20
+    assert len(run.points) == 11
+
+
+def test_arms_of_a_seed_share_their_exact_start_and_plain_arms_do_not_have_it(tmp_path: Path):
+    setting = load_study("yann-rl").settings["reactor"]
+    costs = {
+        arm: study.measure(arm, setting, 0, "smoke", FakeRun(tmp_path))["cost_before"]
+        for arm in ("yann", "yann-noise", "yann-random-critic", "ddpg")
+    }
+    assert costs["yann"] == costs["yann-noise"] == costs["yann-random-critic"]
+    assert costs["ddpg"] > 2.0 * costs["yann"]
+
+
+def test_the_untrained_yann_costs_what_the_linear_mpc_costs(tmp_path: Path):
+    setting = load_study("yann-rl").settings["reactor"]
+    trained = study.measure("yann", setting, 0, "smoke", FakeRun(tmp_path))
+    by_program = study.measure("linear-mpc", setting, 0, "smoke", FakeRun(tmp_path))
+    assert trained["cost_before"] == pytest.approx(by_program["cost_after"], rel=1e-4)
+
+
+def test_exactness_and_sizes_are_measured(tmp_path: Path):
+    found = study.measure(
+        "exact-network", load_study("yann-rl").settings["exact-pendulum"], 0, "smoke", FakeRun(tmp_path)
+    )
+    assert found["worst"] < 1e-9
+    assert found["disagreements"] == 0.0
+    assert found["plain_parameters"] == 67_073.0  # the paper's count of a 256-256 actor that sees cosine and sine
+    assert found["regions"] == 9.0
+
+
+def test_times_are_taken_in_turns(tmp_path: Path):
+    found = study.measure("timed", load_study("yann-rl").settings["timing-small"], 0, "smoke", FakeRun(tmp_path))
+    assert found["speedup"] == pytest.approx(found["location_microseconds"] / found["network_microseconds"], rel=1e-6)
+    assert 0 < found["batch_microseconds"] < found["network_microseconds"]
+
+
+def test_tuning_tries_the_same_for_both_and_keeps_the_best(tmp_path: Path):
+    study.tune(tmp_path, "smoke", name="reactor")
+    found = json.loads((tmp_path / "rates.json").read_text())
+    assert found.keys() == {"yann", "ddpg"}
+    assert found["yann"]["grid"] == found["ddpg"]["grid"]
+    for arm in found.values():
+        assert arm["rates"] == arm["grid"][int(np.argmin(arm["mean costs"]))]
+    assert len(RATES) * len(world("reactor").scales) == 6
+
+
+def test_the_budget_is_the_papers_fifty_episodes():
+    for name in ("pendulum", "reactor"):
+        here = world(name)
+        assert here.config().updates * here.config().steps == 50 * here.plant.horizon
+
+
+def _cells(
+    values: dict[tuple[str, str], list[dict[str, float]]], samples: dict[str, np.ndarray] | None = None
+) -> Cells:
+    metrics = {
+        Cell(arm, setting, seed): found for (arm, setting), rows in values.items() for seed, found in enumerate(rows)
+    }
+    kept = samples or {}
+    return Cells(metrics, samples=lambda cell, name: kept[f"{cell.arm}/{name}"], curves=lambda *_: (np.array([]),) * 2)
+
+
+def test_statistics_say_what_their_claims_say():
+    by_id = {claim.id: claim for claim in claims.CLAIMS}
+    cells = _cells(
+        {
+            ("yann", "pendulum"): [{"cost_before": 20.0, "cost_after": 10.0, "change_percent": -50.0}],
+            ("ddpg", "pendulum"): [{"cost_before": 160.0, "cost_after": 40.0}],
+            ("ddpg", "reactor"): [{"violations_training": 3.0}, {"violations_training": 0.0}],
+        },
+        {"yann/cost_before": np.array([1.0, 5.0, 2.0]), "ddpg/cost_after": np.array([2.0, 4.0, 3.0])},
+    )
+    assert by_id["C2a"].statistic(cells) == {"seed 0": pytest.approx(3.0)}
+    assert by_id["C2d"].statistic(cells) == {"seed 0": pytest.approx(-2.0)}
+    assert by_id["C2e"].statistic(cells) == {"seed 0": -50.0}
+    assert by_id["C2f"].statistic(cells) == {"seed 0": 2.0}
+    assert by_id["C3b"].statistic(cells) == {"seed 0": 1.0, "seed 1": 0.0}
+    precondition = by_id["C2d"].precondition
+    assert precondition is not None
+    assert precondition(cells) is None
+    lazy = _cells({("ddpg", "pendulum"): [{"cost_before": 50.0, "cost_after": 40.0}]})
+    assert "did not learn" in str(precondition(lazy))
+
+
+def test_sizes_are_compared_with_the_plain_actor():
+    by_id = {claim.id: claim for claim in claims.CLAIMS}
+    rows = {
+        ("exact-network", name): [{"parameters": 10.0, "plain_parameters": 40.0, "worst": 1e-13}]
+        for name in claims.EXACT
+    }
+    cells = _cells(rows)
+    assert set(by_id["C4"].statistic(cells).values()) == {0.25}
+    assert set(by_id["C1"].statistic(cells)) == set(claims.EXACT)
