@@ -6,8 +6,6 @@ import gymnasium
 import pytest
 import torch
 from torch import Tensor, nn
-from torch._inductor import cpp_builder
-from torch._inductor.exc import InvalidCxxCompiler
 
 from blocks.small_worlds import Corridor, MaskedParts, Match, Steer, stream, task
 from livepapers.blocks import policy_optimisation
@@ -242,23 +240,6 @@ def test_pieces_of_a_minibatch_give_its_gradient(monkeypatch: pytest.MonkeyPatch
         found.append((learner.update(), [parameter.grad for parameter in learner._trained]))
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-4, abs=1e-5)
     assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-6) for a, b in zip(found[0][1], found[1][1], strict=True))  # type: ignore[arg-type]
-
-
-def test_without_a_compiler_it_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch):
-    def none() -> str:
-        raise InvalidCxxCompiler
-
-    monkeypatch.setattr(cpp_builder, "get_cpp_compiler", none)
-    with pytest.warns(UserWarning, match="no C"):
-        learner = ppo(Match, replace(SMALL, compile=True))
-    assert learner.update() == ppo(Match).update()
-
-
-@pytest.mark.slow
-def test_compiled_it_learns_the_same():
-    eager, compiled = ppo(MaskedParts), ppo(MaskedParts, replace(SMALL, compile=True))
-    for _ in range(2):
-        assert compiled.update() == pytest.approx(eager.update(), rel=1e-3, abs=1e-4)
 
 
 def test_what_cannot_be_is_refused_in_one_line():

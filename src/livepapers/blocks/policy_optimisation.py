@@ -10,7 +10,6 @@ with one ratio for each component c of the action. What a paper changes comes in
 included: what needs no gradient is not touched), the estimate of advantages, further losses.
 """
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -60,7 +59,6 @@ class PPOConfig(Presets):
     target_kl: float = setting(0.0, "an update stops at an epoch whose KL is over 1.5 times this; 0 = never", ge=0)
     standardise: Literal["minibatch", "update", "never"] = setting("minibatch", "over what advantages are standardised")
     adam_epsilon: float = setting(1e-5, "Adam's denominator", gt=0)
-    compile: bool = setting(False, "compile the loss; the first update pays for it, so for long runs")
 
 
 class Estimate(NamedTuple):
@@ -234,8 +232,6 @@ class PPO(Learner):
         if not self._trained:
             raise InputError.of("agent", "no parameter that needs a gradient", expected="at least one to train")
         self._optimizer = torch.optim.Adam(self._trained, lr=config.learning_rate, eps=config.adam_epsilon, fused=True)
-        compiled = config.compile and has_compiler()
-        self._measured_loss = torch.compile(self._loss, fullgraph=True, dynamic=False) if compiled else self._loss
         self._actions = make_generator(seed, "ppo", "actions")
         self._shuffles = make_generator(seed, "ppo", "minibatches")
         self._observation = task.reset(derive(seed, "ppo", "task") >> 32)
@@ -352,7 +348,7 @@ class PPO(Learner):
         for part in torch.arange(rows).chunk(pieces):
             piece = batch if pieces == 1 else _slice(batch, part)
             share = len(part) / rows
-            loss, values = self._measured_loss(piece)
+            loss, values = self._loss(piece)
             (loss * share).backward()
             measured += share * values
         norm = nn.utils.clip_grad_norm_(self._trained, self.config.clip_norm or float("inf"))
@@ -386,19 +382,6 @@ def value_error(value: Tensor, target: Tensor, *, before: Tensor, clip: float) -
         return functional.mse_loss(value, target)
     held = before + (value - before).clamp(-clip, clip)
     return torch.maximum((value - target).square(), (held - target).square()).mean()
-
-
-def has_compiler() -> bool:
-    """Whether there is a C++ compiler for `torch.compile`; says so when there is none."""
-    from torch._inductor.cpp_builder import get_cpp_compiler
-    from torch._inductor.exc import InvalidCxxCompiler
-
-    try:
-        get_cpp_compiler()
-    except InvalidCxxCompiler:
-        warnings.warn("no C++ compiler was found: PPO goes on without torch.compile, slower", stacklevel=3)
-        return False
-    return True
 
 
 def _log_std(agent: nn.Module) -> Tensor | None:
