@@ -29,6 +29,6 @@ DEVIATIONS = (
     "starts fixed: eight the motor can hold, two it cannot.",
     "Seeds: ten for the trained arms; the paper shows one or two runs a method.",
     "DDPG explores with Gaussian noise of a tenth of the input range; the paper does not say which noise.",
-    "Times are the best of 15 rounds in turns within one cell, so that load on the machine meets both; run this part "
-    "with one worker.",
+    "Times are the best of 15 rounds in turns within one cell, so that load on the machine meets both; these cells run "
+    "alone.",
 )

@@ -51,6 +51,7 @@ SETTINGS = (
         {"smoke": 1, "laptop": 6, "paper": 6},
         {"design": "pendulum"},
         "timing",
+        alone=True,
     ),
     Setting(
         "timing-large",
@@ -59,6 +60,7 @@ SETTINGS = (
         {"laptop": 6, "paper": 6},
         {"design": "two masses"},
         "timing",
+        alone=True,
     ),
     Setting(
         "pendulum",
