@@ -51,7 +51,8 @@ class HarvestRule(nn.Module):
         parameters: Sequence[float] | Tensor,
     ) -> None:
         super().__init__()
-        self.kind, self.harvested, self.scale = kind, tuple(int(i) for i in harvested), float(scale)
+        self.kind: Kind = kind
+        self.harvested, self.scale = tuple(int(i) for i in harvested), float(scale)
         values = torch.as_tensor(parameters, dtype=torch.float32)
         self.register_buffer("values", values)
         self.arguments: dict[str, Any] = {
