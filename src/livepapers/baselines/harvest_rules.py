@@ -10,7 +10,7 @@ flattering: evaluate it on fresh ones.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -99,7 +99,15 @@ class Tuned:
     steps: int  # simulated steps spent
 
 
-def tune(simulator: EcosystemSimulator, kind: Kind, *, points: int, episodes: int, generator: torch.Generator) -> Tuned:
+def tune(
+    simulator: EcosystemSimulator,
+    kind: Kind,
+    *,
+    points: int,
+    episodes: int,
+    generator: torch.Generator,
+    generations: int = GENERATIONS,
+) -> Tuned:
     """The best rule of a kind.
 
     Args:
@@ -108,16 +116,17 @@ def tune(simulator: EcosystemSimulator, kind: Kind, *, points: int, episodes: in
         points: Grid points a fishery; with more than two fisheries differential evolution searches instead.
         episodes: Tuning episodes, the same for all rules.
         generator: Of the tuning episodes, and of the search.
+        generations: Of differential evolution.
     """
     if points < 2 or episodes < 1:
         raise InputError.of("points, episodes", (points, episodes), expected="at least 2 and at least 1")
-    trial = _Trial(simulator, kind, *simulator.noise(episodes, generator))
+    trial = _Trial(simulator, kind, *simulator.noise(episodes, generator), generations)
     seed = derive(int(torch.randint(2**31, (), generator=generator)), kind) % 2**32
     model, fisheries = simulator.model, len(simulator.model.fisheries)
-    if kind == "linear" and len(model.species) == 1:  # nobody else to look at
-        return tune(simulator, "escapement", points=points, episodes=episodes, generator=generator)
+    if kind == "linear" and len(model.species) == 1:
+        raise InputError.of("kind", kind, expected="mortality or escapement", cause="there is no other species")
     if kind == "linear":
-        start = _tune_constants(_Trial(simulator, "escapement", trial.start, trial.noise), points, seed)
+        start = _tune_constants(replace(trial, kind="escapement"), points, seed)
         return trial.best(_evolve(trial, _linear_bounds(model), seed, begin=_as_linear(model, start.rule)), start.steps)
     tuned = _tune_constants(trial, points, seed)
     edge = kind == "mortality" and float(tuned.rule.values.max()) >= MOST_MORTALITY
@@ -143,6 +152,7 @@ class _Trial:
     kind: Kind
     start: EcosystemState
     noise: Tensor
+    generations: int
 
     def scores(self, parameters: Tensor) -> Tensor:
         """Mean reward of G rules, `[G]` float64."""
@@ -185,7 +195,7 @@ def _evolve(trial: _Trial, bounds: Sequence[tuple[float, float]], seed: int, *, 
         return -trial.scores(torch.from_numpy(values.T.copy())).numpy()
 
     found = differential_evolution(
-        loss, bounds, maxiter=GENERATIONS, popsize=max(5, POPULATION // len(bounds)), init="sobol", tol=1e-6,
+        loss, bounds, maxiter=trial.generations, popsize=max(5, POPULATION // len(bounds)), init="sobol", tol=1e-6,
         rng=np.random.default_rng(seed), polish=False, vectorized=True, updating="deferred",
         x0=None if begin is None else begin.numpy(),
     )  # fmt: skip

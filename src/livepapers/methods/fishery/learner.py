@@ -114,7 +114,11 @@ class HarvestLearner(Learner):
             self._dev_reward = self.simulator.run(rule, start=self._dev[0], noise=self._dev[1]).reward.mean().item()
             if self._dev_reward > self._best_reward:
                 self._best_reward, self._best = self._dev_reward, _weights(rule)
-        return {**metrics, "dev_reward": self._dev_reward, "best_dev_reward": self._best_reward}
+        return {**metrics, **self.checked()}
+
+    def checked(self) -> dict[str, float]:
+        """The rewards on the dev episodes, latest and best."""
+        return {"dev_reward": self._dev_reward, "best_dev_reward": self._best_reward}
 
     def best_rule(self) -> GreedyPolicy:
         """The rule that did best on the dev episodes: observations to mortalities, deterministic, within [0, 1]."""

@@ -4,10 +4,11 @@ import itertools
 import warnings
 from typing import Any
 
+import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Kernel, WhiteKernel
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from torch import Tensor, nn
 
 from livepapers.methods.fishery.control_rules import popular_window
@@ -34,7 +35,7 @@ class SmoothedRule(nn.Module):
     sizes: Tensor  # [S]
     states: Tensor  # [n, S] in units of `sizes`
     weights: Tensor  # [n, F]
-    kernel: Tensor  # [2] amplitude, length
+    kernel: Tensor  # [3] amplitude, length, noise
 
     def __init__(self, points: int, species: int, fisheries: int, scale: float) -> None:
         super().__init__()
@@ -42,7 +43,7 @@ class SmoothedRule(nn.Module):
             "points": points, "species": species, "fisheries": fisheries, "scale": scale,
         }  # fmt: skip
         self.scale = float(scale)
-        shapes = {"sizes": (species,), "states": (points, species), "weights": (points, fisheries), "kernel": (2,)}
+        shapes = {"sizes": (species,), "states": (points, species), "weights": (points, fisheries), "kernel": (3,)}
         for name, shape in shapes.items():  # double precision: the weights are large and cancel
             self.register_buffer(name, torch.ones(shape, dtype=torch.float64))
 
@@ -52,7 +53,7 @@ class SmoothedRule(nn.Module):
         distance = (x.square().sum(1, keepdim=True) - 2.0 * x @ self.states.T + self.states.square().sum(1)).clamp(
             min=0
         )
-        amplitude, length = self.kernel
+        amplitude, length, _ = self.kernel
         near = amplitude * torch.exp(distance.mul_(-0.5 / length**2))
         return (near @ self.weights).clamp(0.0, 1.0).to(observation.dtype)
 
@@ -127,9 +128,8 @@ def smooth(
     unfitted = GaussianProcessRegressor(fitted.kernel_, optimizer=None)  # type: ignore[arg-type]  # None: as it is
     whole = unfitted.fit(x, targets)
     rule = SmoothedRule(len(x), len(model.species), targets.shape[1], model.scale)
-    named = Kernel.get_params(whole.kernel_)  # type: ignore[arg-type]  # untyped there
     rule.sizes.copy_(sizes)
     rule.states.copy_(torch.from_numpy(x))
     rule.weights.copy_(torch.from_numpy(whole.alpha_.reshape(len(x), -1)))
-    rule.kernel.copy_(torch.tensor([named["k1__k1__constant_value"], named["k1__k2__length_scale"]]))
+    rule.kernel.copy_(torch.from_numpy(np.exp(whole.kernel_.theta)))  # type: ignore[union-attr]  # kept as logarithms
     return rule.eval()
