@@ -158,7 +158,7 @@ class EcosystemSimulator:
                 alive = alive & ~dead
             yearly.append(gained)
             state = EcosystemState(torch.where(alive[:, None], after.population, self._start), after.time)
-        if not bool(torch.isfinite(reward).all()):
+        if not bool(torch.isfinite(reward).all() & torch.isfinite(state.population).all()):
             raise InputError.of(
                 "model", "populations that are not finite", expected="populations that stay bounded",
                 cause="is a rate or a gain too large?",

@@ -28,6 +28,7 @@ from livepapers.tasks.ecosystem import EcosystemSimulator, Episodes
 from livepapers.tasks.ecosystem_model import Ecosystem
 
 TUNING_EPISODES = 60
+GENERATIONS = 40  # of the search for linear rules
 GRID = {1: 101, 2: 26}  # points a fishery; more fisheries are searched by evolution
 SHARES = (0.7, 0.8, 0.9, 0.95, 1.0)
 LARGEST_TABLE = 2500  # rows of the look-up table
@@ -120,7 +121,7 @@ def _tune(simulator: EcosystemSimulator, seed: int) -> dict[Kind, Tuned]:
         kinds = kinds[:2]  # there is nobody else to look at
     stream = (make_generator(seed, "fishery", "tuning") for _ in kinds)  # the same episodes for each kind
     return {
-        kind: tune(simulator, kind, points=points, episodes=TUNING_EPISODES, generator=source)
+        kind: tune(simulator, kind, points=points, episodes=TUNING_EPISODES, generator=source, generations=GENERATIONS)
         for kind, source in zip(kinds, stream, strict=True)
     }
 
