@@ -24,6 +24,10 @@ LEAST_CAPACITY = 0.01
 """Competition never takes more than all but this share of a capacity: growth stays finite."""
 
 
+HIGHEST = 1e12
+"""No observation is higher: Gymnasium asks for a finite bound."""
+
+
 class EcosystemState(NamedTuple):
     """B independent ecosystems; also the post-decision state."""
 
@@ -63,7 +67,7 @@ class EcosystemSimulator:
     def __init__(self, model: Ecosystem, *, clip: bool = True, dtype: torch.dtype = torch.float32) -> None:
         self.model, self.clip, self.dtype, self.horizon = model, clip, dtype, model.horizon
         count, fisheries = len(model.species), len(model.fisheries)
-        self.observation_space = gymnasium.spaces.Box(0.0, np.inf, (count,), np.float32)
+        self.observation_space = gymnasium.spaces.Box(0.0, HIGHEST, (count,), np.float32)
         self.action_space = gymnasium.spaces.Box(0.0, 1.0, (fisheries,), np.float32)
         self._start, self._spread = (self._row([getattr(s, f) for s in model.species]) for f in ("start", "spread"))
         self._counts = torch.tensor([one.counts for one in model.species])
@@ -223,7 +227,7 @@ class _Terms:
         self._lonely = any(pair.predator is None for pair, _ in eaten)
         self._eaten_by = torch.zeros(len(eaten), len(names), dtype=dtype)
         self._eaten_by[torch.arange(len(eaten)), self._prey] = -1.0
-        self._squared = torch.tensor([pair.exponent == 2 for pair, _ in eaten])
+        self._squared = torch.tensor([pair.exponent == 2 for pair, _ in eaten], dtype=torch.bool)
         self._take = table([(f"{name}.rate", pair.rate) for pair, name in eaten])
         half = table([(f"{name}.half_saturation", pair.half_saturation) for pair, name in eaten])
         self._half = torch.where(self._squared, half * half, half)

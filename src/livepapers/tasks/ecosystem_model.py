@@ -251,7 +251,9 @@ def three_species(harvested: tuple[str, ...] = ("X", "Y"), *, drift: str = "none
         competition=(Competition("X", "Y", 0.1),),
         predation=(
             Predation("X", "Z", rate=rate, half_saturation=half, gain=gain),
-            Predation("Y", "Z", rate=preference * rate, half_saturation=half, gain=preference * gain),
+            Predation(
+                "Y", "Z", rate=round(preference * rate, 9), half_saturation=half, gain=round(preference * gain, 9)
+            ),
         ),
     )
     turning = {"slope": -abs(preference - 1.0) / (100.0 * preference)}
