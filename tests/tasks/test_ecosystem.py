@@ -224,7 +224,7 @@ BAD = {
     "unknown fished": (GOOD.replace("{species: X}", "{species: W}"), "fisheries: got W"),
     "fished twice": (GOOD.replace("  - {species: X}", "  - {species: X}\n  - {species: X}"), "each species once"),
     "unknown drifting parameter": (GOOD.replace("X.rate", "X.r"), "drift: got X.r, expected one of X.rate"),
-    "drift below zero": (GOOD.replace("slope: -0.005, lowest: 0.5", "slope: -0.01"), "stays positive.*reaches 0 in step"),
+    "drift below zero": (GOOD.replace("-0.005, lowest: 0.5", "-0.01"), "stays positive.*reaches 0 in step"),
     "drift bounds crossed": (GOOD.replace("lowest: 0.5", "lowest: 2, highest: 1"), "lowest: got 2"),
     "no horizon": (GOOD + "horizon: 0\n", "horizon: got 0"),
     "negative penalty": (GOOD + "penalty: -1\n", "penalty: got -1"),

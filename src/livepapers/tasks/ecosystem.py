@@ -9,8 +9,8 @@ Noise is multiplicative. Source: Montealegre-Mora and others, arXiv 2308.13654; 
 `tasks.ecosystem_model`.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 import gymnasium
 import numpy as np
@@ -172,6 +172,11 @@ class EcosystemSimulator:
 
     def _row(self, values: list[float]) -> Tensor:
         return torch.tensor(values, dtype=self.dtype)
+
+
+def fished_ecosystem(*, model: Mapping[str, Any]) -> EcosystemSimulator:
+    """The world that artifacts of harvest rules name: `model` is `Ecosystem.to_json()`."""
+    return EcosystemSimulator(Ecosystem.from_json(dict(model)))
 
 
 class _Terms:
