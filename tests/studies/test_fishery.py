@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from livepapers.core.artifact import Artifact, resolve
 from livepapers.core.learner import Learner
 from livepapers.core.rng import generator
 from livepapers.lab.claims import judge
@@ -30,6 +31,10 @@ class FakeRun:
 
     def samples(self, name: str, values: np.ndarray) -> None:
         self.kept[name] = values
+
+    def artifact(self, name: str, artifact: Artifact, *, weights: Any = None) -> None:
+        assert (name, artifact.kind) == ("rule", "policy")
+        resolve(artifact.architecture)(**artifact.arguments).load_state_dict(weights)
 
     def generator(self, name: str) -> torch.Generator:
         return generator(0, "test", name)

@@ -81,7 +81,7 @@ class EpisodeReturns:
     """
 
     def __init__(self, lanes: int) -> None:
-        self._under_way = torch.zeros(lanes, dtype=torch.float64)
+        self._under_way = torch.zeros(lanes)
         self._latest, self._total, self._count = 0.0, 0.0, 0
 
     def add(self, reward: Tensor, ended: Tensor) -> None:

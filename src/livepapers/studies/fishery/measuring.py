@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from livepapers.baselines.harvest_rules import Kind, textbook, tune
+from livepapers.core.artifact import Artifact
 from livepapers.core.config import replace
 from livepapers.lab.study import Run, Setting
 from livepapers.methods.fishery import (
@@ -66,10 +67,11 @@ def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dic
         config = Config.preset(preset)
         if preset == "laptop":
             config = replace(config, updates=setting.parameters["updates"])
-        rule: HarvestPolicy = _train(simulator, config, run)
+        rule: nn.Module = _train(simulator, config, run)
         visited = _visited(simulator, rule, config, run)
         if arm == "ppo+gp":
             rule = _smoothed(rule, model, visited, config, run)
+        _keep(rule, arm, model, run)
         extra = _read(rule, model, visited, budget, run)
     elif arm == "textbook":
         rule = textbook(model)
@@ -107,7 +109,17 @@ def judged(model: Ecosystem, done: Episodes) -> dict[str, float]:
     return found | {"early_ends": float(len(ends))}
 
 
-def _train(simulator: EcosystemSimulator, config: Config, run: Run) -> HarvestPolicy:
+def _keep(rule: nn.Module, arm: str, model: Ecosystem, run: Run) -> None:
+    """Keep a learned rule as an artifact of the run, with the world it is for."""
+    kind = "blocks.policies:GreedyPolicy" if arm == "ppo" else "methods.fishery:SmoothedRule"
+    described = Artifact(
+        kind="policy", slug="fishery", architecture=kind, arguments=rule.arguments,  # type: ignore[arg-type]
+        made_by={"arm": arm}, spaces={"task": {"name": "ecosystem", "arguments": {"model": model.to_json()}}},
+    )  # fmt: skip
+    run.artifact("rule", described, weights=rule.state_dict())
+
+
+def _train(simulator: EcosystemSimulator, config: Config, run: Run) -> nn.Module:
     seed = int(torch.randint(2**31, (), generator=run.generator("training")))
     learner = HarvestLearner(simulator, config=config, seed=seed)
     run.drive(
@@ -128,7 +140,7 @@ def _visited(simulator: EcosystemSimulator, rule: HarvestPolicy, config: Config,
     return states[~states.isnan().any(1)]
 
 
-def _smoothed(rule: HarvestPolicy, model: Ecosystem, visited: Tensor, config: Config, run: Run) -> HarvestPolicy:
+def _smoothed(rule: HarvestPolicy, model: Ecosystem, visited: Tensor, config: Config, run: Run) -> nn.Module:
     stream = run.generator("smoothing")
     states = smoothing_states(
         model, visited, popular=config.popular, curve_points=config.curve_points, other_points=config.other_points,
