@@ -46,7 +46,7 @@ class Episodes(NamedTuple):
     catch: Tensor  # [B, fisheries] float64
     length: Tensor  # [B] int64 steps
     extinct: Tensor  # [B] int64, the species that was lowest when the episode ended early; -1: it did not
-    yearly: Tensor  # [B, T] reward of each step without penalties; 0 after the end
+    yearly: Tensor | None  # [B, T] reward of each step without penalties, 0 after the end; None unless asked for
     visited: Tensor | None  # [T, B, S] populations before each harvest, NaN after the end; None unless asked for
 
     @property
@@ -124,7 +124,14 @@ class EcosystemSimulator:
 
     @torch.no_grad()
     def run(
-        self, policy: HarvestPolicy, *, start: EcosystemState, noise: Tensor, copies: int = 1, visited: bool = False
+        self,
+        policy: HarvestPolicy,
+        *,
+        start: EcosystemState,
+        noise: Tensor,
+        copies: int = 1,
+        visited: bool = False,
+        yearly: bool = False,
     ) -> Episodes:
         """Whole episodes under a policy.
 
@@ -135,6 +142,7 @@ class EcosystemSimulator:
             copies: The same E episodes so many times, one behind the other, as B = copies * E lanes; the noise is
                 shared (common random numbers), the policy sees all lanes and may treat each copy in its own way.
             visited: Whether to keep the populations.
+            yearly: Whether to keep the reward of each step.
 
         Raises:
             InputError: Populations or rewards are no longer finite.
@@ -145,7 +153,7 @@ class EcosystemSimulator:
         reward = torch.zeros(lanes, dtype=torch.float64)
         caught = torch.zeros(lanes, len(self._price), dtype=torch.float64)
         length, extinct = torch.zeros(lanes, dtype=torch.int64), torch.full((lanes,), -1)
-        yearly, seen = [], []
+        gains, seen = [], []
         for t in range(self.horizon):
             if visited:
                 seen.append(torch.where(alive[:, None], state.population, torch.nan))
@@ -160,7 +168,8 @@ class EcosystemSimulator:
                 lowest = torch.where(self._counts, after.population, torch.inf).argmin(1)
                 extinct = torch.where(ends, lowest, extinct)
                 alive = alive & ~dead
-            yearly.append(gained)
+            if yearly:
+                gains.append(gained)
             state = EcosystemState(torch.where(alive[:, None], after.population, self._start), after.time)
         if not bool(torch.isfinite(reward).all() & torch.isfinite(state.population).all()):
             raise InputError.of(
@@ -168,7 +177,7 @@ class EcosystemSimulator:
                 cause="is a rate or a gain too large?",
             )  # fmt: skip
         kept = torch.stack(seen) if visited else None
-        return Episodes(reward, caught, length, extinct, torch.stack(yearly, 1), kept)
+        return Episodes(reward, caught, length, extinct, torch.stack(gains, 1) if yearly else None, kept)
 
     def _row(self, values: list[float]) -> Tensor:
         return torch.tensor(values, dtype=self.dtype)

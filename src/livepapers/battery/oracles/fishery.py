@@ -141,7 +141,8 @@ def a_stock_alone_rests_at_the_textbook_yield() -> Comparison:
     )
     simulator = EcosystemSimulator(model, dtype=torch.float64)
     start, noise = simulator.noise(1, make_generator(0, "oracle", "alone"))
-    yearly = simulator.run(textbook(model), start=start, noise=noise).yearly
+    yearly = simulator.run(textbook(model), start=start, noise=noise, yearly=True).yearly
+    assert yearly is not None
     return yearly[0, -1].double(), torch.tensor(0.8 * 1.2 / 4.0, dtype=torch.float64), 1e-6
 
 

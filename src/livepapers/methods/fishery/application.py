@@ -151,7 +151,7 @@ def _compare(
     simulator: EcosystemSimulator, rules: Mapping[str, nn.Module], episodes: int, seed: int
 ) -> dict[str, Episodes]:
     start, noise = simulator.noise(episodes, make_generator(seed, "fishery", "fresh"))
-    return {name: simulator.run(rule, start=start, noise=noise) for name, rule in rules.items()}
+    return {name: simulator.run(rule, start=start, noise=noise, yearly=True) for name, rule in rules.items()}
 
 
 def _tables(
@@ -182,6 +182,7 @@ def _result(model: Ecosystem, name: str, done: Episodes) -> Row:
     count = len(done.reward)
     ended = done.extinct[done.extinct >= 0]
     first = model.names[int(ended.mode().values)] if len(ended) else "none"
+    assert done.yearly is not None  # asked for
     alive = done.yearly[done.survived]
     spread = (alive.std(1) / alive.mean(1).clamp(min=1e-9)).mean().item() if len(alive) and alive.shape[1] > 1 else None
     return {
