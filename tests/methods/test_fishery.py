@@ -67,8 +67,13 @@ def test_threshold_slopes_find_the_weights_of_a_linear_escapement() -> None:
 
 def test_smoothing_states_are_three_grids() -> None:
     model, visited = three_species(), 0.3 + 0.4 * torch.rand(500, 3, generator=generator(0, "visited"))
-    options = {"popular": 0.7, "generator": generator(0, "choice")}
-    states = fishery.smoothing_states(model, visited, curve_points=51, other_points=5, **options)
+
+    def states_of(points: int, others: int) -> Tensor:
+        return fishery.smoothing_states(
+            model, visited, popular=0.7, curve_points=points, other_points=others, generator=generator(0, "choice")
+        )
+
+    states = states_of(51, 5)
     assert states.shape == (3 * 51 * 25, 3)
     for i in range(3):
         part = states[i * 1275 : (i + 1) * 1275]
@@ -76,7 +81,7 @@ def test_smoothing_states_are_three_grids() -> None:
         assert part[:, i].min() == 0.0
         for j in {0, 1, 2} - {i}:
             assert 0.3 <= part[:, j].min() < part[:, j].max() <= 0.7
-    assert len(fishery.smoothing_states(model, visited, curve_points=60, other_points=9, **options)) <= 4000
+    assert len(states_of(60, 9)) <= 4000
 
 
 def test_observations_and_populations_are_not_mixed_up() -> None:

@@ -35,13 +35,13 @@ SETTINGS = (
     ),
     Setting(
         "model-1", "One species under constant grazing, close to its tipping point; noise 0.05.",
-        (*LEARNED, "mortality", "escapement", "textbook"), {"smoke": 1, "laptop": 6, "paper": 10},
+        (*LEARNED, "mortality", "escapement", "textbook"), {"smoke": 1, "laptop": 10, "paper": 10},
         {"model": "model-1", "updates": 74}, "one species",
     ),
     Setting(
         "model-2", "Three species, only X is fished.",
         (*LEARNED, "mortality", "escapement", "linear escapement", "textbook"),
-        {"smoke": 1, "laptop": 6, "paper": 10}, {"model": "model-2", "updates": 74}, "one fishery",
+        {"smoke": 1, "laptop": 10, "paper": 10}, {"model": "model-2", "updates": 74}, "one fishery",
     ),
     Setting(
         f"perturbed-{PERTURBATION:g}",
