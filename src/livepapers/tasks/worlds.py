@@ -17,6 +17,7 @@ from livepapers.tasks.vector import BatchedTask, GymnasiumTask, SimulatorTask
 
 WORLDS = {
     "cart-pole": "livepapers.tasks.cart_pole:CartPole",
+    "ecosystem": "livepapers.tasks.ecosystem:fished_ecosystem",
     "inventory": "livepapers.tasks.worlds:recorded_inventory",
     "clipped-pendulum": "livepapers.tasks.pendulum:ClippedPendulum",
     "reactor": "livepapers.tasks.reactor:Reactor",

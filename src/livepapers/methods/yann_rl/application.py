@@ -15,7 +15,7 @@ from torch import nn
 
 from livepapers.baselines.linear_mpc import LinearProblem, riccati
 from livepapers.core import artifact, loop
-from livepapers.core.application import Application, Row
+from livepapers.core.application import Application, Row, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256
@@ -308,7 +308,7 @@ def _write(
     if trained is not None and (world := _world(made_by["env"])) is not None:
         spaces["task"] = {"name": world, "arguments": {}}
     with new_folder(output) as folder:
-        files = {names[title]: _csv(rows) for title, rows in application.tables.items()}
+        files = {names[title]: to_csv(rows) for title, rows in application.tables.items()}
         files["law.json"] = json.dumps(law.to_json())
         described = artifact.Artifact(
             "policy", "yann-rl", f"methods.yann_rl:{type(exact).__name__}", arguments, dict(made_by), spaces
@@ -337,11 +337,6 @@ def _world(env: str) -> str | None:
     """What a file may call the environment; None for one that only the user's own module knows."""
     own = plants.ENVIRONMENTS.get(env.rpartition(":")[2])
     return own or (None if ":" in env else f"gymnasium:{env}")
-
-
-def _csv(rows: Any) -> str:
-    lines = [list(rows[0]), *([("" if value is None else value) for value in row.values()] for row in rows)]
-    return "".join(",".join(f'"{cell}"' if "," in str(cell) else str(cell) for cell in line) + "\n" for line in lines)
 
 
 def _rounded(value: float) -> float:

@@ -1,0 +1,145 @@
+"""The study of fishery: cells, statistics and declarations."""
+
+import math
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from livepapers.core.artifact import Artifact, resolve
+from livepapers.core.learner import Learner
+from livepapers.core.rng import generator
+from livepapers.lab.claims import judge
+from livepapers.lab.study import Cell, Cells, Setting
+from livepapers.studies import fishery as study
+from livepapers.studies.fishery.measuring import model_of
+
+
+class FakeRun:
+    """The lab's door, without the lab."""
+
+    def __init__(self) -> None:
+        self.points: list[dict[str, float]] = []
+        self.kept: dict[str, np.ndarray] = {}
+        self.work: dict[str, int] = {}
+
+    def log(self, step: int, **metrics: float) -> None:
+        self.points.append(metrics)
+
+    def samples(self, name: str, values: np.ndarray) -> None:
+        self.kept[name] = values
+
+    def artifact(self, name: str, artifact: Artifact, *, weights: Any = None) -> None:
+        assert (name, artifact.kind) == ("rule", "policy")
+        resolve(artifact.architecture)(**artifact.arguments).load_state_dict(weights)
+
+    def generator(self, name: str) -> torch.Generator:
+        return generator(0, "test", name)
+
+    def private_generator(self, name: str) -> torch.Generator:
+        return generator(0, "test", "private", name)
+
+    def prepared(self, name: str) -> Path:
+        raise AssertionError("the study prepares nothing")
+
+    def drive(
+        self,
+        learner: Learner,
+        updates: int,
+        *,
+        name: str = "learner",
+        evaluate: Callable[[int], dict[str, float] | None] | None = None,
+    ) -> None:
+        for step in range(1, updates + 1):
+            learner.update()
+            found = evaluate(step) if evaluate else None
+            if found is not None:
+                self.log(step, **found)
+        self.spend(**learner.work())
+
+    def spend(self, **work: int) -> None:
+        self.work.update(work)
+
+    @property
+    def map(self) -> Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]:
+        return map
+
+
+def _setting(name: str) -> Setting:
+    return next(setting for setting in study.SETTINGS if setting.name == name)
+
+
+@pytest.mark.parametrize("setting", [s.name for s in study.SETTINGS])
+def test_every_smoke_cell_measures_finite_numbers_on_the_same_episodes(setting: str) -> None:
+    found, kept = {}, {}
+    for arm in _setting(setting).arms:
+        run = FakeRun()
+        found[arm] = study.measure(arm, _setting(setting), 0, "smoke", run)
+        assert all(math.isfinite(value) for value in found[arm].values()), arm
+        assert run.work["test_steps"] > 0
+        kept[arm] = run.kept["extinct"]
+        assert (kept[arm] < 0).mean() * 100.0 == pytest.approx(found[arm]["survival_percent"])
+    if "ppo+gp" in found:
+        assert found["ppo"].keys() == found["ppo+gp"].keys()
+    if setting == "model-3":
+        assert {"t_X_Z", "t_Y_Z", "escapement_X"} <= found["ppo"].keys()
+    if setting == "model-1":
+        assert {"threshold", "quiet_width"} <= found["ppo"].keys()
+        assert found["escapement"]["threshold"] > 0
+
+
+def test_models_are_the_papers() -> None:
+    assert model_of("model-2").harvested == (0,)
+    assert model_of("model-3").harvested == model_of("model-4").harvested == (0, 1)
+    assert model_of("model-1").species[0].noise == 0.05
+    assert [drift.parameter for drift in model_of("model-4").drift] == ["X.rate"]
+
+
+def _cells(ppo: float, smoothed: float, mortality: float, escapement: float, *, t: float = 9.0) -> Cells:
+    """Cells in which each arm earns so much, whatever the setting and seed."""
+    rewards = {
+        "ppo": ppo, "ppo+gp": smoothed, "mortality": mortality, "escapement": escapement, "textbook": 0.5 * mortality,
+        "linear escapement": 0.99 * ppo, "0.8 mortality": 0.86 * mortality,
+    }  # fmt: skip
+    survival = {"ppo": 95.0, "ppo+gp": 96.0, "mortality": 78.0, "0.8 mortality": 99.5}
+    metrics = {}
+    for setting in study.SETTINGS:
+        for seed in range(10):
+            for arm in setting.arms:
+                values = {
+                    "reward": rewards.get(arm, 1.0) + 0.01 * seed, "survival_percent": survival.get(arm, 50.0),
+                    "threshold": 0.5 if arm == "ppo" else 0.51, "quiet_width": 0.3, "early_ends": float(seed),
+                    "first_Z_percent": 90.0, "t_X_Z": -t - seed, "t_Y_Z": 0.1,
+                }  # fmt: skip
+                metrics[Cell(arm, setting.name, seed)] = values
+
+    def absent(*_: object) -> Any:
+        raise KeyError("nothing was kept")
+
+    return Cells(metrics, samples=absent, curves=absent)
+
+
+def test_the_paper_s_own_figures_reproduce_its_claims() -> None:
+    verdicts = {v.claim_id: v for v in judge(study.CLAIMS, _cells(68.0, 68.8, 62.3, 46.0), resamples=200)}
+    for claim in ("C3a", "C3b", "C3c", "C3d", "C4a", "C4b", "C5a", "C5b", "C5c", "C6", "C7a", "C7b", "C1a", "C1b"):
+        assert verdicts[claim].verdict == "reproduced", (claim, verdicts[claim].reason)
+    assert verdicts["C3a"].effect == pytest.approx(9.1, abs=0.1)
+    assert verdicts["C7b"].n == 9  # a seed without an early end says nothing
+    assert verdicts["C2"].verdict == "contradicted"  # these four rules differ by far more than 4 %
+
+
+def test_claims_can_fail() -> None:
+    verdicts = {v.claim_id: v for v in judge(study.CLAIMS, _cells(60.0, 60.0, 62.3, 61.0, t=0.5), resamples=200)}
+    assert verdicts["C3a"].verdict == verdicts["C4b"].verdict == verdicts["C6"].verdict == "contradicted"
+    assert verdicts["C3d"].verdict == "contradicted"
+    assert verdicts["C7a"].verdict != "reproduced"
+    assert verdicts["C2"].verdict == "reproduced"
+
+
+def test_a_learner_below_the_floor_makes_its_claims_void() -> None:
+    verdicts = {v.claim_id: v.verdict for v in judge(study.CLAIMS, _cells(20.0, 20.0, 62.3, 46.0), resamples=200)}
+    assert {verdicts[name] for name in ("C1a", "C3a", "C4c", "C5c", "C7b")} == {"void"}
+    assert verdicts["C3d"] == "reproduced"
