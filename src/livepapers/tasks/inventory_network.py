@@ -1,24 +1,21 @@
 """What an inventory network is: stores, warehouses, and the edges goods travel on; read from YAML, JSON or Python."""
 
-import json
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import yaml
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from livepapers.core.config import config_dataclass, setting
 from livepapers.core.errors import InputError, one_line
-from livepapers.tasks.tables import read_text
+from livepapers.tasks.mappings import read_mapping
 
 SUPPLIER = "supplier"
 """The name of the outside supplier in `Edge.source`: never out of stock, owns nothing."""
 
-LARGEST_FILE = 1 << 20  # bytes; a network of thousands of edges is far below
 LONGEST_LEAD = 400  # periods; the state holds one column a period
 LARGEST_COST = 1e9
 
@@ -73,7 +70,7 @@ class InventoryNetwork:
         Raises:
             InputError: One line that names the file, the field and the likely cause.
         """
-        values = _read(Path(path))
+        values = read_mapping(Path(path), option="network", fields="nodes, edges, unmet and objective")
         try:
             return TypeAdapter(cls).validate_python(values)
         except ValidationError as error:
@@ -243,51 +240,3 @@ def _topological(network: InventoryNetwork) -> tuple[int, ...]:
                 if not waiting[edge.target]:
                     ready.append(edge.target)
     return tuple(index[name] for name in ready)
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML without aliases (they can blow up when printed) and without silently overwritten keys."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not read")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        keys = [key.value for key, _ in node.value if isinstance(key.value, str)]
-        if len(keys) != len(set(keys)):
-            raise yaml.YAMLError(f"key {Counter(keys).most_common(1)[0][0]!r} is given twice")
-        return super().construct_mapping(node, deep)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    text = read_text(path, option="network")
-    if len(text) > LARGEST_FILE:
-        raise InputError.of("network", path.name, expected="a file up to 1 MiB", cause="is it another file?")
-    try:
-        values = _parse_json(text) if path.suffix.lower() == ".json" else _parse_yaml(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise InputError.of("network", path.name, expected="valid YAML or JSON", cause=reason) from None
-    if not isinstance(values, dict):
-        shown = "an empty file" if values is None else f"a {type(values).__name__}"
-        raise InputError.of(f"network {path.name}", shown, expected="fields nodes, edges, unmet and objective")
-    return values
-
-
-def _parse_yaml(text: str) -> Any:
-    loader = _StrictLoader(text)
-    try:
-        return loader.get_single_data()
-    finally:
-        loader.dispose()
-
-
-def _parse_json(text: str) -> Any:
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = Counter(key for key, _ in items)
-        if len(keys) != len(items):
-            raise ValueError(f"key {keys.most_common(1)[0][0]!r} is given twice")
-        return dict(items)
-
-    return json.loads(text, object_pairs_hook=pairs)

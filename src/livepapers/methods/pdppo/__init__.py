@@ -1,0 +1,2 @@
+from livepapers.methods.pdppo.learner import *
+from livepapers.methods.pdppo.learner import PostDecisionPPO, Config
