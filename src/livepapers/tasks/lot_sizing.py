@@ -107,9 +107,7 @@ class LotSizing:
         """Inventories uniform from 0 to just below the capacity, set-ups uniform over what a machine can make."""
         share = torch.rand(batch, self.items, generator=generator)
         inventory = (share * self.plant.capacity).floor()
-        columns = [
-            able[torch.randint(len(able), (batch,), generator=generator)] for able in self._producible
-        ]
+        columns = [able[torch.randint(len(able), (batch,), generator=generator)] for able in self._producible]
         return PlantState(inventory, torch.stack(columns, 1))
 
     def today(self, batch: int = 1) -> PlantState:

@@ -80,10 +80,10 @@ class Makes:
 
     item: str = setting(..., "an item's name")
     units: int = setting(..., "made in one period", ge=0, le=LARGEST_QUANTITY)
-    setup_cost: float = setting(0.0, "paid when the machine changes to this item; paper 15 to 30", ge=0, le=LARGEST_COST)
-    setup_loss: int = setting(
-        0, "units lost in the period of the change; paper 1 to 3", ge=0, le=LARGEST_QUANTITY
+    setup_cost: float = setting(
+        0.0, "paid when the machine changes to this item; paper 15 to 30", ge=0, le=LARGEST_COST
     )
+    setup_loss: int = setting(0, "units lost in the period of the change; paper 1 to 3", ge=0, le=LARGEST_QUANTITY)
 
 
 @config_dataclass
@@ -135,7 +135,9 @@ class LotSizingPlant:
             raise one_line(error, source=source) from None
 
     @classmethod
-    def generate(cls, items: int, machines: int, *, generator: np.random.Generator, horizon: int = 100) -> "LotSizingPlant":
+    def generate(
+        cls, items: int, machines: int, *, generator: np.random.Generator, horizon: int = 100
+    ) -> "LotSizingPlant":
         """Draw a plant as the paper does: each table is its least value with some probability, else uniform above it.
 
         Plants with an item that no machine can make are drawn again. Every pair of machine and item is listed, those
@@ -251,11 +253,17 @@ def _check(plant: LotSizingPlant) -> None:
             if name not in names:
                 raise InputError.of(f"{where}: makes", name, expected=f"an item ({known})", cause="is it misspelt?")
             if count > 1:
-                raise InputError.of(f"{where}: makes", name, expected="each item once", cause=f"it is there {count} times")
+                raise InputError.of(
+                    f"{where}: makes", name, expected="each item once", cause=f"it is there {count} times"
+                )
         if machine.setup is not None and machine.setup not in names:
-            raise InputError.of(f"{where}: setup", machine.setup, expected=f"an item ({known})", cause="is it misspelt?")
+            raise InputError.of(
+                f"{where}: setup", machine.setup, expected=f"an item ({known})", cause="is it misspelt?"
+            )
         if not any(makes.units > 0 for makes in machine.makes):
-            raise InputError.of(f"{where}: makes", "nothing", expected="an item with units > 0", cause="what is it for?")
+            raise InputError.of(
+                f"{where}: makes", "nothing", expected="an item with units > 0", cause="what is it for?"
+            )
     made = {makes.item for machine in plant.machines for makes in machine.makes if makes.units > 0}
     for item in plant.items:
         if item.name not in made:

@@ -1,118 +1,34 @@
-"""The learner of pdppo: collect over the two halves of a step, keep a sliding window, fit actor and critics."""
+"""The learner of pdppo: a sliding window of collections, advantages of two critics, three separate optimisers."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import torch
-from gymnasium.spaces import Discrete
 from torch import Tensor, nn
 
 from livepapers.blocks.policy_optimisation import clipped_surrogate
 from livepapers.core.checkpoint import require_keys
-from livepapers.core.config import Presets, config_dataclass, setting
-from livepapers.core.errors import CorruptFileError, InputError
+from livepapers.core.errors import CorruptFileError
 from livepapers.core.learner import Learner, State, load_optimizer_state, optimizer_state
 from livepapers.core.rng import generator as make_generator
-from livepapers.methods.pdppo.networks import Activation, PostDecisionPolicy, critic
+from livepapers.methods.pdppo.collecting import Collection, Collector, PostDecisionSimulator
+from livepapers.methods.pdppo.config import Config
+from livepapers.methods.pdppo.networks import PostDecisionPolicy, critic
 from livepapers.methods.pdppo.objectives import (
     SEES_POST,
-    Aggregate,
     Targets,
     Values,
     critic_loss,
     critic_targets,
     post_decision_advantage,
 )
-from livepapers.tasks.simulator import Simulator
-from livepapers.tasks.vector import choose, leaves, rebuilt
+from livepapers.tasks.lot_sizing import Demand, Item, LotSizing, LotSizingPlant, Machine, Makes
 
 ROLE = "learner"
 METRICS = ("reward", "episode_reward", "advantage", "entropy", "critic_loss", "clipped", "post_correlation")
 """Mean reward a step; mean reward of the episodes that ended (of earlier ones if none did; 0 before the first); mean of
-the aggregated advantage, which unbiased ones keep near 0; entropy an action component; loss of the critics after the
-last epoch; share of ratios beyond the clip there; correlation of V^x with what it is fitted to, before the update."""
-
-StateT = TypeVar("StateT")
-PostT = TypeVar("PostT")
-NoiseT = TypeVar("NoiseT")
-
-
-class PostDecisionSimulator(Simulator[StateT, PostT, NoiseT], Protocol[StateT, PostT, NoiseT]):
-    """A simulator that can show its post-decision states."""
-
-    def observe_post(self, post: PostT) -> Tensor:
-        """The post-decision state, as wide as an observation, `[batch, F]`."""
-        ...
-
-
-@config_dataclass
-class Config(Presets):
-    """Training settings; the defaults are the laptop preset, for plants."""
-
-    aggregate: Aggregate = setting("max", "how the two advantages become one; the paper: max; see AGGREGATES")
-    hidden: tuple[int, ...] = setting((128, 128), "section on the architecture: 128-128 for all networks")
-    activation: Activation = setting("relu", "of the actor; plants relu, lake tanh; critics are always tanh")
-    lanes: int = setting(4, "episodes side by side; the paper collects one after the other", ge=1)
-    steps: int = setting(100, "steps a lane and update; lanes x steps is the paper's 400 (plants) or 500 (lake)", ge=1)
-    epochs: int = setting(10, "full-batch gradient steps an update; paper 40 (plants), 50 (lake)", ge=1)
-    window: int = setting(6, "collections that are learned from at once; paper: the last 5, and the new one", ge=1)
-    keep: Literal["newest", "first"] = setting("newest", "first: the released lake PPO's fault, see Deviations")
-    train: Literal["all", "last"] = setting("all", "last: only the actor's last layer, as the released plant agents")
-    refresh: bool = setting(True, "values of the window are computed anew; paper: those of the collecting critics")
-    bootstrap: bool = setting(True, "values follow where a collection ends within an episode; paper: nothing does")
-    center: bool = setting(False, "the batch mean is taken from the advantages; not in the paper")
-    actor_rate: float = setting(5.5e-4, "Adam; the released code", gt=0, le=1)
-    critic_rate: float = setting(1e-3, "Adam; the released code", gt=0, le=1)
-    decay: bool = setting(False, "both rates fall to 0 linearly over `updates`; paper: constant")
-    updates: int = setting(750, "over which the rates fall, where they do", ge=1)
-    discount: float = setting(0.9, "a step; the released code", ge=0, le=1)
-    clip: float = setting(0.2, "of the ratio; the released code", gt=0, lt=1)
-    entropy: float = setting(0.001, "weight of the entropy of an action component; min variant 0.012", ge=0)
-    weight_decay: float = setting(0.0, "Adam's; min variant 0.001", ge=0)
-    clip_norm: float = setting(0.0, "gradient norm of each network, 0 = no clipping; min variant 1", ge=0)
-    reward_scale: float = setting(0.01, "rewards are multiplied by it for learning; paper 1", gt=0)
-    samples: int = setting(8, "afterstate: actions drawn for the expectation; all four on the lake", ge=2)
-
-    @classmethod
-    def tiny(cls) -> "Config":
-        """At most 0.3 s a short run; for the battery."""
-        return cls(hidden=(16,), lanes=4, steps=8, epochs=2, window=2, updates=10)
-
-    @classmethod
-    def smoke(cls) -> "Config":
-        """A few seconds."""
-        return cls(lanes=4, steps=50, epochs=5, updates=10)
-
-    @classmethod
-    def laptop(cls) -> "Config":
-        """The study's default."""
-        return cls()
-
-    @classmethod
-    def paper(cls) -> "Config":
-        """The released settings, for plants."""
-        return cls(epochs=40, refresh=False, bootstrap=False, updates=2500, reward_scale=1.0)
-
-
-class Collection(NamedTuple):
-    """What one round of acting gave: `[T, N, ...]`, and `[N, ...]` of the step that would have come next."""
-
-    observation: Tensor
-    post_observation: Tensor
-    action: Tensor
-    log_prob: Tensor  # [T, N, component] of the policy that acted
-    decided: Tensor  # [T, N] r^x
-    resolved: Tensor  # [T, N] r
-    ended: Tensor  # [T, N] bool
-    last_observation: Tensor  # [N, F]
-    last_post: Tensor  # [N, F]
-    last_decided: Tensor  # [N]
-    values: Tensor  # [2, T, N] of the critics that were there
-    last_values: Tensor  # [2, N]
-    other_post: Tensor  # afterstate: [T, N, K, F] post-decision states of other actions; else [0]
-    other_decided: Tensor  # afterstate: [T, N, K]
-    other_weight: Tensor  # afterstate: [T, N, K] their probabilities, or 1 / K for drawn ones
-    mask: Tensor  # [T, N, choices] bool; [0] where all is allowed
+the aggregated advantage, which unbiased ones keep near 0; entropy an action component, loss of the critics and share of
+ratios beyond the clip in the last gradient step; correlation of V^x with what it is fitted to, before the update."""
 
 
 class _Batch(NamedTuple):
@@ -155,29 +71,27 @@ class PostDecisionPPO(Learner):
                 (self.critics[1].parameters(), config.critic_rate),
             )
         ]
-        self._generator = make_generator(seed, "pdppo", "actions")
+        self._collector = Collector(simulator, config=config, seed=seed)
+        self._shuffle = make_generator(seed, "pdppo", "minibatches")
         self._window: dict[str, Collection] = {}
-        self._rounds = self._steps = self._gradient_steps = 0
-        self._state: Any = None
-        self._elapsed = torch.zeros(config.lanes, dtype=torch.int64)
-        self._running = torch.zeros(config.lanes)  # reward of the episodes under way, unscaled
-        self._episode_reward = 0.0
+        self._rounds = self._gradient_steps = 0
 
     def update(self) -> dict[str, float]:
         """One collection and the epochs on the window."""
         config = self.config
-        fresh = self._collect()
+        fresh = self._collector.collect(self.policy, self._said)
         self._window[str(self._rounds)] = fresh
         self._rounds += 1
         self._set_rates()
         batch, correlation = self._batch()
         metrics = {"clipped": 0.0, "critic_loss": 0.0, "entropy": 0.0}
         for _ in range(config.epochs):
-            metrics = self._epoch(batch)
+            for part in self._parts(batch):
+                metrics = self._step(part)
         self._forget()
         return {
             "reward": float((fresh.decided + fresh.resolved).mean()) / config.reward_scale,
-            "episode_reward": self._episode_reward,
+            "episode_reward": self._collector.episode_reward,
             "advantage": float(batch.advantage.mean()),
             "post_correlation": correlation,
             **metrics,
@@ -190,12 +104,9 @@ class PostDecisionPPO(Learner):
             "critics": {name: value.detach().clone() for name, value in self.critics.state_dict().items()},
             "optimizers": {str(k): optimizer_state(one) for k, one in enumerate(self._optimizers)},
             "window": {name: part._asdict() for name, part in self._window.items()},
-            "world": {} if self._state is None else {str(k): leaf for k, leaf in enumerate(leaves(self._state))},
-            "elapsed": self._elapsed,
-            "running": self._running,
-            "generator": self._generator.get_state(),
-            "counters": [self._rounds, self._steps, self._gradient_steps],
-            "episode_reward": self._episode_reward,
+            "collector": self._collector.state_dict(),
+            "shuffle": self._shuffle.get_state(),
+            "counters": [self._rounds, self._gradient_steps],
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -203,9 +114,7 @@ class PostDecisionPPO(Learner):
         require_keys(state, self.state_dict(), what="pdppo state")
         require_keys(state["policy"], self.policy.state_dict(), what="policy")
         require_keys(state["critics"], self.critics.state_dict(), what="critics")
-        template = self.simulator.initial(self.config.lanes, make_generator(0, "template"))
-        if state["world"]:
-            require_keys(state["world"], {str(k): leaf for k, leaf in enumerate(leaves(template))}, what="world")
+        self._collector.check(state["collector"])
         for name, part in state["window"].items():
             if set(part) != set(Collection._fields):
                 raise CorruptFileError(f"pdppo state: window {name} has other fields than {Collection._fields}")
@@ -216,90 +125,13 @@ class PostDecisionPPO(Learner):
         self.critics.load_state_dict(state["critics"])
         order = sorted(state["window"], key=int)
         self._window = {name: Collection(**{k: v.clone() for k, v in state["window"][name].items()}) for name in order}
-        world = iter([state["world"][str(k)] for k in range(len(state["world"]))])
-        self._state = rebuilt(template, world) if state["world"] else None
-        self._elapsed, self._running = state["elapsed"].clone(), state["running"].clone()
-        self._generator.set_state(state["generator"].clone())
-        self._rounds, self._steps, self._gradient_steps = (int(count) for count in state["counters"])
-        self._episode_reward = float(state["episode_reward"])
+        self._collector.load_state_dict(state["collector"])
+        self._shuffle.set_state(state["shuffle"].clone())
+        self._rounds, self._gradient_steps = (int(count) for count in state["counters"])
 
     def work(self) -> dict[str, int]:
-        """Environment steps over all lanes, and gradient steps (each on the whole window, for every network)."""
-        return {"environment_steps": self._steps, "gradient_steps": self._gradient_steps}
-
-    # ---- collecting ----
-
-    @torch.no_grad()
-    def _collect(self) -> Collection:
-        """Act for `steps` in all lanes. Noise is keyed by (seed, step): all variants meet the same demand and slips."""
-        simulator, config = self.simulator, self.config
-        if self._state is None:
-            self._state = simulator.initial(config.lanes, make_generator(self.seed, "pdppo", "start"))
-        columns: list[tuple[Tensor, ...]] = []
-        for _ in range(config.steps):
-            seen = self._decide()
-            noise = simulator.draw(config.lanes, int(self._elapsed[0]), self._stream("noise"))
-            self._state, reward, terminated = simulator.resolve(seen.post, noise)
-            self._running += seen.decided + reward
-            self._elapsed += 1
-            ended = terminated | (self._elapsed >= simulator.horizon)
-            scaled = (config.reward_scale * seen.decided, config.reward_scale * reward)
-            columns.append((seen.observation, seen.post_observation, seen.action, seen.log_prob, *scaled, ended,
-                            seen.values, *seen.others, seen.mask))  # fmt: skip
-            if bool(ended.any()):
-                self._restart(ended)
-            self._steps += config.lanes
-        kept = self._generator.get_state()  # the peek below must not shift what is drawn next
-        ahead = self._decide()
-        self._generator.set_state(kept)
-        stacked = [torch.stack(part) for part in zip(*columns, strict=True)]
-        values = stacked[7].transpose(0, 1)
-        return Collection(
-            *stacked[:7], ahead.observation, ahead.post_observation, config.reward_scale * ahead.decided,
-            values, ahead.values, *stacked[8:],
-        )  # fmt: skip
-
-    def _decide(self) -> "_Decision":
-        """Act once in the present states: both halves' first."""
-        simulator = self.simulator
-        observation, mask = simulator.observe(self._state), simulator.mask(self._state)
-        over = self.policy.over(observation, mask)
-        action = over.sample(self._generator)
-        post, decided = simulator.decide(self._state, action)
-        seen = simulator.observe_post(post)
-        nothing = torch.zeros(0)
-        others = (nothing, nothing, nothing)
-        if self.config.aggregate == "afterstate":
-            others = self._others(over)
-        values = torch.stack(self._values(observation, seen))
-        kept = nothing.bool() if mask is None else mask.clone()
-        return _Decision(observation, post, seen, action, over.log_prob(action), decided, values, others, kept)
-
-    def _others(self, over: Any) -> tuple[Tensor, Tensor, Tensor]:
-        """(Post-decision observations, r^x, weights) of other actions: all of a Discrete space, or drawn ones."""
-        simulator, lanes = self.simulator, self.config.lanes
-        if isinstance(simulator.action_space, Discrete):
-            actions = [torch.full((lanes,), choice) for choice in range(int(simulator.action_space.n))]
-            weight = torch.stack([over.log_prob(action)[:, 0].exp() for action in actions], 1)
-        else:
-            actions = [over.sample(self._generator) for _ in range(self.config.samples)]
-            weight = torch.full((lanes, len(actions)), 1.0 / len(actions))
-        made = [simulator.decide(self._state, action) for action in actions]
-        seen = torch.stack([simulator.observe_post(post) for post, _ in made], 1)
-        return seen, self.config.reward_scale * torch.stack([reward for _, reward in made], 1), weight
-
-    def _restart(self, ended: Tensor) -> None:
-        count = int(ended.sum())
-        self._episode_reward = float(self._running[ended].sum()) / count
-        self._running = torch.where(ended, 0.0, self._running)
-        self._elapsed = torch.where(ended, 0, self._elapsed)
-        fresh = self.simulator.initial(self.config.lanes, self._stream("restart"))
-        self._state = choose(ended, fresh, self._state)
-
-    def _stream(self, name: str) -> torch.Generator:
-        return make_generator(self.seed, "pdppo", name, self._steps)
-
-    # ---- learning ----
+        """Environment steps over all lanes, and gradient steps, each of every network."""
+        return {"environment_steps": self._collector.steps, "gradient_steps": self._gradient_steps}
 
     def _values(self, observation: Tensor, post_observation: Tensor) -> Values:
         """V(s) and V^x(s^x), or what this variant has in their places."""
@@ -313,6 +145,10 @@ class PostDecisionPPO(Learner):
             nothing if aggregate == "afterstate" else state(observation).squeeze(-1),
             nothing if aggregate == "ppo" else post(second).squeeze(-1),
         )
+
+    def _said(self, observation: Tensor, post_observation: Tensor) -> Tensor:
+        """What the critics say, `[2, batch]`."""
+        return torch.stack(self._values(observation, post_observation))
 
     @torch.no_grad()
     def _batch(self) -> tuple[_Batch, float]:
@@ -337,7 +173,9 @@ class PostDecisionPPO(Learner):
         advantage = post_decision_advantage(config.aggregate, targets, values, decided=whole.decided, expected=expected)
         if config.center:
             advantage = advantage - advantage.mean()
-        flat = [getattr(whole, name).flatten(0, 1) for name in ("observation", "post_observation", "action", "log_prob")]
+        flat = [
+            getattr(whole, name).flatten(0, 1) for name in ("observation", "post_observation", "action", "log_prob")
+        ]
         mask = whole.mask.flatten(0, 1) if whole.mask.numel() else None
         batch = _Batch(*flat, mask, advantage.flatten(), Targets(targets.state.flatten(), targets.post.flatten()))
         return batch, _correlation(values.post, targets.post)
@@ -349,8 +187,19 @@ class PostDecisionPPO(Learner):
         value = self.critics[1](part.other_post).squeeze(-1)
         return (part.other_weight * (part.other_decided + value)).sum(-1)
 
-    def _epoch(self, batch: _Batch) -> dict[str, float]:
-        """One gradient step of every network on the whole window."""
+    def _parts(self, batch: _Batch) -> Iterator[_Batch]:
+        """The window whole, or in shuffled minibatches."""
+        count = len(batch.advantage)
+        if not 0 < self.config.minibatch < count:
+            yield batch
+            return
+        for rows in torch.randperm(count, generator=self._shuffle).split(self.config.minibatch):
+            mask = None if batch.mask is None else batch.mask[rows]
+            targets = Targets(batch.targets.state[rows], batch.targets.post[rows])
+            yield _Batch(*(part[rows] for part in batch[:4]), mask, batch.advantage[rows], targets)
+
+    def _step(self, batch: _Batch) -> dict[str, float]:
+        """One gradient step of every network."""
         config = self.config
         over = self.policy.over(batch.observation, batch.mask)
         log_prob = over.log_prob(batch.action)
@@ -387,16 +236,15 @@ class PostDecisionPPO(Learner):
             optimizer.param_groups[0]["lr"] = rate * left
 
 
-class _Decision(NamedTuple):
-    observation: Tensor
-    post: Any
-    post_observation: Tensor
-    action: Tensor
-    log_prob: Tensor
-    decided: Tensor
-    values: Tensor  # [2, N]
-    others: tuple[Tensor, Tensor, Tensor]
-    mask: Tensor
+def example(config: Config, seed: int) -> PostDecisionPPO:
+    """The smallest whole problem: one machine, two items of which it can make one at a time."""
+    demand = Demand("binomial", trials=4, probability=0.5)
+    plant = LotSizingPlant(
+        items=(Item("a", 0.05, 2.0, demand, capacity=20), Item("b", 0.05, 1.0, demand, capacity=20)),
+        machines=(Machine("m", (Makes("a", 6, setup_cost=2.0, setup_loss=1), Makes("b", 5, setup_cost=2.0))),),
+        horizon=24,
+    )
+    return PostDecisionPPO(LotSizing(plant), config=config, seed=seed)
 
 
 def _always(simulator: PostDecisionSimulator[Any, Any, Any]) -> list[bool] | None:

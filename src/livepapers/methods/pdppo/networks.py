@@ -47,9 +47,7 @@ class PostDecisionPolicy(nn.Module):
         }  # fmt: skip
         self._allowed = None if allowed is None else torch.tensor(self.arguments["allowed"])
         stream = generator or make_generator(0, "pdppo", "weights")
-        self.network = MLP(
-            inputs, hidden, outputs=parameter_count(self.space), activation=activation, generator=stream
-        )
+        self.network = MLP(inputs, hidden, outputs=parameter_count(self.space), activation=activation, generator=stream)
 
     def over(self, observation: Tensor, mask: Tensor | None = None) -> Distribution:
         """The distribution over actions; `mask` `[batch, sum of choices]` takes the place of the fixed one."""

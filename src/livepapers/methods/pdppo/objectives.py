@@ -67,7 +67,12 @@ def critic_targets(
 
 
 def post_decision_advantage(
-    aggregate: Aggregate, targets: Targets, values: Values, *, decided: Tensor | None = None, expected: Tensor | None = None
+    aggregate: Aggregate,
+    targets: Targets,
+    values: Values,
+    *,
+    decided: Tensor | None = None,
+    expected: Tensor | None = None,
 ) -> Tensor:
     """Equation (3), the paper's new term: A = max(R - V(s), R^x - V^x(s^x)), element by element; and its rivals.
 
