@@ -59,3 +59,19 @@ class MLP(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Apply the network to the last axis."""
         return self.layers(inputs)
+
+
+@torch.no_grad()
+def orthogonal(network: MLP, *, gain: float, generator: torch.Generator) -> MLP:
+    """Start an MLP from orthogonal weights and zero biases, as policy gradients are used to; returns it.
+
+    Args:
+        network: Changed in place.
+        gain: Of the output layer; hidden layers have sqrt(2).
+        generator: Source of the weights.
+    """
+    layers = [layer for layer in network.layers if isinstance(layer, nn.Linear)]
+    for layer in layers:
+        nn.init.orthogonal_(layer.weight, gain if layer is layers[-1] else math.sqrt(2.0), generator=generator)
+        nn.init.zeros_(layer.bias)
+    return network

@@ -5,15 +5,18 @@ Learners see a `BatchedTask`: tensors in, tensors out, lanes that restart by the
 simulator as a `gymnasium.vector.VectorEnv` and `SimulatorEnv` as a `gymnasium.Env`.
 """
 
+from collections.abc import Iterator, Mapping
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import gymnasium
 import numpy as np
 import torch
+from gymnasium.spaces.utils import flatten, flatten_space
 from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
+from gymnasium.vector.utils import batch_space, iterate
 from torch import Tensor
 
+from livepapers.core.checkpoint import require_keys
 from livepapers.core.errors import InputError
 from livepapers.core.rng import generator
 from livepapers.tasks.simulator import Simulator
@@ -101,6 +104,29 @@ class SimulatorTask(Generic[StateT]):
         """Allowed actions in the present states."""
         return None if self.state is None else self.simulator.mask(self.state)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Where all lanes stand; None instead of a state before the first reset."""
+        return {
+            "seed": self._seed,
+            "round": self._round,
+            "time": self._time,
+            "elapsed": self._elapsed,
+            "state": None if self.state is None else leaves(self.state),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state made by `state_dict`; raises `CorruptFileError` and changes nothing if it does not fit."""
+        template = self.simulator.initial(self.lanes, generator(0, "template"))
+        expected = {**self.state_dict(), "state": None}
+        require_keys({**state, "state": None}, expected, what="task state")
+        kept = None
+        if state["state"] is not None:
+            tensors = dict(enumerate(leaves(template)))
+            require_keys(dict(enumerate(state["state"])), tensors, what="task state")  # type: ignore[arg-type]
+            kept = rebuilt(template, iter(state["state"]))
+        self._seed, self._round, self._time = int(state["seed"]), int(state["round"]), int(state["time"])
+        self._elapsed, self.state = state["elapsed"].clone(), kept
+
     def _restart(self) -> Tensor:
         self._time = 0
         self._elapsed = torch.zeros(self.lanes, dtype=torch.int64)
@@ -119,8 +145,24 @@ def choose(where: Tensor, yes: StateT, no: StateT) -> StateT:
     return type(yes)(*parts)
 
 
+def leaves(state: Any) -> list[Tensor]:
+    """The tensors of a state (NamedTuples of tensors, or single tensors), in order."""
+    return [state] if isinstance(state, Tensor) else [leaf for part in state for leaf in leaves(part)]
+
+
+def rebuilt(template: StateT, tensors: Iterator[Tensor]) -> StateT:
+    """A state shaped like `template`, made of copies of the next tensors: the inverse of `leaves`."""
+    if isinstance(template, Tensor):
+        return next(tensors).clone()  # type: ignore[return-value]
+    parts = [rebuilt(part, tensors) for part in template]  # type: ignore[attr-defined]
+    return type(template)(*parts)
+
+
 class GymnasiumTask:
     """Any Gymnasium vector environment as a batched task; such tasks share reset seeds only.
+
+    Observations that are no boxes (dictionaries, tuples, discrete ones) are flattened as
+    `gymnasium.spaces.utils.flatten` does it: discrete parts become one-hot.
 
     Args:
         env: A vector environment in same-step autoreset mode; `GymnasiumTask.make` builds one.
@@ -134,6 +176,14 @@ class GymnasiumTask:
             )
         self.env, self.lanes = env, env.num_envs
         self.observation_space, self.action_space = env.single_observation_space, env.single_action_space
+        self._flattened = not isinstance(self.observation_space, gymnasium.spaces.Box)
+        if self._flattened:
+            flat = flatten_space(env.single_observation_space)
+            if not isinstance(flat, gymnasium.spaces.Box):
+                raise InputError.of("env", str(env.single_observation_space), expected="observations of a fixed size")
+            self.observation_space = gymnasium.spaces.Box(
+                flat.low.astype(np.float32), flat.high.astype(np.float32), dtype=np.float32
+            )
 
     @classmethod
     def make(cls, env_id: str, lanes: int) -> "GymnasiumTask":
@@ -146,14 +196,16 @@ class GymnasiumTask:
 
     def reset(self, seed: int) -> Tensor:
         """Start all lanes from `seed`."""
-        return _tensor(self.env.reset(seed=seed)[0])
+        return _tensor(self._flat(self.env.reset(seed=seed)[0]))
 
     def step(self, action: Tensor) -> Step:
         """One step of all lanes; ended lanes have restarted, as Gymnasium's same-step autoreset does."""
         observation, reward, terminated, truncated, info = self.env.step(action.cpu().numpy())
+        observation = self._flat(observation)
         final = np.array(observation)
         for lane in np.flatnonzero(info.get("_final_obs", [])):
-            final[lane] = info["final_obs"][lane]
+            last = info["final_obs"][lane]
+            final[lane] = flatten(self.env.single_observation_space, last) if self._flattened else last
         rewards = torch.as_tensor(np.asarray(reward), dtype=torch.float32)
         return Step(
             _tensor(observation), rewards, torch.as_tensor(terminated), torch.as_tensor(truncated), _tensor(final)
@@ -162,6 +214,12 @@ class GymnasiumTask:
     def mask(self) -> Tensor | None:
         """Gymnasium environments state no masks."""
         return None
+
+    def _flat(self, observation: Any) -> Any:
+        if not self._flattened:
+            return observation
+        lanes = iterate(self.env.observation_space, observation)
+        return np.stack([np.asarray(flatten(self.env.single_observation_space, lane)) for lane in lanes])
 
 
 class SimulatorVectorEnv(VectorEnv):

@@ -1,0 +1,192 @@
+"""What an actor's outputs mean: categorical parts for discrete action spaces, a Gaussian for boxes.
+
+Planned for: pdppo, fishery, sindy-rl.
+
+Shapes: parameters `[batch, parameter_count(space)]`; actions as the space has them, with the batch in front. A
+`MultiDiscrete` action is a row of independent parts, whose log-probabilities stay apart: one column a part.
+"""
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Protocol
+
+import gymnasium
+import torch
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
+from torch import Tensor
+
+from livepapers.core.errors import InputError
+
+
+class Distribution(Protocol):
+    """A batch of distributions over actions."""
+
+    def sample(self, generator: torch.Generator) -> Tensor:
+        """One action each, `[batch, ...]`; a Box's are not clipped to it."""
+        ...
+
+    def mode(self) -> Tensor:
+        """The most likely actions, `[batch, ...]`."""
+        ...
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        """Log-probabilities or densities, `[batch, components]`."""
+        ...
+
+    def entropy(self) -> Tensor:
+        """`[batch]`, summed over components."""
+        ...
+
+
+class Categorical:
+    """Independent categorical parts.
+
+    Args:
+        logits: `[batch, parts, choices]`; -inf where an action is not allowed or a part has fewer choices.
+        first: The space's first action of each part, `[parts]` int64, or None when all are 0.
+        flat: Whether actions are `[batch]` (`Discrete`) instead of `[batch, parts]`.
+    """
+
+    def __init__(self, logits: Tensor, *, first: Tensor | None, flat: bool) -> None:
+        self.log_probs = torch.log_softmax(logits, -1)
+        self._first, self._flat = first, flat
+
+    def sample(self, generator: torch.Generator) -> Tensor:
+        """The inverse of the cumulative probabilities at uniform numbers: what has probability 0 is never drawn."""
+        cumulative = self.log_probs.exp().cumsum(-1)
+        # a uniform number < 1 times the last sum rounds to less than it, so no draw falls behind the last choice
+        uniform = torch.rand(cumulative.shape[:-1], generator=generator, dtype=cumulative.dtype)
+        threshold = (uniform * cumulative[..., -1]).unsqueeze(-1)
+        return self._action((cumulative <= threshold).sum(-1))
+
+    def mode(self) -> Tensor:
+        """The most likely choice of each part; the first of equals."""
+        return self._action(self.log_probs.argmax(-1))
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        """`[batch, parts]`."""
+        index = action.unsqueeze(-1) if self._flat else action
+        if self._first is not None:
+            index = index - self._first
+        return self.log_probs.gather(-1, index.unsqueeze(-1)).squeeze(-1)
+
+    def entropy(self) -> Tensor:
+        """`[batch]`."""
+        finite = self.log_probs.clamp(min=torch.finfo(self.log_probs.dtype).min)  # 0 log 0 = 0
+        return -(self.log_probs.exp() * finite).sum((-1, -2))
+
+    def _action(self, index: Tensor) -> Tensor:
+        if self._first is not None:
+            index = index + self._first
+        return index.squeeze(-1) if self._flat else index
+
+
+class Gaussian:
+    """Independent normal components; the density is that of the action before it is clipped to the box.
+
+    Args:
+        mean: `[batch, dimensions]`.
+        log_std: `[dimensions]` or `[batch, dimensions]`.
+        shape: Of one action.
+    """
+
+    def __init__(self, mean: Tensor, log_std: Tensor, *, shape: tuple[int, ...]) -> None:
+        self.mean, self.log_std, self._shape = mean, log_std, shape
+
+    def sample(self, generator: torch.Generator) -> Tensor:
+        """Unclipped."""
+        noise = torch.randn(self.mean.shape, generator=generator, dtype=self.mean.dtype)
+        return (self.mean + noise * self.log_std.exp()).reshape(-1, *self._shape)
+
+    def mode(self) -> Tensor:
+        """The mean, unclipped."""
+        return self.mean.reshape(-1, *self._shape)
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        """`[batch, 1]`: one density of the whole action."""
+        standard = (action.reshape(self.mean.shape) - self.mean) * torch.exp(-self.log_std)
+        density = -0.5 * standard.square() - self.log_std - 0.5 * math.log(2.0 * math.pi)
+        return density.sum(-1, keepdim=True)
+
+    def entropy(self) -> Tensor:
+        """`[batch]`."""
+        each = self.log_std + 0.5 * math.log(2.0 * math.pi * math.e)
+        return each.sum(-1).expand(self.mean.shape[0])
+
+
+def parameter_count(space: gymnasium.Space) -> int:
+    """Width of the actor's output for this action space; a Box's standard deviations are parameters of the agent."""
+    if isinstance(space, Box):
+        return math.prod(space.shape)
+    return sum(_sizes(space))
+
+
+def distribution(
+    space: gymnasium.Space, parameters: Tensor, *, log_std: Tensor | None = None, mask: Tensor | None = None
+) -> Distribution:
+    """The distribution over a space's actions.
+
+    Args:
+        space: `Discrete`, `MultiDiscrete` or `Box`.
+        parameters: `[batch, parameter_count(space)]`: logits, or means.
+        log_std: For boxes: `[dimensions]` or `[batch, dimensions]`.
+        mask: Allowed discrete actions, `[batch, sum of sizes]` bool.
+
+    Raises:
+        InputError: The space is of another kind, a Box comes without `log_std`, or a row allows no action.
+    """
+    if isinstance(space, Box):
+        if log_std is None:
+            raise InputError.of("log_std", "nothing", expected="standard deviations, as the actions are real numbers")
+        return Gaussian(parameters, log_std, shape=space.shape)
+    sizes = _sizes(space)
+    if mask is not None:
+        parameters = parameters.masked_fill(~mask, -torch.inf)
+    if len(set(sizes)) == 1:
+        logits = parameters.reshape(-1, len(sizes), sizes[0])
+    else:
+        absent = parameters.new_full((parameters.shape[0], 1), -torch.inf)
+        logits = torch.cat([parameters, absent], 1)[:, _padded(sizes)]
+    if mask is not None and not torch.compiler.is_compiling() and bool((logits.amax(-1) == -torch.inf).any()):
+        row = int((logits.amax(-1) == -torch.inf).any(-1).nonzero()[0])
+        raise InputError.of("mask", f"row {row} without any allowed action", expected="at least one in each part")
+    return Categorical(logits, first=_first(space), flat=isinstance(space, Discrete))
+
+
+def into(space: gymnasium.Space) -> Callable[[Tensor], Tensor]:
+    """What a task is handed for an action: real actions clipped to their box, discrete ones as they are."""
+    if not isinstance(space, Box):
+        return lambda action: action
+    low, high = bounds(space)
+    return lambda action: torch.minimum(torch.maximum(action, low), high)
+
+
+def bounds(space: Box) -> tuple[Tensor, Tensor]:
+    """A box's lower and upper bounds in float32, infinite where it has none."""
+    return torch.tensor(space.low, dtype=torch.float32), torch.tensor(space.high, dtype=torch.float32)
+
+
+def _sizes(space: gymnasium.Space) -> tuple[int, ...]:
+    if isinstance(space, Discrete):
+        return (int(space.n),)
+    if isinstance(space, MultiDiscrete) and space.nvec.ndim == 1:
+        return tuple(int(size) for size in space.nvec)
+    raise InputError.of("action space", str(space), expected="Discrete, MultiDiscrete of one axis, or Box")
+
+
+@lru_cache(maxsize=64)
+def _padded(sizes: tuple[int, ...]) -> Tensor:
+    """Where in a row of all logits each choice of each part stands, `[parts, choices]`; the last column is absent."""
+    table = torch.full((len(sizes), max(sizes)), sum(sizes))
+    for part, size in enumerate(sizes):
+        start = sum(sizes[:part])
+        table[part, :size] = torch.arange(start, start + size)
+    return table
+
+
+def _first(space: gymnasium.Space) -> Tensor | None:
+    if isinstance(space, Discrete):
+        return torch.tensor([int(space.start)]) if space.start else None
+    start = getattr(space, "start", None)  # of a MultiDiscrete
+    return torch.as_tensor(start, dtype=torch.int64) if start is not None and start.any() else None

@@ -1,0 +1,174 @@
+"""What is saved of a trained agent: small modules that map observations to actions, the normaliser inside.
+
+Planned for: pdppo, fishery, sindy-rl.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium
+import torch
+from gymnasium.spaces import Box
+from torch import Tensor, nn
+
+from livepapers.blocks.distributions import bounds, distribution, into, parameter_count
+from livepapers.blocks.networks import MLP, Activation, orthogonal
+from livepapers.core.rng import generator as make_generator
+from livepapers.tasks import spaces
+
+
+class Normaliser(nn.Module):
+    """Observations with their running mean taken away, over their running standard deviation, cut at +-10.
+
+    Args:
+        width: Numbers in a flat observation.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    count: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("variance", torch.ones(width))
+        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """`[batch, width] -> [batch, width]`."""
+        return ((observation - self.mean) * torch.rsqrt(self.variance + 1e-8)).clamp(-10.0, 10.0)
+
+    @torch.no_grad()
+    def update(self, observation: Tensor) -> None:
+        """Take `[batch, width]` more observations into the mean and the variance (Chan et al. 1983)."""
+        seen, total = observation.shape[0], self.count + observation.shape[0]
+        variance, mean = torch.var_mean(observation, 0, correction=0)
+        share, shift = float(seen / total), mean - self.mean
+        self.variance.lerp_(variance, share).add_(shift.square(), alpha=share * (1.0 - share))
+        self.mean.add_(shift, alpha=share)
+        self.count.copy_(total)
+
+
+class Actor(nn.Module):
+    """A network from flat observations to a distribution's parameters.
+
+    Means of a bounded Box are measured in its half-widths from its centre: whatever the unit, outputs of order 1 reach
+    all of it.
+
+    Args:
+        width: Numbers in a flat observation.
+        space: The action space.
+        hidden: Widths of the hidden layers.
+        activation: Behind each hidden layer.
+        generator: Source of the initial weights.
+    """
+
+    centre: Tensor
+    reach: Tensor
+
+    def __init__(
+        self,
+        width: int,
+        space: gymnasium.Space,
+        *,
+        hidden: Sequence[int],
+        activation: Activation,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        network = MLP(width, hidden, outputs=parameter_count(space), activation=activation, generator=generator)
+        self.network = orthogonal(network, gain=0.01, generator=generator)
+        self.scaled = isinstance(space, Box) and bool(space.is_bounded("both"))
+        low, high = bounds(space) if isinstance(space, Box) and self.scaled else (-torch.ones(1), torch.ones(1))
+        self.register_buffer("centre", ((low + high) / 2.0).flatten(), persistent=False)
+        self.register_buffer("reach", ((high - low) / 2.0).flatten(), persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """`[batch, width] -> [batch, parameters]`."""
+        outputs = self.network(features)
+        return torch.addcmul(self.centre, self.reach, outputs) if self.scaled else outputs
+
+
+class GreedyPolicy(nn.Module):
+    """The most likely action of an actor, within the action space.
+
+    Args:
+        observation_space: A Box, or its JSON form.
+        action_space: `Discrete`, `MultiDiscrete` or `Box`, or its JSON form.
+        hidden: Widths of the hidden layers.
+        activation: Behind each hidden layer.
+        normalise: Whether observations are normalised.
+    """
+
+    takes = "observation"
+
+    def __init__(
+        self,
+        observation_space: gymnasium.Space | Mapping[str, Any],
+        action_space: gymnasium.Space | Mapping[str, Any],
+        *,
+        hidden: Sequence[int],
+        activation: Activation,
+        normalise: bool,
+    ) -> None:
+        super().__init__()
+        self.observation_space, self.action_space = as_space(observation_space), as_space(action_space)
+        self.arguments: dict[str, Any] = {
+            "observation_space": spaces.to_json(self.observation_space),
+            "action_space": spaces.to_json(self.action_space),
+            "hidden": list(hidden), "activation": activation, "normalise": normalise,
+        }  # fmt: skip
+        width = flat_width(self.observation_space)
+        self.normaliser = Normaliser(width) if normalise else None
+        stream = make_generator(0, "policies", "weights")  # real weights are loaded afterwards
+        self.actor = Actor(width, self.action_space, hidden=hidden, activation=activation, generator=stream)
+        self._mode = _Mode(self.action_space)
+
+    def forward(self, observation: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`[batch, ...]` observations, `[batch, actions]` allowed ones -> `[batch, ...]` actions."""
+        features = observation.flatten(1).to(torch.float32)
+        return self._mode(self.actor(features if self.normaliser is None else self.normaliser(features)), mask)
+
+
+class Greedy(nn.Module):
+    """The most likely action of any agent whose output begins with the distribution's parameters.
+
+    Args:
+        agent: forward(observation) -> (parameters, ...).
+        space: The action space.
+    """
+
+    takes = "observation"
+
+    def __init__(self, agent: nn.Module, space: gymnasium.Space) -> None:
+        super().__init__()
+        self.agent, self._mode = agent, _Mode(space)
+
+    def forward(self, observation: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`[batch, ...]` observations -> `[batch, ...]` actions."""
+        return self._mode(self.agent(observation)[0], mask)
+
+
+class _Mode:
+    """The most likely action within a space."""
+
+    def __init__(self, space: gymnasium.Space) -> None:
+        self._space, self._into = space, into(space)
+        self._spread = torch.zeros(parameter_count(space))  # on which a mode does not depend
+
+    def __call__(self, parameters: Tensor, mask: Tensor | None) -> Tensor:
+        return self._into(distribution(self._space, parameters, log_std=self._spread, mask=mask).mode())
+
+
+def as_space(space: gymnasium.Space | Mapping[str, Any]) -> gymnasium.Space:
+    """A space, or one from its JSON form."""
+    return space if isinstance(space, gymnasium.Space) else spaces.from_json(space)
+
+
+def flat_width(space: gymnasium.Space) -> int:
+    """Numbers in a flat observation."""
+    return math.prod(space.shape or ())
+
+
+ARCHITECTURES = {"GreedyPolicy": GreedyPolicy}

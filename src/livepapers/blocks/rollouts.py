@@ -1,0 +1,71 @@
+"""Collecting steps of a batched task.
+
+Planned for: pdppo, fishery, ospo, sindy-rl.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from livepapers.blocks.distributions import into
+from livepapers.tasks.vector import BatchedTask
+
+Act = Callable[[Tensor, Tensor | None, torch.Generator], tuple[Tensor, ...]]
+"""(observation `[N, ...]`, mask or None, generator) -> (action `[N, ...]`, log-probability `[N, C]`, whatever else is
+to be kept, each `[N, ...]`)."""
+
+
+class Rollout(NamedTuple):
+    """T steps of N lanes, `[T, N, ...]` each."""
+
+    observation: Tensor  # acted in
+    action: Tensor  # as drawn, not clipped to a Box
+    log_prob: Tensor  # [T, N, C] of the action under the policy that drew it
+    reward: Tensor  # [T, N]
+    terminated: Tensor  # [T, N] bool
+    truncated: Tensor  # [T, N] bool
+    final: Tensor  # what the step led to, before any restart; elsewhere the next observation
+    mask: Tensor | None  # [T, N, A] bool
+    extra: tuple[Tensor, ...] = ()  # what `act` returned beside action and log-probability
+
+    @property
+    def ended(self) -> Tensor:
+        """`[T, N]` bool: the episode ended with this step."""
+        return self.terminated | self.truncated
+
+
+@torch.no_grad()
+def collect(
+    task: BatchedTask, act: Act, *, steps: int, generator: torch.Generator, observation: Tensor
+) -> tuple[Rollout, Tensor]:
+    """Act for `steps` steps in all lanes.
+
+    Args:
+        task: Where; Box actions are clipped to its space on the way in.
+        act: The policy.
+        steps: T >= 1.
+        generator: Handed to `act`.
+        observation: `[N, ...]` to start from: of `task.reset`, or what the last call returned.
+
+    Returns:
+        The rollout, and the observation to go on from.
+    """
+    kept: list[tuple[Tensor, ...]] = []
+    masks: list[Tensor] = []
+    inside = into(task.action_space)
+    for _ in range(steps):
+        mask = task.mask()
+        action, log_prob, *extra = act(observation, mask, generator)
+        step = task.step(inside(action))
+        kept.append((observation, action, log_prob, step.reward, step.terminated, step.truncated, step.final, *extra))
+        if mask is not None:
+            masks.append(mask)
+        observation = step.observation
+    seen, actions, log_probs, rewards, terminated, truncated, final, *extra = (
+        torch.stack(column) for column in zip(*kept, strict=True)
+    )
+    allowed = torch.stack(masks) if masks else None
+    rollout = Rollout(seen, actions, log_probs, rewards, terminated, truncated, final, allowed, tuple(extra))
+    return rollout, observation

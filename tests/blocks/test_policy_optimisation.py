@@ -1,0 +1,250 @@
+"""PPO: its identities, its bookkeeping, and that it learns only with its key terms."""
+
+from typing import Any
+
+import gymnasium
+import pytest
+import torch
+from torch import Tensor, nn
+
+from blocks.small_worlds import Corridor, MaskedParts, Match, Steer, stream, task
+from livepapers.blocks.advantages import group_relative
+from livepapers.blocks.policies import Normaliser
+from livepapers.blocks.policy_optimisation import (
+    METRICS,
+    PPO,
+    Estimate,
+    Minibatch,
+    Outputs,
+    PPOConfig,
+    actor_critic,
+    clipped_surrogate,
+    value_error,
+)
+from livepapers.blocks.rollouts import Rollout, collect
+from livepapers.core import checkpoint
+from livepapers.core.config import replace
+from livepapers.core.errors import CorruptFileError, InputError
+from livepapers.tasks.vector import Step
+
+SMALL = PPOConfig(steps=16, epochs=4, minibatches=4, learning_rate=3e-3)
+
+
+def ppo(world: type, config: PPOConfig = SMALL, *, lanes: int = 16, seed: int = 0, **options: Any) -> PPO:
+    where = task(world, lanes)
+    agent = actor_critic(where.observation_space, where.action_space, hidden=(16,), generator=stream("agent", seed))
+    return PPO(where, agent, config=config, seed=seed, **options)
+
+
+def mean_reward(learner: PPO, updates: int = 40) -> float:
+    for _ in range(updates):
+        learner.update()
+    policy, where, total = learner.policy(), learner.task, 0.0
+    observation = where.reset(99)
+    for _ in range(40):
+        step = where.step(policy(observation, where.mask()))
+        total, observation = total + float(step.reward.mean()) / 40, step.observation
+    return total
+
+
+def test_the_surrogate_against_its_four_cases():
+    before = torch.zeros(4, 1)
+    log_prob = torch.log(torch.tensor([[1.5], [1.5], [0.5], [0.5]])).requires_grad_()
+    advantage = torch.tensor([1.0, -1.0, 1.0, -1.0])
+    made = clipped_surrogate(log_prob, before, advantage, low=0.2, high=0.28)
+    assert made.item() == pytest.approx((1.28 - 1.5 + 0.5 - 0.8) / 4)
+    made.backward()
+    assert log_prob.grad is not None
+    assert (log_prob.grad.flatten() != 0).tolist() == [False, True, True, False], "only what has gone too far is held"
+    each = clipped_surrogate(torch.zeros(4, 2), torch.zeros(4, 2), torch.stack([advantage, 3 * advantage + 1], 1))
+    assert each.item() == pytest.approx(0.5)
+
+
+def test_the_ratio_is_one_before_the_first_gradient_step():
+    for world in (Match, MaskedParts, Steer):
+        learner = ppo(world, replace(SMALL, epochs=1, minibatches=1))
+        for _ in range(3):  # later too, although the normaliser moves between updates
+            metrics = learner.update()
+            assert metrics["kl"] == pytest.approx(0.0, abs=1e-6)
+            assert metrics["clipped"] == 0.0
+            assert metrics["policy_loss"] == pytest.approx(0.0, abs=1e-5), "the mean standardised advantage"
+        assert tuple(metrics) == METRICS
+
+
+class Scripted:
+    """Two lanes whose observation is the step's number; lane 0 terminates in step 1, lane 1 is truncated there."""
+
+    lanes = 2
+    observation_space = gymnasium.spaces.Box(-100.0, 100.0, (1,))
+    action_space = gymnasium.spaces.Discrete(2)
+    time = 0
+
+    def reset(self, seed: int) -> Tensor:
+        return torch.zeros(2, 1)
+
+    def step(self, action: Tensor) -> Step:
+        self.time += 1
+        end = self.time == 2
+        final = torch.full((2, 1), float(self.time))
+        flags = torch.tensor([[end, False], [False, end]])
+        return Step(torch.full((2, 1), -50.0) if end else final, torch.ones(2), flags[0], flags[1], final)
+
+    def mask(self) -> None:
+        return None
+
+
+class Echo(nn.Module):
+    """Its value is ten times the observation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(2))
+
+    def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        return self.weight.expand(len(observation), 2), 10.0 * observation[:, 0]
+
+
+def test_truncated_episodes_bootstrap_from_their_last_state_and_terminated_ones_do_not():
+    learner = PPO(Scripted(), Echo(), config=PPOConfig(steps=3, minibatches=1, discount=0.5, trace=0.0), seed=0)
+    rollout, _ = collect(learner.task, learner._act, steps=3, generator=stream(), observation=torch.zeros(2, 1))
+    advantage, target = learner.generalised(rollout)
+    # step 0: 1 + 0.5 * 10 - 0; step 1: terminated 1 - 10, truncated 1 + 0.5 * 20 - 10; step 2: 1 + 0.5 * 30 + 500
+    assert advantage.tolist() == [[6.0, 6.0], [-9.0, 1.0], [516.0, 516.0]]
+    assert target is not None
+    assert target.tolist() == [[6.0, 6.0], [1.0, 11.0], [16.0, 16.0]]
+
+
+@pytest.mark.parametrize("world", [Match, MaskedParts, Steer])
+def test_it_learns_every_kind_of_action(world: type):
+    best = {Match: 1.0, MaskedParts: 2.0, Steer: 0.0}[world]
+    assert mean_reward(ppo(world)) > best - 0.05
+
+
+def test_without_advantages_it_learns_nothing():
+    none = ppo(Match, estimate=lambda rollout: Estimate(torch.zeros_like(rollout.reward), None))
+    assert mean_reward(none) < 0.8
+
+
+def test_credit_reaches_back_only_through_value_or_trace():
+    settings = replace(SMALL, discount=0.95)
+    assert mean_reward(ppo(Corridor, settings), 60) > 0.15  # 1 in 5 steps is the most
+    blind = replace(settings, trace=0.0, value_weight=0.0, discount=0.0)
+    assert mean_reward(ppo(Corridor, blind), 60) < 0.05
+
+
+def test_frozen_parameters_stay_bit_for_bit():
+    learner = ppo(Match)
+    agent: Any = learner.agent
+    agent.actor.network.layers[0].requires_grad_(False)
+    learner = PPO(learner.task, agent, config=replace(SMALL, entropy_weight=0.1), seed=0)
+    before = {name: value.clone() for name, value in agent.named_parameters()}
+    learner.update()
+    for name, value in agent.named_parameters():
+        assert torch.equal(before[name], value) == (not value.requires_grad), name
+
+
+def test_a_resumed_learner_is_bitwise_the_uninterrupted_one(tmp_path):
+    for world in (MaskedParts, Steer):
+        config = replace(SMALL, anneal=10)
+        whole, first, second = (ppo(world, config) for _ in range(3))
+        expected = [whole.update() for _ in range(5)]
+        assert [first.update() for _ in range(2)] == expected[:2]
+        checkpoint.save_state(tmp_path / "state", first.state_dict())
+        second.update()
+        second.load_state_dict(checkpoint.load_state(tmp_path / "state"))
+        assert [second.update() for _ in range(3)] == expected[2:]
+        for name, value in whole.agent.state_dict().items():
+            assert torch.equal(value, second.agent.state_dict()[name]), name
+        assert whole.work() == second.work() == {"environment_steps": 5 * 256, "gradient_steps": 5 * 16}
+
+
+def test_a_state_that_does_not_fit_changes_nothing():
+    learner, other = ppo(Match), ppo(Match, lanes=8)
+    learner.update()
+    before = learner.state_dict()
+    for broken in (
+        other.state_dict(),
+        {**before, "agent": {}},
+        {**before, "optimizer": {"state": {}, "param_groups": []}},
+    ):
+        with pytest.raises(CorruptFileError):
+            learner.load_state_dict(broken)
+    after = learner.state_dict()
+    assert torch.equal(before["observation"], after["observation"])
+    assert all(torch.equal(before["agent"][name], value) for name, value in after["agent"].items())
+
+
+def test_other_seeds_give_other_runs_and_the_same_seed_the_same():
+    assert ppo(Match).update() == ppo(Match).update()
+    assert ppo(Match).update() != ppo(Match, seed=1).update()
+
+
+def test_further_losses_and_group_baselines_come_in_by_arguments():
+    seen: list[tuple[Minibatch, Outputs]] = []
+
+    def pull(batch: Minibatch, outputs: Outputs) -> Tensor:
+        seen.append((batch, outputs))
+        return 10.0 * (outputs.parameters[:, 1] - outputs.parameters[:, 0] + 5.0).square().mean()
+
+    def grouped(rollout: Rollout) -> Estimate:
+        group = torch.arange(rollout.reward.shape[0]).repeat_interleave(rollout.reward.shape[1])
+        return Estimate(group_relative(rollout.reward.flatten(), group).view_as(rollout.reward))
+
+    assert mean_reward(ppo(Match, estimate=grouped)) > 0.95
+    learner = ppo(Match, estimate=grouped, losses=[pull])
+    metrics = [learner.update() for _ in range(40)][-1]
+    assert metrics["value_loss"] == 0.0
+    assert metrics["entropy"] < 0.1, "the further loss has pulled the policy to one action"
+    batch, outputs = seen[-1]
+    assert len(seen) == 40 * 16
+    assert batch.observation.shape == (64, 1)
+    assert batch.target is None
+    assert outputs.log_prob.shape == (64, 1)
+
+
+def test_the_rate_falls_in_a_line_and_kl_stops_an_update():
+    learner = ppo(Match, replace(SMALL, anneal=4))
+    rates = []
+    for _ in range(5):
+        learner.update()
+        rates.append(learner._optimizer.param_groups[0]["lr"] / SMALL.learning_rate)
+    assert rates == pytest.approx([1.0, 0.75, 0.5, 0.25, 0.0])
+    hasty = ppo(Match, replace(SMALL, epochs=50, learning_rate=0.05, target_kl=0.01))
+    hasty.update()
+    assert hasty.work()["gradient_steps"] < 50 * 4
+
+
+def test_a_clipped_value_is_held_near_the_one_before():
+    value, target, before = torch.tensor([1.0, 3.0]), torch.tensor([0.0, 4.0]), torch.tensor([2.0, 2.0])
+    assert value_error(value, target, before=before, clip=0.0).item() == 1.0
+    assert value_error(value, target, before=before, clip=0.5).item() == pytest.approx((1.5**2 + 1.5**2) / 2)
+
+
+def test_the_normaliser_knows_mean_and_variance_of_all_it_saw():
+    x = 4.0 + 3.0 * torch.randn(1000, 2, generator=stream())
+    normaliser = Normaliser(2)
+    for part in x.split([10, 500, 490]):
+        normaliser.update(part)
+    assert torch.allclose(normaliser.mean, x.mean(0), atol=1e-5)
+    assert torch.allclose(normaliser.variance, x.var(0, correction=0), atol=1e-4)
+    assert torch.allclose(normaliser(x), (x - x.mean(0)) / x.std(0, correction=0), atol=1e-4)
+    assert normaliser(torch.full((1, 2), 1e9)).tolist() == [[10.0, 10.0]]
+
+
+def test_what_cannot_be_is_refused_in_one_line():
+    with pytest.raises(InputError, match="minibatches"):
+        ppo(Match, replace(SMALL, minibatches=3))
+    with pytest.raises(InputError, match="flatten"):
+        actor_critic(gymnasium.spaces.Discrete(3), gymnasium.spaces.Discrete(2), generator=stream())
+
+
+def test_the_policy_is_a_copy_that_keeps_to_its_box():
+    learner = ppo(Steer)
+    learner.update()
+    policy = learner.policy()
+    observation = torch.linspace(-1, 1, 9)[:, None]
+    before = policy(observation)
+    assert bool(((before >= 0) & (before <= 10)).all())
+    learner.update()
+    assert torch.equal(before, policy(observation))
+    assert not torch.equal(before, learner.policy()(observation))
