@@ -1,7 +1,7 @@
 """What a lot-sizing plant would have cost at least, had all demand been known: a mixed-integer program.
 
-For one demand path D[t, i] and a start: x[t, m, i] = 1 where machine m makes i in t (at most one item a period), y >= the
-change x[t] - x[t - 1], stock I, shortage s, and units thrown away d, all >= 0:
+For one demand path D[t, i] and a start: x[t, m, i] = 1 where machine m makes i in t (at most one item a period),
+y >= the change x[t] - x[t - 1], stock I, shortage s, and units thrown away d, all >= 0:
     minimise    sum cost[m, i] y + lost_sale[i] s + holding[i] I
     subject to  I[t, i] = I[t - 1, i] + sum_m (units[m, i] x - loss[m, i] y) - D[t, i] + s - d,   I <= capacity.
 Units may be thrown away below the capacity too and shortage declared early, which no policy can do; every policy on the

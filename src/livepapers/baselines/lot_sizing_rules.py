@@ -53,7 +53,7 @@ class GreedyRule:
         return torch.stack(actions, 1)
 
     def _units_lost(self, stock: Tensor) -> Tensor:
-        """L_H at whole units of stock, `[B, N]`; below 0 every unit missing is lost too, beyond the table nothing is."""
+        """L_H at whole units of stock, `[B, N]`; below 0 every missing unit is lost too, beyond the table none."""
         index = stock.round().clamp(0, self._largest).long()
         return self._loss.gather(1, index.T).T + (-stock).clamp(min=0.0)
 

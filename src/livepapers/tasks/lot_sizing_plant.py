@@ -241,30 +241,26 @@ def _check(plant: LotSizingPlant) -> None:
         if not things:
             raise InputError.of(field, "none", expected=f"at least one of the {field}")
         for name, count in Counter(thing.name for thing in things).items():
-            if count > 1:
-                raise InputError.of(field, name, expected="unique names", cause=f"it is there {count} times")
-            if not name.strip():
-                raise InputError.of(field, repr(name), expected="a name")
-    names = {item.name for item in plant.items}
-    known = ", ".join([*list(names)[:6], *(["..."] if len(names) > 6 else [])])
+            if count > 1 or not name.strip():
+                cause = f"it is there {count} times" if count > 1 else ""
+                raise InputError.of(field, name or "''", expected="unique names", cause=cause)
     for machine in plant.machines:
-        where = f"machine {machine.name}"
-        for name, count in Counter(makes.item for makes in machine.makes).items():
-            if name not in names:
-                raise InputError.of(f"{where}: makes", name, expected=f"an item ({known})", cause="is it misspelt?")
-            if count > 1:
-                raise InputError.of(
-                    f"{where}: makes", name, expected="each item once", cause=f"it is there {count} times"
-                )
-        if machine.setup is not None and machine.setup not in names:
-            raise InputError.of(
-                f"{where}: setup", machine.setup, expected=f"an item ({known})", cause="is it misspelt?"
-            )
-        if not any(makes.units > 0 for makes in machine.makes):
-            raise InputError.of(
-                f"{where}: makes", "nothing", expected="an item with units > 0", cause="what is it for?"
-            )
+        _check_machine(machine, {item.name for item in plant.items})
     made = {makes.item for machine in plant.machines for makes in machine.makes if makes.units > 0}
     for item in plant.items:
         if item.name not in made:
             raise InputError.of(f"item {item.name}", "no machine", expected="a machine that makes units > 0 of it")
+
+
+def _check_machine(machine: Machine, names: set[str]) -> None:
+    where, known = f"machine {machine.name}", ", ".join(sorted(names)[:6]) + (", ..." if len(names) > 6 else "")
+    for name, count in Counter(makes.item for makes in machine.makes).items():
+        if name not in names:
+            raise InputError.of(f"{where}: makes", name, expected=f"an item ({known})", cause="is it misspelt?")
+        if count > 1:
+            cause = f"it is there {count} times"
+            raise InputError.of(f"{where}: makes", name, expected="each item once", cause=cause)
+    if machine.setup is not None and machine.setup not in names:
+        raise InputError.of(f"{where}: setup", machine.setup, expected=f"an item ({known})", cause="is it misspelt?")
+    if not any(makes.units > 0 for makes in machine.makes):
+        raise InputError.of(f"{where}: makes", "nothing", expected="an item with units > 0", cause="what is it for?")

@@ -3,8 +3,9 @@
 Grid of R x C tiles, frozen or holes; actions 0 left, 1 down, 2 right, 3 up; borders hold. One step:
     1. `decide`: move to the intended tile. The goal pays 1 and ends the episode. Any other tile pays
        1 / (1 + Manhattan distance to the goal): this is the deterministic part of the reward.
-    2. `resolve`: a hole costs 1 / (R + C). With probability 1/2 the tile is kept; else one slips in direction b with the
-       tile's own probability, and the tile slipped to pays by the same formula (and may be the goal, which ends it).
+    2. `resolve`: a hole costs 1 / (R + C). With probability 1/2 the tile is kept; else one slips in direction b with
+       the tile's own probability, and the tile slipped to pays by the same formula (and may be the goal, which ends
+       it).
 Who starts a step in a hole ends the episode with reward 0; so one may slip out of a hole. The horizon truncates.
 Source: Felizardo et al., arXiv 2504.05150, and its released lake.
 """

@@ -37,9 +37,10 @@ def gantt(
         top = TOP + ROW * m
         parts.append(_label(machine, top + 14))
         for t, item, length in _runs([row[m] for row in actions]):
+            told = f"{escape(items[item - 1])}, period {t + 1} to {t + length}"
             parts.append(
                 f'<rect x="{LEFT + STEP * t}" y="{top}" width="{STEP * length - 1}" height="{ROW - 4}" '
-                f'fill="{_colour(item - 1)}"><title>{escape(items[item - 1])}, period {t + 1} to {t + length}</title></rect>'
+                f'fill="{_colour(item - 1)}"><title>{told}</title></rect>'
             )
     base = TOP + ROW * len(machines) + 30
     for i, item in enumerate(items):

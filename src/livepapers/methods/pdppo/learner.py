@@ -75,6 +75,8 @@ class PostDecisionPPO(Learner):
         self._shuffle = make_generator(seed, "pdppo", "minibatches")
         self._window: dict[str, Collection] = {}
         self._rounds = self._gradient_steps = 0
+        self.latest: dict[str, float] = {}
+        """Metrics of the latest update of this process; not part of the state."""
 
     def update(self) -> dict[str, float]:
         """One collection and the epochs on the window."""
@@ -89,13 +91,14 @@ class PostDecisionPPO(Learner):
             for part in self._parts(batch):
                 metrics = self._step(part)
         self._forget()
-        return {
+        self.latest = {
             "reward": float((fresh.decided + fresh.resolved).mean()) / config.reward_scale,
             "episode_reward": self._collector.episode_reward,
             "advantage": float(batch.advantage.mean()),
             "post_correlation": correlation,
             **metrics,
         }
+        return dict(self.latest)
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, optimisers, window, worlds, streams and counters."""
@@ -222,9 +225,9 @@ class PostDecisionPPO(Learner):
 
     def _forget(self) -> None:
         """Keep the window to what the next update may learn from, its own collection left out."""
-        names = sorted(self._window, key=int)
-        if len(names) < self.config.window:
+        if self._rounds < self.config.window:
             return
+        names = sorted(self._window, key=int)
         # the released lake PPO deletes what follows the first collection instead of the first collection
         kept = names[:1] if self.config.keep == "first" else names[1:]
         self._window = {name: self._window[name] for name in kept}
