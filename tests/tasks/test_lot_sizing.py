@@ -25,7 +25,12 @@ from livepapers.tasks.vector import SimulatorEnv, SimulatorTask
 
 PLANT = """
 items:
-  - {name: red, holding: 0.5, lost_sale: 3, capacity: 9, stock: 2, demand: {kind: binomial, trials: 4, probability: 0.5}}
+  - name: red
+    holding: 0.5
+    lost_sale: 3
+    capacity: 9
+    stock: 2
+    demand: {kind: binomial, trials: 4, probability: 0.5}
   - {name: blue, holding: 0.1, lost_sale: 1, demand: {kind: poisson, mean: 2}, capacity: 12}
 machines:
   - {name: press, makes: [{item: red, units: 5, setup_cost: 4, setup_loss: 1}, {item: blue, units: 3}], setup: red}

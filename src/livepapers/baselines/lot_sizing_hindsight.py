@@ -6,9 +6,21 @@ y >= the change x[t] - x[t - 1], stock I, shortage s, and units thrown away d, a
     subject to  I[t, i] = I[t - 1, i] + sum_m (units[m, i] x - loss[m, i] y) - D[t, i] + s - d,   I <= capacity.
 Units may be thrown away below the capacity too and shortage declared early, which no policy can do; every policy on the
 same path therefore costs at least the optimum, and the solver's dual bound is a lower bound even when time runs out.
+
+Relaxed, a machine would make many items at once, a little of each, and never change. Two families of inequalities that
+every whole-numbered schedule satisfies stand against it, for windows [a, b] of periods and each item i; a run is a
+stretch of periods in which some machine makes i, and r(a, t) = sum_m (x[a, m, i] + y[a + 1, m, i] + ... + y[t, m, i])
+counts at least those that meet [a, t]:
+    what a run makes is demanded during it or stored at its end:
+        sum (units x - loss y) - sum d <= capacity r(a, b) + sum_t D[t, i] sum_m x[t, m, i];
+    until the first run, demand is met from stock or lost:
+        I[a - 1, i] + sum s >= sum_t D[t, i] (1 - r(a, t)).
 Solver: HiGHS, through `scipy.optimize.milp`.
 """
 
+import itertools
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,8 +80,6 @@ def hindsight_bound(
     Raises:
         InputError: If the solver has not even a bound after the time limit.
     """
-    import time
-
     began = time.monotonic()
     program = _Program(plant, np.asarray(demand, dtype=float), np.asarray(inventory, dtype=float), np.asarray(setup))
     result = optimize.milp(
@@ -117,7 +127,7 @@ class _Program:
         return optimize.Bounds(0.0, np.concatenate(upper))
 
     def constraints(self) -> list[optimize.LinearConstraint]:
-        return [self._one_item(), self._changes(), self._balance()]
+        return [self._one_item(), self._changes(), self._balance(), *self._runs()]
 
     def actions(self, solution: np.ndarray) -> np.ndarray:
         """`[T, M]` of a solution."""
@@ -164,8 +174,48 @@ class _Program:
         right[: self.items] += self.inventory
         return optimize.LinearConstraint(matrix.tocsr(), right, right)
 
+    def _runs(self) -> list[optimize.LinearConstraint]:
+        """The two families of inequalities over windows of periods, as rows >= lower."""
+        units, loss, capacity = self._pair(self.plant.units), self._pair(self.plant.setup_loss), self.plant.capacity
+        rows, lower = [], []
+        for (first, last), item in itertools.product(_windows(self.periods), range(self.items)):
+            pairs = np.flatnonzero(self.pairs[:, 1] == item)
+            span, demand = np.arange(first, last + 1), self.demand[first : last + 1, item]
+            room = float(capacity[item])
+            made = np.zeros((2, self.periods, self.width))  # coefficients of x and y
+            stocks = np.zeros((3, self.periods, self.items))  # of I, s and d
+            made[0][np.ix_(span, pairs)] = demand[:, None] - units[pairs]
+            made[1][np.ix_(span, pairs)] = loss[pairs]
+            made[0][first, pairs] += room
+            made[1][np.ix_(span[1:], pairs)] += room
+            stocks[2, span, item] = 1.0
+            rows.append(np.concatenate([made.ravel(), stocks.ravel()]))
+            lower.append(0.0)
+            made, stocks = np.zeros_like(made), np.zeros_like(stocks)
+            made[0][first, pairs] = demand.sum()
+            made[1][np.ix_(span[1:], pairs)] = demand[::-1].cumsum()[::-1][1:, None]
+            stocks[1, span, item] = 1.0
+            before = self.inventory[item] if first == 0 else 0.0
+            if first:
+                stocks[0, first - 1, item] = 1.0
+            rows.append(np.concatenate([made.ravel(), stocks.ravel()]))
+            lower.append(demand.sum() - before)
+        if not rows:
+            return []
+        return [optimize.LinearConstraint(sparse.csr_array(np.array(rows)), np.array(lower), np.inf)]
+
     def _empty(self, rows: int) -> sparse.coo_array:
         return sparse.coo_array((rows, self.binary + 3 * self.stock))
 
     def _stocks(self, rows: int) -> sparse.coo_array:
         return sparse.coo_array((rows, 3 * self.stock))
+
+
+def _windows(periods: int) -> Iterator[tuple[int, int]]:
+    """(First, last) periods of half-overlapping windows of 4, 8, 16, ... periods, and of the whole path."""
+    length = 4
+    while length < periods:
+        for first in range(0, periods - length + 1, length // 2):
+            yield first, first + length - 1
+        length *= 2
+    yield 0, periods - 1
