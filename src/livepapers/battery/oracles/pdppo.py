@@ -26,7 +26,7 @@ def advantages_by_hand() -> Comparison:
     names: tuple[pdppo.Aggregate, ...] = ("max", "one_critic", "ppo2", "sum", "ppo", "min", "afterstate")
     found = torch.cat([pdppo.post_decision_advantage(name, targets, values, **extra) for name in names])
     larger = [2.0, 1.0]
-    expected = torch.tensor([larger, larger, larger, [1.0, 0.0], [2.0, -1.0], [1.0 - 1.0, -1.0 + 1.0], [2.5, -1.5]])
+    expected = torch.tensor([larger, larger, larger, [1.0, 0.0], [2.0, -1.0], [2.0, 2.0], [2.5, -1.5]])
     return found, expected, 1e-6
 
 

@@ -44,7 +44,7 @@ class Collection(NamedTuple):
     last_observation: Tensor  # [N, F]
     last_post: Tensor  # [N, F]
     last_decided: Tensor  # [N]
-    values: Tensor  # [2, T, N] of the critics that were there
+    values: Tensor  # [2, T, N] of the critics that were there; zeros where values are computed anew
     last_values: Tensor  # [2, N]
     other_post: Tensor  # afterstate: [T, N, K, F] post-decision states of other actions; else [0]
     other_decided: Tensor  # afterstate: [T, N, K]
@@ -148,15 +148,15 @@ class Collector:
         seen, nothing = simulator.observe_post(post), torch.zeros(0)
         others = self._others(over) if self.config.aggregate == "afterstate" else (nothing, nothing, nothing)
         kept = nothing.bool() if mask is None else mask.clone()
-        values = critics(observation, seen)
+        values = torch.zeros(2, len(decided)) if self.config.refresh else critics(observation, seen)
         return Decision(observation, post, seen, action, over.log_prob(action), decided, values, others, kept)
 
     def _resolve(self, seen: Decision) -> tuple[Tensor, Tensor]:
         """The second half: (its reward, which lanes ended); those have started anew."""
         noise = self.simulator.draw(self.config.lanes, int(self._elapsed[0]), self._stream("noise"))
         self._state, reward, terminated = self.simulator.resolve(seen.post, noise)
-        self._running += seen.decided + reward
-        self._elapsed += 1
+        self._running = self._running + seen.decided + reward  # states that were handed out must not change
+        self._elapsed = self._elapsed + 1
         ended = terminated | (self._elapsed >= self.simulator.horizon)
         if bool(ended.any()):
             self.episode_reward = float(self._running[ended].mean())

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from livepapers.blocks.advantages import standardise
 from livepapers.blocks.policy_optimisation import clipped_surrogate
 from livepapers.core.checkpoint import require_keys
 from livepapers.core.errors import CorruptFileError
@@ -29,6 +30,9 @@ METRICS = ("reward", "episode_reward", "advantage", "entropy", "critic_loss", "c
 """Mean reward a step; mean reward of the episodes that ended (of earlier ones if none did; 0 before the first); mean of
 the aggregated advantage, which unbiased ones keep near 0; entropy an action component, loss of the critics and share of
 ratios beyond the clip in the last gradient step; correlation of V^x with what it is fitted to, before the update."""
+
+
+_JOINED = ("observation", "post_observation", "action", "log_prob")
 
 
 class _Batch(NamedTuple):
@@ -167,19 +171,19 @@ class PostDecisionPPO(Learner):
                 ahead=ahead if config.bootstrap else None, decided_ahead=part.last_decided,
             )  # fmt: skip
             parts.append((part, values, targets, self._expected(part)))
-        whole = Collection(*(
-            torch.cat([getattr(part, name) for part, *_ in parts]) for name in Collection._fields
-        ))  # fmt: skip
+        whole = {name: torch.cat([getattr(part, name) for part, *_ in parts]) for name in (*_JOINED, "decided", "mask")}
         values = Values(*(torch.cat(side) for side in zip(*(v for _, v, _, _ in parts), strict=True)))
         targets = Targets(*(torch.cat(side) for side in zip(*(t for _, _, t, _ in parts), strict=True)))
+        if config.aggregate == "min":
+            targets = Targets(standardise(targets.state), targets.post)
         expected = torch.cat([e for *_, e in parts]) if config.aggregate == "afterstate" else None
-        advantage = post_decision_advantage(config.aggregate, targets, values, decided=whole.decided, expected=expected)
+        advantage = post_decision_advantage(
+            config.aggregate, targets, values, decided=whole["decided"], expected=expected
+        )
         if config.center:
             advantage = advantage - advantage.mean()
-        flat = [
-            getattr(whole, name).flatten(0, 1) for name in ("observation", "post_observation", "action", "log_prob")
-        ]
-        mask = whole.mask.flatten(0, 1) if whole.mask.numel() else None
+        flat = [whole[name].flatten(0, 1) for name in _JOINED]
+        mask = whole["mask"].flatten(0, 1) if whole["mask"].numel() else None
         batch = _Batch(*flat, mask, advantage.flatten(), Targets(targets.state.flatten(), targets.post.flatten()))
         return batch, _correlation(values.post, targets.post)
 

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 import torch
 from torch import Tensor
 
-from livepapers.blocks.advantages import returns_to_go, standardise
+from livepapers.blocks.advantages import returns_to_go
 
 Aggregate: TypeAlias = Literal["max", "sum", "min", "one_critic", "ppo", "ppo2", "afterstate"]
 AGGREGATES: tuple[Aggregate, ...] = get_args(Aggregate)
@@ -78,7 +78,7 @@ def post_decision_advantage(
 
         max, ppo2, one_critic   max(R - V, R^x - V^x); they differ in what the critics see
         sum                     (R - V) + (R^x - V^x)
-        min                     (R + R^x, standardised) - min(V, V^x)
+        min                     (R + R^x) - min(V, V^x), the returns standardised over the window beforehand
         ppo                     (R + R^x) - V
         afterstate              r^x + V^x(f(s, a)) - E over a' of [r^x + V^x(f(s, a'))]
 
@@ -92,7 +92,7 @@ def post_decision_advantage(
     if aggregate == "ppo":
         return targets.state - values.state
     if aggregate == "min":
-        return standardise(targets.state) - torch.minimum(values.state, values.post)
+        return targets.state - torch.minimum(values.state, values.post)
     if aggregate == "afterstate":
         if decided is None or expected is None:
             raise TypeError("afterstate needs the deterministic rewards and the expectation over actions")
@@ -114,7 +114,7 @@ def critic_loss(aggregate: Aggregate, values: Values, targets: Targets) -> Tenso
         "ppo": lambda: error(values.state, targets.state),
         "afterstate": lambda: error(values.post, targets.post),
         "one_critic": lambda: error(values.state + values.post, targets.state + targets.post),
-        "min": lambda: error(torch.minimum(values.state, values.post), standardise(targets.state)),
+        "min": lambda: error(torch.minimum(values.state, values.post), targets.state),
     }
     if aggregate in fits:
         return fits[aggregate]()
