@@ -189,7 +189,11 @@ def test_every_dependency_is_imported_and_every_import_is_declared():
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     distributions = {"scikit-learn": "sklearn", "pyyaml": "yaml"}
-    named = [*project["dependencies"], *project["optional-dependencies"]["ray"]]
+    named = [
+        *project["dependencies"],
+        *project["optional-dependencies"]["ray"],
+        *project["optional-dependencies"]["export"],
+    ]
     declared = {re.split(r"[<>=\[ ]", text)[0] for text in named}
     modules = {distributions.get(name, name).replace("-", "_") for name in declared}
     imported = set()

@@ -76,6 +76,8 @@ def digest(store: Store, run: str) -> str:
         for name in ("final", "at 10", "at 40", "at 60"):
             with contextlib.suppress(KeyError):
                 summary.update(store.samples(run, cell, name).tobytes())
+        for name, kept in store.artifacts(run, cell).items():
+            summary.update(name.encode() + b"".join(path.read_bytes() for path in sorted(kept.iterdir())))
     return summary.hexdigest()
 
 

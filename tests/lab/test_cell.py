@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from lab import tiny_study
+from livepapers.core.artifact import Artifact
 from livepapers.lab import cell as cells
 from livepapers.lab.cell import CellRun, CellSpec, execute
 from livepapers.lab.store import CellResult, Store
@@ -35,6 +36,7 @@ def same(left: CellResult, right: CellResult) -> bool:
     assert [p[:2] for p in left.points] == [p[:2] for p in right.points]
     assert left.samples.keys() == right.samples.keys()
     assert all(left.samples[name].tobytes() == right.samples[name].tobytes() for name in left.samples)
+    assert left.artifacts == right.artifacts
     assert left.work == right.work
     return True
 
@@ -52,6 +54,19 @@ def test_a_cell_hands_back_all_it_logged_kept_and_spent(spec: CellSpec) -> None:
     assert [step for name, step, _ in result.points if name == "noisy"] == list(range(41))
     assert 0.1 <= result.prepared["base"] < 5
     assert result.wall is not None
+    assert set(result.artifacts["end"]) == {"artifact.json", "weights.safetensors"}
+
+
+def test_an_artifact_kept_while_a_learner_is_driven_is_refused(spec: CellSpec) -> None:
+    def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dict[str, float]:
+        learner = tiny_study.Walk(run.generator("x"), momentum=0.0, pause=0.0)
+        made = Artifact("network", "hdpo", "", {}, {})
+        run.drive(learner, 3, evaluate=lambda step: run.artifact("early", made))
+        return {"distance": 0.0}
+
+    result = execute(using(spec, measure))
+    assert result.status == "failed"
+    assert "after `drive`" in result.error
 
 
 @pytest.mark.parametrize("updates_done", [1, 7, 39, 40, 41, 79])

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from livepapers.core.artifact import Artifact
 from livepapers.core.learner import Learner
 from livepapers.lab.study import Arm, Run, Setting
 
@@ -95,6 +96,7 @@ def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dic
     run.drive(first, updates, name="first", evaluate=evaluate)
     between = torch.rand(1, generator=world).item()
     run.drive(second, updates, name="second", evaluate=lambda step: {"second": float(second.place.sum()) + between})
+    run.artifact("end", Artifact("network", "hdpo", "", {}, {"seed": seed}), weights={"place": first.place})
     run.samples("final", (first.place + second.place).numpy())
     return {"distance": float((first.place + second.place).norm()) + base, "between": between, "world": offset}
 

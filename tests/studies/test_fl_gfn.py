@@ -1,7 +1,7 @@
 """The study of fl-gfn: references, tracking, statistics and declarations."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from livepapers.core.artifact import Artifact
 from livepapers.core.checkpoint import load_state, save_state
 from livepapers.core.errors import CorruptFileError
 from livepapers.core.learner import Learner
@@ -55,6 +56,9 @@ class FakeRun:
             if found is not None:
                 self.log(step, **found)
         self.work.update(learner.work())
+
+    def artifact(self, name: str, artifact: Artifact, *, weights: Mapping[str, torch.Tensor] | None = None) -> None:
+        raise AssertionError("nothing is trained here that would be kept")
 
     def spend(self, **work: int) -> None:
         self.work.update(work)

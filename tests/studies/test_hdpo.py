@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from livepapers.core import rng
+from livepapers.core.artifact import Artifact
 from livepapers.core.learner import Learner
 from livepapers.lab.claims import judge
 from livepapers.lab.study import Cell, Cells, load_study
@@ -30,6 +31,9 @@ class Recorder:
 
     def samples(self, name: str, values: np.ndarray) -> None:
         self.kept[name] = values
+
+    def artifact(self, name: str, artifact: Artifact, *, weights: Mapping[str, torch.Tensor] | None = None) -> None:
+        raise AssertionError("nothing is trained here that would be kept")
 
     def spend(self, **work: int) -> None:
         self.work |= work

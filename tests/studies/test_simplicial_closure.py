@@ -1,9 +1,12 @@
 """The study of simplicial-closure: its declarations, its smallest cells, and what its claims do with numbers."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 import torch
 
+from livepapers.core.artifact import Artifact
 from livepapers.lab.claims import judge
 from livepapers.lab.study import Cell, Cells, load_study
 from livepapers.studies import simplicial_closure as module
@@ -27,6 +30,9 @@ class Recorder:
 
     def samples(self, name, values):
         self.kept[name] = values
+
+    def artifact(self, name: str, artifact: Artifact, *, weights: Mapping[str, torch.Tensor] | None = None) -> None:
+        raise AssertionError("nothing is trained here that would be kept")
 
     def spend(self, **work):
         self.work.update(work)

@@ -6,7 +6,9 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium.spaces.utils import flatten
 from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
 from livepapers.core.errors import InputError
@@ -106,6 +108,47 @@ def test_gymnasium_environments_enter_as_batched_tasks():
         assert bool((step.final[ended][:, 2].abs() > 0.2).all())
         assert bool((step.observation[ended].abs() <= 0.05).all())
     assert restarted
+
+
+class Mixed(gymnasium.Env):
+    """Observes a dictionary: a place, a choice, a pair; ends after three steps."""
+
+    observation_space = gymnasium.spaces.Dict(
+        place=gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32),
+        choice=gymnasium.spaces.Discrete(3),
+        pair=gymnasium.spaces.Tuple([gymnasium.spaces.Discrete(2), gymnasium.spaces.Box(0.0, 1.0, (1,), np.float32)]),
+    )
+    action_space = gymnasium.spaces.Discrete(2)
+    time = 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.time = 0
+        return self.observe(), {}
+
+    def step(self, action):
+        self.time += 1
+        return self.observe(), 1.0, self.time == 3, False, {}
+
+    def observe(self):
+        pair = (self.time % 2, np.array([0.25], np.float32))
+        return {"place": np.full(2, self.time / 4, np.float32), "choice": self.time % 3, "pair": pair}
+
+
+def test_dictionaries_are_flattened_as_gymnasium_flattens_them():
+    options = {"autoreset_mode": AutoresetMode.SAME_STEP}
+    task = GymnasiumTask(gymnasium.vector.SyncVectorEnv([Mixed, Mixed], **options))
+    first = task.reset(0)
+    single = Mixed()
+    expected = flatten(Mixed.observation_space, single.reset()[0])
+    assert task.observation_space.shape == (8,)
+    assert task.observation_space.contains(first[0].numpy())
+    assert np.array_equal(first[0].numpy(), expected)
+    for t in range(1, 4):
+        step = task.step(torch.zeros(2, dtype=torch.int64))
+        reached = flatten(Mixed.observation_space, single.step(0)[0])
+        assert np.array_equal(step.final[1].numpy(), reached)
+        assert np.array_equal(step.observation[1].numpy(), expected if t == 3 else reached)
 
 
 def test_unknown_environments_and_missing_resets_are_answered_in_one_line():

@@ -1,6 +1,6 @@
 """What is saved of a trained agent: small modules that map observations to actions, the normaliser inside.
 
-Planned for: pdppo, fishery, sindy-rl.
+Planned for: pdppo, fishery, yann-rl, sindy-rl.
 """
 
 import math
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from livepapers.blocks.distributions import bounds, distribution, into, parameter_count
 from livepapers.blocks.networks import MLP, Activation, orthogonal
+from livepapers.core.errors import InputError
 from livepapers.core.rng import generator as make_generator
 from livepapers.tasks import spaces
 
@@ -131,6 +132,167 @@ class GreedyPolicy(nn.Module):
         return self._mode(self.actor(features if self.normaliser is None else self.normaliser(features)), mask)
 
 
+class BoxPolicy(nn.Module):
+    """A network whose output, squeezed by tanh, spans a bounded box: the actor of DDPG and TD3.
+
+    Args:
+        observation_space: A Box, or its JSON form.
+        action_space: A Box with bounds, or its JSON form.
+        hidden: Widths of the hidden layers.
+        activation: Behind each hidden layer.
+        generator: Source of the initial weights; None when weights are loaded afterwards.
+    """
+
+    takes = "observation"
+    low: Tensor
+    high: Tensor
+
+    def __init__(
+        self,
+        observation_space: gymnasium.Space | Mapping[str, Any],
+        action_space: gymnasium.Space | Mapping[str, Any],
+        *,
+        hidden: Sequence[int],
+        activation: Activation = "relu",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.observation_space, self.action_space = as_space(observation_space), as_space(action_space)
+        if not isinstance(self.action_space, Box) or not self.action_space.is_bounded("both"):
+            raise InputError.of("action space", str(self.action_space), expected="a box with bounds")
+        self.arguments: dict[str, Any] = {
+            "observation_space": spaces.to_json(self.observation_space),
+            "action_space": spaces.to_json(self.action_space),
+            "hidden": list(hidden), "activation": activation,
+        }  # fmt: skip
+        self.network = MLP(
+            flat_width(self.observation_space), hidden, outputs=parameter_count(self.action_space),
+            activation=activation, generator=generator or make_generator(0, "policies", "weights"),
+        )  # fmt: skip
+        low, high = bounds(self.action_space)
+        self.register_buffer("low", low, persistent=False)
+        self.register_buffer("high", high, persistent=False)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """`[batch, ...]` observations -> `[batch, ...]` actions inside the box."""
+        squeezed = torch.tanh(self.network(observation.flatten(1).to(torch.float32)))
+        return torch.lerp(self.low, self.high, (squeezed.reshape(-1, *self.low.shape) + 1.0) / 2.0)
+
+
+class ActionValue(nn.Module):
+    """A critic of real actions: (observation, action) -> `[batch]`.
+
+    Args:
+        observation_space: A Box.
+        action_space: A Box with bounds; actions are measured in half-widths from its centre.
+        hidden: Widths of the hidden layers.
+        activation: Behind each hidden layer.
+        generator: Source of the initial weights.
+    """
+
+    centre: Tensor
+    reach: Tensor
+
+    def __init__(
+        self,
+        observation_space: gymnasium.Space,
+        action_space: Box,
+        *,
+        hidden: Sequence[int],
+        activation: Activation = "relu",
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        width = flat_width(observation_space) + flat_width(action_space)
+        self.network = MLP(width, hidden, outputs=1, activation=activation, generator=generator)
+        low, high = bounds(action_space)
+        self.register_buffer("centre", ((low + high) / 2.0).flatten(), persistent=False)
+        self.register_buffer("reach", ((high - low) / 2.0).flatten(), persistent=False)
+
+    def forward(self, observation: Tensor, action: Tensor) -> Tensor:
+        """`[batch, ...]` each -> `[batch]`."""
+        flat = observation.flatten(1).to(torch.float32)
+        return self.network(torch.cat([flat, (action.flatten(1) - self.centre) / self.reach], 1)).squeeze(-1)
+
+
+class QNetwork(nn.Module):
+    """Values of all discrete actions, `[batch, ...] -> [batch, actions]`.
+
+    Dueling (Wang et al. 2016, equation 9): one value of the state plus advantages whose mean is taken away.
+
+    Args:
+        width: Numbers in a flat observation.
+        actions: How many.
+        hidden: Widths of the hidden layers.
+        activation: Behind each hidden layer.
+        dueling: Whether the output is split.
+        generator: Source of the initial weights.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        actions: int,
+        *,
+        hidden: Sequence[int],
+        activation: Activation,
+        dueling: bool,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.dueling = dueling
+        self.network = MLP(width, hidden, outputs=actions + dueling, activation=activation, generator=generator)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Values `[batch, actions]`."""
+        outputs = self.network(observation.flatten(1).to(torch.float32))
+        if not self.dueling:
+            return outputs
+        return outputs[:, :1] + outputs[:, 1:] - outputs[:, 1:].mean(1, keepdim=True)
+
+
+class QPolicy(nn.Module):
+    """The discrete action of the largest value.
+
+    Args:
+        observation_space: A Box, or its JSON form.
+        action_space: `Discrete`, or its JSON form.
+        hidden: Widths of the hidden layers.
+        activation: Behind each hidden layer.
+        dueling: Whether the network is dueling.
+        generator: Source of the initial weights; None when weights are loaded afterwards.
+    """
+
+    takes = "observation"
+
+    def __init__(
+        self,
+        observation_space: gymnasium.Space | Mapping[str, Any],
+        action_space: gymnasium.Space | Mapping[str, Any],
+        *,
+        hidden: Sequence[int] = (64, 64),
+        activation: Activation = "relu",
+        dueling: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.observation_space, self.action_space = as_space(observation_space), as_space(action_space)
+        self.arguments: dict[str, Any] = {
+            "observation_space": spaces.to_json(self.observation_space),
+            "action_space": spaces.to_json(self.action_space),
+            "hidden": list(hidden), "activation": activation, "dueling": dueling,
+        }  # fmt: skip
+        self.values = QNetwork(
+            flat_width(self.observation_space), parameter_count(self.action_space), hidden=hidden,
+            activation=activation, dueling=dueling, generator=generator or make_generator(0, "policies", "weights"),
+        )  # fmt: skip
+        self._mode = _Mode(self.action_space)
+
+    def forward(self, observation: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`[batch, ...]` observations, `[batch, actions]` allowed ones -> `[batch]` actions."""
+        return self._mode(self.values(observation), mask)
+
+
 class Greedy(nn.Module):
     """The most likely action of any agent whose output begins with the distribution's parameters.
 
@@ -171,4 +333,4 @@ def flat_width(space: gymnasium.Space) -> int:
     return math.prod(space.shape or ())
 
 
-ARCHITECTURES = {"GreedyPolicy": GreedyPolicy}
+ARCHITECTURES = {"GreedyPolicy": GreedyPolicy, "BoxPolicy": BoxPolicy, "QPolicy": QPolicy}

@@ -23,14 +23,14 @@ from livepapers.blocks.advantages import generalised_advantages, standardise
 from livepapers.blocks.distributions import distribution, parameter_count
 from livepapers.blocks.networks import MLP, Activation, orthogonal
 from livepapers.blocks.policies import Actor, Greedy, GreedyPolicy, Normaliser, flat_width
-from livepapers.blocks.rollouts import Rollout, collect
+from livepapers.blocks.rollouts import EpisodeReturns, Rollout, collect
 from livepapers.core.checkpoint import require_keys
 from livepapers.core.config import Presets, config_dataclass, setting
 from livepapers.core.errors import InputError
-from livepapers.core.learner import Learner, State, load_optimizer_state, optimizer_state
+from livepapers.core.learner import Learner, State, load_optimizer_state, load_or_keep, optimizer_state
 from livepapers.core.rng import derive
 from livepapers.core.rng import generator as make_generator
-from livepapers.tasks.vector import BatchedTask
+from livepapers.tasks.vector import BatchedTask, load_task_state, task_state
 
 METRICS = (
     "policy_loss", "value_loss", "entropy", "kl", "clipped", "gradient_norm", "reward", "episodes", "episode_return",
@@ -230,8 +230,7 @@ class PPO(Learner):
         self._actions = make_generator(seed, "ppo", "actions")
         self._shuffles = make_generator(seed, "ppo", "minibatches")
         self._observation = task.reset(derive(seed, "ppo", "task") >> 32)
-        self._returns = torch.zeros(task.lanes, dtype=torch.float64)  # of the episodes under way
-        self._episode_return = 0.0
+        self._returns = EpisodeReturns(task.lanes)
         self._updates, self._gradient_steps = 0, 0
 
     def update(self) -> dict[str, float]:
@@ -256,8 +255,10 @@ class PPO(Learner):
             normaliser.update(steps.observation.flatten(1).to(torch.float32))
         self._updates += 1
         self._gradient_steps += taken
-        means = dict(zip(METRICS, (sums / taken).tolist(), strict=False))
-        return means | self._episodes(rollout)
+        for reward, ended in zip(rollout.reward, rollout.ended, strict=True):
+            self._returns.add(reward, ended)
+        means = dict(zip(METRICS, [*(sums / taken).tolist(), rollout.reward.mean().item()], strict=False))
+        return means | self._returns.report()
 
     def generalised(self, rollout: Rollout) -> Estimate:
         """Generalised advantages, and targets advantage + value."""
@@ -286,16 +287,14 @@ class PPO(Learner):
 
     def state_dict(self) -> dict[str, Any]:
         """Agent, optimiser, streams, counters, and where the lanes stand if the task can say it."""
-        save = getattr(self.task, "state_dict", None)
         return {
             "agent": {name: value.detach().clone() for name, value in self.agent.state_dict().items()},
             "optimizer": optimizer_state(self._optimizer),
             "actions": self._actions.get_state(),
             "shuffles": self._shuffles.get_state(),
-            "task": None if save is None else save(),
+            "task": task_state(self.task),
             "observation": self._observation,
-            "returns": self._returns,
-            "episode_return": self._episode_return,
+            "returns": self._returns.state_dict(),
             "updates": self._updates,
             "gradient_steps": self._gradient_steps,
         }
@@ -307,19 +306,20 @@ class PPO(Learner):
         """
         require_keys(state, self.state_dict(), what="ppo state")
         require_keys(state["agent"], self.agent.state_dict(), what="agent")
-        load = getattr(self.task, "load_state_dict", None)
-        if load is not None:
-            load(state["task"])
+        load_or_keep(self, self._load, state)
+
+    def _load(self, state: State) -> None:
         load_optimizer_state(self._optimizer, state["optimizer"])
+        restored = load_task_state(self.task, state["task"])
         self.agent.load_state_dict(state["agent"])
         self._actions.set_state(state["actions"].clone())
         self._shuffles.set_state(state["shuffles"].clone())
-        self._episode_return = float(state["episode_return"])
+        self._returns.load_state_dict(state["returns"])
         self._updates, self._gradient_steps = int(state["updates"]), int(state["gradient_steps"])
-        self._observation, self._returns = state["observation"].clone(), state["returns"].clone()
-        if load is None:
+        self._observation = state["observation"].clone()
+        if not restored:
             self._observation = self.task.reset(derive(self._seed, "ppo", "task", self._updates) >> 32)
-            self._returns = torch.zeros_like(self._returns)
+            self._returns.restart()
 
     def _act(self, observation: Tensor, mask: Tensor | None, generator: torch.Generator) -> tuple[Tensor, ...]:
         parameters, value = self.agent(observation)
@@ -360,21 +360,6 @@ class PPO(Learner):
             beyond = (ratio < 1.0 - config.clip_low) | (ratio > 1.0 + config.clip_high)
             measured = [-gain, error, entropy.mean(), (ratio - 1.0 - change).mean(), beyond.float().mean()]
             return loss, torch.stack(measured)
-
-    def _episodes(self, rollout: Rollout) -> dict[str, float]:
-        """Mean reward, and what ended: (episodes, their mean return)."""
-        ended = rollout.ended
-        total = torch.zeros((), dtype=torch.float64)
-        for reward, end in zip(rollout.reward, ended, strict=True):
-            self._returns += reward
-            total += (self._returns * end).sum()
-            self._returns *= ~end
-        count = int(ended.sum())
-        if count:
-            self._episode_return = float(total) / count
-        return {
-            "reward": rollout.reward.mean().item(), "episodes": float(count), "episode_return": self._episode_return,
-        }  # fmt: skip
 
 
 def value_error(value: Tensor, target: Tensor, *, before: Tensor, clip: float) -> Tensor:

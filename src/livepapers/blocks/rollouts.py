@@ -4,12 +4,14 @@ Planned for: pdppo, fishery, ospo, sindy-rl.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from livepapers.blocks.distributions import into
+from livepapers.core.checkpoint import require_keys
+from livepapers.core.learner import State
 from livepapers.tasks.vector import BatchedTask
 
 Act = Callable[[Tensor, Tensor | None, torch.Generator], tuple[Tensor, ...]]
@@ -69,3 +71,46 @@ def collect(
     allowed = torch.stack(masks) if masks else None
     rollout = Rollout(seen, actions, log_probs, rewards, terminated, truncated, final, allowed, tuple(extra))
     return rollout, observation
+
+
+class EpisodeReturns:
+    """Undiscounted returns of the episodes that end in some lanes.
+
+    Args:
+        lanes: N.
+    """
+
+    def __init__(self, lanes: int) -> None:
+        self._under_way = torch.zeros(lanes, dtype=torch.float64)
+        self._latest, self._total, self._count = 0.0, 0.0, 0
+
+    def add(self, reward: Tensor, ended: Tensor) -> None:
+        """One step of all lanes, `[N]` each."""
+        self._under_way += reward
+        if bool(ended.any()):
+            self._count += int(ended.sum())
+            self._total += float(self._under_way[ended].sum())
+            self._under_way[ended] = 0.0
+
+    def report(self) -> dict[str, float]:
+        """Episodes that ended since the last report, and their mean return: of the latest if none did, 0 before any."""
+        count, total, self._count, self._total = self._count, self._total, 0, 0.0
+        self._latest = total / count if count else self._latest
+        return {"episodes": float(count), "episode_return": self._latest}
+
+    def restart(self) -> None:
+        """The episodes under way were given up."""
+        self._under_way = torch.zeros_like(self._under_way)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns so far; made right after a report."""
+        return {"under_way": self._under_way.clone(), "latest": self._latest}
+
+    def check(self, state: State) -> None:
+        """Raise `CorruptFileError` unless `load_state_dict` would take this state."""
+        require_keys(state, self.state_dict(), what="episode returns")
+
+    def load_state_dict(self, state: State) -> None:
+        """Take over a state; raises `CorruptFileError` and changes nothing if it does not fit."""
+        self.check(state)
+        self._under_way, self._latest = state["under_way"].clone(), float(state["latest"])

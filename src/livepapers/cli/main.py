@@ -21,7 +21,7 @@ FAILED, UNUSABLE, STOPPED, BROKEN_OFF = 1, 2, 3, 130
 SECTIONS = {
     "Find a paper": ("list", "show", "search", "cite"),
     "Measure its claims": ("run", "resume", "runs", "report"),
-    "Use its method": ("apply",),
+    "Use its method": ("apply", "evaluate", "export"),
     "Develop": ("check", "bench", "new", "doctor"),
 }
 """Every command by name, as the help page groups them; `cli/<name>.py` holds `command`."""

@@ -40,6 +40,16 @@ class Learner(ABC):
         """What has been spent so far: environment steps, evaluations, samples or tokens."""
 
 
+def load_or_keep(learner: Learner, load: Callable[[State], None], state: State) -> None:
+    """Call `load(state)`; where that raises, put the learner back to where it stood, with `load` too, and raise."""
+    before = learner.state_dict()
+    try:
+        load(state)
+    except Exception:
+        load(before)
+        raise
+
+
 def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """An optimiser's state as a `State`: parameter indices become strings, because JSON keys are strings."""
     state = optimizer.state_dict()

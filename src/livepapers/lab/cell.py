@@ -11,6 +11,7 @@ import math
 import os
 import shutil
 import sys
+import tempfile
 import time
 import traceback
 from collections import Counter
@@ -24,6 +25,8 @@ import torch
 from filelock import FileLock
 
 from livepapers.core import checkpoint, loop, rng
+from livepapers.core.artifact import Artifact
+from livepapers.core.artifact import save as save_artifact
 from livepapers.core.errors import Interrupted
 from livepapers.core.files import new_folder, write_atomic
 from livepapers.core.learner import Learner
@@ -89,6 +92,7 @@ class CellRun:
         self._points: list[tuple[str, int, float]] = []
         self._flushed, self._flush_time, self._progress = 0, time.monotonic(), 0.0
         self._samples: dict[str, np.ndarray] = {}
+        self._artifacts: dict[str, dict[str, bytes]] = {}
         self._work: Counter[str] = Counter()
         self._prepared: dict[str, float] = {}
         self._generators: list[torch.Generator] = []  # those that live from one drive to the next
@@ -109,6 +113,14 @@ class CellRun:
         if array.dtype.kind not in "biuf":
             raise TypeError(f"samples {name!r}: got an array of {array.dtype}, expected numbers or truth values")
         self._samples[name] = array
+
+    def artifact(self, name: str, artifact: Artifact, *, weights: Mapping[str, torch.Tensor] | None = None) -> None:
+        """Keep what the cell trained, as the bytes of its files: they travel back like all other results."""
+        if self._depth:
+            raise RuntimeError(f"artifact {name!r}: keep it after `drive`, which does not bring it back on resume")
+        with tempfile.TemporaryDirectory() as place:
+            save_artifact(Path(place), artifact, weights=weights)
+            self._artifacts[name] = {path.name: path.read_bytes() for path in sorted(Path(place).iterdir())}
 
     def generator(self, name: str) -> torch.Generator:
         """A stream keyed by (study, setting, seed, name): the same for every arm."""
@@ -213,6 +225,7 @@ class CellRun:
             measurements=dict(measurements or {}),
             points=[(name, step, value) for (name, step), value in newest.items()],
             samples=self._samples,
+            artifacts=self._artifacts,
             work=dict(sorted(self._work.items())),
             prepared=self._prepared,
             wall=self.seconds(),

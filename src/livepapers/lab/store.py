@@ -26,7 +26,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from livepapers.core.errors import CorruptFileError, InputError
-from livepapers.core.files import write_atomic
+from livepapers.core.files import new_folder, write_atomic
 from livepapers.lab import database, schema
 from livepapers.lab.machine import Process, this_process
 from livepapers.lab.study import Cell, Cells
@@ -44,6 +44,7 @@ class CellResult:
     measurements: Mapping[str, float] = field(default_factory=dict)
     points: Sequence[tuple[str, int, float]] = ()  # (name, step, value) of every curve
     samples: Mapping[str, np.ndarray] = field(default_factory=dict)
+    artifacts: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)  # name -> file -> content
     work: Mapping[str, int] = field(default_factory=dict)
     prepared: Mapping[str, float] = field(default_factory=dict)  # seconds that each prepared part took when made
     wall: float | None = None  # seconds, preparation and interruptions left out
@@ -117,7 +118,7 @@ class Store:
         return f" --store {shlex.quote(str(self._path or self._engine.url.render_as_string()))}"
 
     def folder(self, run: str) -> Path:
-        """Where the run keeps files: samples, and the checkpoints of unfinished cells."""
+        """Where the run keeps files: samples, artifacts, and the checkpoints of unfinished cells."""
         return self.home / "runs" / run
 
     # ---- runs ----
@@ -278,6 +279,8 @@ class Store:
                 )
         finished = result.status == "finished"
         files = self._write_samples(run, result) if finished else []
+        if finished:
+            self._write_artifacts(run, result)
         values: dict[str, Any] = {"status": result.status, "error": result.error or None, "wall": result.wall}
         values |= {"work": dict(result.work)} | ({"progress": 1.0} if finished else {})
         with self._write(durable=True) as connection:
@@ -347,6 +350,11 @@ class Store:
             return load_arrays(data)["values"]
         except (OSError, SafetensorError, KeyError) as error:
             raise CorruptFileError(f"{path}: the samples are not readable ({error})") from None
+
+    def artifacts(self, run: str, cell: Cell) -> dict[str, Path]:
+        """Folders of what the cell kept with `run.artifact`, by name; `core.artifact.load` verifies each."""
+        folder = self.folder(run) / "artifacts" / cell_path(cell)
+        return {path.name: path for path in sorted(folder.glob("*")) if path.is_dir() and path.name[0] != "."}
 
     def progress(self, run: str) -> dict[Cell, float]:
         """How far the cells under way are, 0 to 1."""
@@ -455,6 +463,13 @@ class Store:
         self._put_points(connection, number, result.points)
         if files:
             connection.execute(sa.insert(schema.samples), [{"cell": number, **row} for row in files])
+
+    def _write_artifacts(self, run: str, result: CellResult) -> None:
+        folder = self.folder(run) / "artifacts" / cell_path(result.cell)
+        for name, files in result.artifacts.items():
+            with new_folder(folder / file_name(name), replace=True) as made:
+                for file, content in files.items():
+                    write_atomic(made / file_name(file), content)
 
     def _write_samples(self, run: str, result: CellResult) -> list[dict[str, str]]:
         cell, rows = result.cell, []

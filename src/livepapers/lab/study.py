@@ -19,6 +19,7 @@ from livepapers.papers import catalogue
 if TYPE_CHECKING:  # listing runs and judging claims need no torch
     import torch
 
+    from livepapers.core.artifact import Artifact
     from livepapers.core.learner import Learner
 
 PRESETS = ("smoke", "laptop", "paper")
@@ -98,6 +99,10 @@ class Run(Protocol):
 
     def samples(self, name: str, values: np.ndarray) -> None:
         """Keep an array of items (episodes, triangles, prompts); statistics over items read it."""
+        ...
+
+    def artifact(self, name: str, artifact: "Artifact", *, weights: "Mapping[str, torch.Tensor] | None" = None) -> None:
+        """Keep what the cell trained; outside `drive`. The driver stores it beside the run, see `Store.artifacts`."""
         ...
 
     def generator(self, name: str) -> "torch.Generator":

@@ -17,7 +17,7 @@ from gymnasium.vector.utils import batch_space, iterate
 from torch import Tensor
 
 from livepapers.core.checkpoint import require_keys
-from livepapers.core.errors import InputError
+from livepapers.core.errors import CorruptFileError, InputError
 from livepapers.core.rng import generator
 from livepapers.tasks.simulator import Simulator
 
@@ -145,6 +145,23 @@ def choose(where: Tensor, yes: StateT, no: StateT) -> StateT:
     return type(yes)(*parts)
 
 
+def task_state(task: BatchedTask) -> dict[str, Any] | None:
+    """Where the lanes of a task stand; None when the task cannot say it."""
+    save = getattr(task, "state_dict", None)
+    return None if save is None else save()
+
+
+def load_task_state(task: BatchedTask, state: Mapping[str, Any] | None) -> bool:
+    """Put a task where it stood; False when the task cannot be put anywhere. Raises `CorruptFileError` for a misfit."""
+    load = getattr(task, "load_state_dict", None)
+    if (load is None) != (state is None):
+        raise CorruptFileError("task state: the state of a simulator belongs to a simulator")
+    if load is None:
+        return False
+    load(state)
+    return True
+
+
 def leaves(state: Any) -> list[Tensor]:
     """The tensors of a state (NamedTuples of tensors, or single tensors), in order."""
     return [state] if isinstance(state, Tensor) else [leaf for part in state for leaf in leaves(part)]
@@ -186,12 +203,12 @@ class GymnasiumTask:
             )
 
     @classmethod
-    def make(cls, env_id: str, lanes: int) -> "GymnasiumTask":
-        """Build `lanes` copies of a registered environment; raises `InputError` for an unknown id."""
+    def make(cls, env_id: str, lanes: int, **arguments: Any) -> "GymnasiumTask":
+        """Build `lanes` copies of a registered environment; raises `InputError` for an unknown id or argument."""
         options = {"autoreset_mode": AutoresetMode.SAME_STEP}
         try:
-            return cls(gymnasium.make_vec(env_id, lanes, vectorization_mode="sync", vector_kwargs=options))
-        except gymnasium.error.Error as error:
+            return cls(gymnasium.make_vec(env_id, lanes, vectorization_mode="sync", vector_kwargs=options, **arguments))
+        except (gymnasium.error.Error, TypeError) as error:
             raise InputError.of("env", env_id, expected="a Gymnasium environment id", cause=str(error)) from None
 
     def reset(self, seed: int) -> Tensor:

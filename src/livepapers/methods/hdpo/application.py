@@ -40,6 +40,7 @@ TRAINED, CHECKED = 0.6, 0.8
 MOST_HISTORY = 16  # past demands that a network sees, as in the paper
 WINDOW = 50  # periods a training trace
 FEWEST_PERIODS = 40
+MOST_CARRIED = 100_000  # demands that an artifact carries
 _STRUCTURED: Mapping[str, type[Policy]] = {"base-stock": BaseStockPolicy, "echelon": EchelonStockPolicy}
 
 
@@ -122,7 +123,7 @@ def apply(
     tables = _tables(task, results, orders=_orders(task, trained, state_now))
     notes = _notes(task, today_given=today is not None)
     application = Application("hdpo", _headline(task, policy, results), tables, notes)
-    return application if output is None else _write(application, output, partial, trained, made_by)
+    return application if output is None else _write(application, output, partial, trained, made_by, world=_world(task))
 
 
 def _check_numbers(policy: str, updates: int, seed: int) -> None:
@@ -294,13 +295,20 @@ def _notes(task: _Task, *, today_given: bool) -> tuple[str, ...]:
 
 
 def _write(
-    application: Application, output: Path, partial: Path | None, policy: Policy, made_by: Mapping[str, Any]
+    application: Application,
+    output: Path,
+    partial: Path | None,
+    policy: Policy,
+    made_by: Mapping[str, Any],
+    *,
+    world: dict[str, Any],
 ) -> Application:
     """Save the policy with its backtest and orders, whole or not at all; the checkpoint goes when all is there."""
     names = {"Backtest on the held-out periods": "backtest.csv", "By node": "nodes.csv", "Orders now": "orders.csv"}
     described = artifact.Artifact(
         kind="policy", slug="hdpo", architecture=f"methods.hdpo:{type(policy).__name__}", arguments=policy.arguments,
-        made_by=dict(made_by), spaces={"input": "InventoryState", "output": "orders an edge, in the demand's unit"},
+        made_by=dict(made_by),
+        spaces={"input": "InventoryState", "output": "orders an edge, in the demand's unit", **world},
     )  # fmt: skip
     with new_folder(output) as folder:
         files = {names[title]: _csv(rows) for title, rows in application.tables.items()}
@@ -312,6 +320,18 @@ def _write(
         **{names[title]: title.lower() for title in application.tables},
     }  # fmt: skip
     return Application("hdpo", application.headline, application.tables, application.notes, holds, output)
+
+
+def _world(task: _Task) -> dict[str, Any]:
+    """The held-out periods as a world that `livepapers evaluate` rebuilds; nothing for records too long to carry."""
+    if task.table.values.numel() > MOST_CARRIED:
+        return {}
+    arguments = {
+        "network": task.network.to_json(), "demand": task.table.values.T.tolist(), "known": task.dev_from,
+        "first": task.test_from - task.history, "history": task.history,
+        "horizon": min(WINDOW, len(task.table.periods) - task.test_from),
+    }  # fmt: skip
+    return {"task": {"name": "inventory", "arguments": arguments}}
 
 
 def _csv(rows: Any) -> str:

@@ -34,6 +34,7 @@ class Policy(nn.Module):
         demand_mean: Mean demand of each store, in its unit, `[S]`; sets the unit and the scale of orders.
     """
 
+    takes = "state"  # the simulator's, not its observation
     source: Tensor  # [E]
     onto: Tensor  # [N, E] 1 where an edge leaves the node
 

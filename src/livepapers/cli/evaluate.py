@@ -1,0 +1,56 @@
+"""`livepapers evaluate`: a saved policy, put back into its world."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from livepapers.cli.command import Command, examples, json_option
+
+folder_argument = click.argument(
+    "artifact", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="ARTIFACT"
+)
+
+
+@click.command(
+    "evaluate",
+    cls=Command,
+    epilog=examples(
+        "evaluate policy --episodes 1000",
+        "evaluate policy --env CartPole-v1 --episodes 50 --json",
+        "evaluate policy --episodes 200 --output episodes.csv",
+    ),
+)
+@folder_argument
+@click.option("--episodes", type=click.IntRange(min=1), default=100, show_default=True, help="Whole episodes to run.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of starts and noise.")
+@click.option("--env", metavar="ID", help="Another world than the policy's own: a registered name or a Gymnasium id.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="CSV file for the episodes.")
+@json_option
+def command(artifact: Path, episodes: int, seed: int, env: str | None, output: Path | None, as_json: bool) -> None:
+    """Run a saved policy for whole episodes: mean return with its 95 % interval.
+
+    ARTIFACT is a folder with artifact.json. Policies that are evaluated with the same seed and number of episodes meet
+    the same starts and the same noise, so their CSV files can be compared line by line.
+    """
+    from livepapers.cli.output import note, print_json, print_table
+    from livepapers.core.files import write_atomic
+    from livepapers.lab.evaluation import evaluate, load_policy
+
+    policy = load_policy(artifact)
+    found = evaluate(policy, episodes=episodes, seed=seed, env=env)
+    low, high = found.interval or (None, None)
+    summary: dict[str, Any] = {
+        "world": found.world, "episodes": episodes, "mean return": float(found.returns.mean()),
+        "95 % from": low, "to": high, "lowest": float(found.returns.min()), "highest": float(found.returns.max()),
+        "mean length": float(found.lengths.mean()), "terminated": int(found.terminated.sum()),
+    }  # fmt: skip
+    if output is not None:
+        rows = zip(found.returns.tolist(), found.lengths.tolist(), found.terminated.tolist(), strict=True)
+        lines = [f"{index},{value!r},{length},{int(end)}\n" for index, (value, length, end) in enumerate(rows)]
+        write_atomic(output, "".join(["episode,return,length,terminated\n", *lines]))
+        note(f"episodes written to {output}")
+    if as_json:
+        print_json({"artifact": str(artifact), "slug": policy.description.slug, "seed": seed, **summary})
+    else:
+        print_table([summary], title=f"{policy.description.architecture} of {policy.description.slug}, seed {seed}")

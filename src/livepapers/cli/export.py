@@ -1,0 +1,26 @@
+"""`livepapers export`: a saved policy as a file that other programs run."""
+
+from pathlib import Path
+
+import click
+
+from livepapers.cli.command import Command, examples
+from livepapers.cli.evaluate import folder_argument
+
+
+@click.command("export", cls=Command, epilog=examples("export policy --onnx policy.onnx"))
+@folder_argument
+@click.option(
+    "--onnx", "target", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The ONNX file to write."
+)
+def command(artifact: Path, target: Path) -> None:
+    """Write a saved policy as an ONNX file, once it is seen to give the same actions.
+
+    ARTIFACT is a folder with artifact.json. The file takes `observation` (and `mask` where the policy's world has
+    one), in batches, and gives `action`. Both are compared on random and on visited observations first.
+    """
+    from livepapers.lab.evaluation import load_policy
+    from livepapers.lab.onnx_export import TOLERANCE, export
+
+    worst = export(load_policy(artifact), target)
+    click.echo(f"{target}: actions agree to {worst:.1e} (allowed: {TOLERANCE:.0e})")

@@ -1,0 +1,139 @@
+"""Putting a saved policy back into its world, on common random numbers.
+
+Lane i of the same world and seed meets the same start and the same noise whatever the policy does, so two policies
+are compared episode by episode. (Gymnasium environments share reset seeds only.)
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from livepapers.core import artifact as artifacts
+from livepapers.core.errors import InputError
+from livepapers.core.rng import derive, numpy_generator
+from livepapers.lab.statistics import bootstrap_interval
+from livepapers.tasks import worlds
+from livepapers.tasks.vector import BatchedTask, SimulatorTask
+
+LANES = 4096
+"""Most episodes side by side in a simulator."""
+
+ENVIRONMENTS = 64
+"""Most copies of a Gymnasium environment."""
+
+LONGEST = 100_000
+"""Steps after which an episode is given up."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Episodes of one policy in one world."""
+
+    world: str
+    returns: np.ndarray  # [episode] float64, undiscounted
+    lengths: np.ndarray  # [episode] int64
+    terminated: np.ndarray  # [episode] bool; the others were truncated
+    interval: tuple[float, float] | None  # 95 % of the mean return; None for one episode
+
+
+@dataclass(frozen=True)
+class SavedPolicy:
+    """A policy artifact, read and rebuilt."""
+
+    description: artifacts.Artifact
+    network: nn.Module
+
+    @property
+    def takes(self) -> str:
+        """What it acts on: "observation" or "state"."""
+        return getattr(self.network, "takes", "observation")
+
+
+def load_policy(folder: Path) -> SavedPolicy:
+    """Read a policy artifact; `InputError` for one of another kind, `CorruptFileError` for one that does not verify."""
+    described = artifacts.load(folder)
+    if described.kind != "policy" or not described.architecture:
+        raise InputError.of("artifact", f"{folder}, a {described.kind}", expected="a policy")
+    return SavedPolicy(described, artifacts.load_network(folder))
+
+
+def world_of(policy: SavedPolicy, env: str | None) -> tuple[str, dict[str, Any]]:
+    """The world (name, arguments) a policy was made for, or the one that is asked for."""
+    if env is not None:
+        known = env in worlds.WORLDS or env.startswith(worlds.GYMNASIUM)
+        return env if known else worlds.GYMNASIUM + env, {}
+    task = policy.description.spaces.get("task")
+    if not isinstance(task, dict) or not isinstance(task.get("name"), str):
+        cause = "the artifact does not say what it was made for; name a world with --env"
+        raise InputError.of("world", "nothing", expected="a world", cause=cause)
+    arguments = task.get("arguments")
+    return str(task["name"]), arguments if isinstance(arguments, dict) else {}
+
+
+def evaluate(policy: SavedPolicy, *, episodes: int, seed: int, env: str | None = None) -> Evaluation:
+    """Run whole episodes.
+
+    Args:
+        policy: What acts.
+        episodes: How many; episode i is the same world for every policy evaluated with this seed and number.
+        seed: Of starts and noise.
+        env: Another world than the policy's own: a registered name or a Gymnasium id.
+
+    Raises:
+        InputError: The world is unknown, or does not fit the policy.
+    """
+    name, arguments = world_of(policy, env)
+    most = ENVIRONMENTS if name.startswith(worlds.GYMNASIUM) else LANES
+    parts = []
+    for first in range(0, episodes, most):
+        task = worlds.make(name, arguments, lanes=min(most, episodes - first))
+        check_fit(policy, task)
+        parts.append(run_episodes(policy, task, seed=derive(seed, "evaluate", first) >> 32))
+    returns, lengths, terminated = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Evaluation(
+        name, returns, lengths, terminated, bootstrap_interval(returns, numpy_generator(seed, "evaluate", "interval"))
+    )
+
+
+def check_fit(policy: SavedPolicy, task: BatchedTask) -> None:
+    """Raise `InputError` unless the policy can act in this task."""
+    if policy.takes == "state":
+        if not isinstance(task, SimulatorTask):
+            raise InputError.of("world", str(task), expected="a simulator", cause="this policy acts on its states")
+        return
+    for name in ("observation_space", "action_space"):
+        made, here = getattr(policy.network, name, None), getattr(task, name)
+        if made is not None and (made.shape != here.shape or type(made) is not type(here)):
+            raise InputError.of("world", f"{name.replace('_', ' ')} {here}", expected=f"that of the policy, {made}")
+
+
+@torch.no_grad()
+def run_episodes(policy: SavedPolicy, task: BatchedTask, *, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One episode in each lane: (returns float64, lengths int64, terminated bool), `[lane]` each."""
+    observation = task.reset(seed)
+    returns = torch.zeros(task.lanes, dtype=torch.float64)
+    lengths, fallen = torch.zeros(task.lanes, dtype=torch.int64), torch.zeros(task.lanes, dtype=torch.bool)
+    going = torch.ones(task.lanes, dtype=torch.bool)
+    for _ in range(LONGEST):
+        step = task.step(act(policy, task, observation))
+        returns += torch.where(going, step.reward.double(), 0.0)
+        lengths += going
+        fallen |= going & step.terminated
+        going &= ~(step.terminated | step.truncated)
+        if not bool(going.any()):
+            return returns.numpy(), lengths.numpy(), fallen.numpy()
+        observation = step.observation
+    raise InputError.of("world", f"an episode of over {LONGEST} steps", expected="episodes that end")
+
+
+def act(policy: SavedPolicy, task: BatchedTask, observation: Tensor) -> Tensor:
+    """The policy's action where the task stands."""
+    if policy.takes == "state":
+        assert isinstance(task, SimulatorTask)  # checked by `check_fit`
+        return policy.network(task.state)
+    mask = task.mask()
+    return policy.network(observation) if mask is None else policy.network(observation, mask)

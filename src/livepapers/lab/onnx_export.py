@@ -1,0 +1,120 @@
+"""A saved policy as an ONNX file that gives the same actions: parity is checked before the file is put in place."""
+
+import io
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box
+from torch import Tensor
+
+from livepapers.core.errors import InputError, LivepapersError, MissingExtraError
+from livepapers.core.files import write_atomic
+from livepapers.core.rng import derive
+from livepapers.lab.evaluation import SavedPolicy, act, check_fit, world_of
+from livepapers.tasks import worlds
+from livepapers.tasks.vector import BatchedTask
+
+TOLERANCE = 1e-5
+"""Largest difference of an action, relative to its size where that is over 1."""
+
+OPSET = 17
+
+
+def export(policy: SavedPolicy, path: Path, *, seed: int = 0, probes: int = 256) -> float:
+    """Write the policy to `path`; returns the largest difference of actions that was seen.
+
+    Inputs: `observation` `[batch, ...]` float32, and `mask` where the policy's world states which actions are allowed.
+    Output: `action`.
+
+    Args:
+        policy: What is written; it must act on observations.
+        path: The new file; whole and verified, or not there.
+        seed: Of the observations on which both are compared.
+        probes: How many random and how many visited ones.
+
+    Raises:
+        MissingExtraError: `onnx` or `onnxruntime` is not installed.
+        InputError: The policy acts on states, or does not say what it observes.
+        LivepapersError: The file would give other actions.
+    """
+    try:
+        import onnx  # noqa: F401 - torch writes through it
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(str(error.name), "export") from None
+    space = getattr(policy.network, "observation_space", None)
+    if policy.takes != "observation" or not isinstance(space, Box):
+        cause = "it acts on a simulator's states, which no file outside livepapers has"
+        raise InputError.of(
+            "artifact", policy.description.architecture, expected="a policy of observations", cause=cause
+        )
+    batches = [_random(space, probes, seed), *_visited(policy, probes, seed)]
+    masks = [mask for _, mask in batches[1:]]
+    masked = bool(masks) and masks[0] is not None
+    if masked:
+        batches[0] = (batches[0][0], masks[0][:1].expand(len(batches[0][0]), -1))  # type: ignore[index]
+    content = _written(policy, batches[0], masked=masked)
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    worst = max(_difference(policy, session, batch) for batch in batches)
+    if not worst <= TOLERANCE:
+        raise LivepapersError(f"the file would differ by {worst:.3g} in an action (allowed: {TOLERANCE}); not written")
+    write_atomic(path, content)
+    return worst
+
+
+Batch = tuple[Tensor, Tensor | None]
+
+
+def _written(policy: SavedPolicy, batch: Batch, *, masked: bool) -> bytes:
+    inputs = tuple(part for part in batch if part is not None)
+    names = ["observation", "mask"][: 2 if masked else 1]
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # the exporter that torch prefers needs one more package and writes the same few operators
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            policy.network, inputs, buffer, dynamo=False, opset_version=OPSET, input_names=names,  # type: ignore[arg-type]
+            output_names=["action"], dynamic_axes={name: {0: "batch"} for name in [*names, "action"]},
+        )  # fmt: skip
+    return buffer.getvalue()
+
+
+def _random(space: Box, count: int, seed: int) -> Batch:
+    """Observations from the space: uniform between bounds, normal where there are none."""
+    stream = np.random.default_rng(derive(seed, "export", "random"))
+    low, high = (np.asarray(side, dtype=np.float64) for side in (space.low, space.high))
+    bounded = np.isfinite(low) & np.isfinite(high) & (high - low < 1e6)
+    shape = (count, *space.shape)
+    between = np.where(bounded, low, 0.0) + stream.random(shape) * np.where(bounded, high - low, 0.0)
+    anywhere = np.clip(stream.normal(0.0, 3.0, shape), low, high)
+    return torch.from_numpy(np.where(bounded, between, anywhere).astype(np.float32)), None
+
+
+@torch.no_grad()
+def _visited(policy: SavedPolicy, count: int, seed: int) -> list[Batch]:
+    """What the policy sees in its own world, if the artifact names one."""
+    if not policy.description.spaces.get("task"):
+        return []
+    name, arguments = world_of(policy, None)
+    task: BatchedTask = worlds.make(name, arguments, lanes=4 if name.startswith(worlds.GYMNASIUM) else 16)
+    check_fit(policy, task)
+    observation = task.reset(derive(seed, "export", "visited") >> 32)
+    batches: list[Batch] = []
+    for _ in range(max(1, count // task.lanes)):
+        batches.append((observation.to(torch.float32), task.mask()))
+        observation = task.step(act(policy, task, observation)).observation
+    return batches
+
+
+def _difference(policy: SavedPolicy, session: Any, batch: Batch) -> float:
+    observation, mask = batch
+    given = {"observation": observation.numpy()} | ({} if mask is None else {"mask": mask.numpy()})
+    theirs = torch.from_numpy(session.run(None, given)[0]).double()
+    with torch.no_grad():
+        ours = (policy.network(observation) if mask is None else policy.network(observation, mask)).double()
+    if ours.shape != theirs.shape:
+        return float("inf")
+    return float(((ours - theirs).abs() / ours.abs().clamp(min=1.0)).max())

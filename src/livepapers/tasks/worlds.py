@@ -1,0 +1,61 @@
+"""Worlds by name, so that a policy artifact can say what it was made for and be put back there.
+
+A world is `{"name": ..., "arguments": {JSON}}`: a registered simulator, or `gymnasium:<id>`. A registered name stands
+for a module and a callable in it, imported when it is asked for; a file can name nothing else.
+"""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from livepapers.core.errors import InputError
+from livepapers.tasks.demand import Panel
+from livepapers.tasks.inventory import InventoryNetwork, InventorySimulator
+from livepapers.tasks.vector import BatchedTask, GymnasiumTask, SimulatorTask
+
+WORLDS = {
+    "cart-pole": "livepapers.tasks.cart_pole:CartPole",
+    "inventory": "livepapers.tasks.worlds:recorded_inventory",
+}
+"""Name -> module:callable, which takes the arguments by keyword and gives a `Simulator`."""
+
+GYMNASIUM = "gymnasium:"
+
+
+def make(name: str, arguments: Mapping[str, Any], *, lanes: int = 1) -> BatchedTask:
+    """The world called `name` as a batched task: a `SimulatorTask` (its `.simulator` is the world), or Gymnasium's.
+
+    Raises:
+        InputError: There is no such world, or it refuses the arguments.
+    """
+    if name.startswith(GYMNASIUM):
+        return GymnasiumTask.make(name.removeprefix(GYMNASIUM), lanes, **arguments)
+    if name not in WORLDS:
+        raise InputError.of("world", name, expected=f"one of {', '.join(WORLDS)}, or {GYMNASIUM}<id>")
+    module, _, attribute = WORLDS[name].partition(":")
+    try:
+        return SimulatorTask(getattr(importlib.import_module(module), attribute)(**arguments), lanes)
+    except InputError:
+        raise
+    except (TypeError, ValueError, KeyError, RuntimeError) as error:  # the arguments may come from anybody's file
+        raise InputError.of(f"world {name}", dict(arguments), expected="its arguments", cause=str(error)) from None
+
+
+def recorded_inventory(
+    *, network: Mapping[str, Any], demand: Sequence[Sequence[float]], first: int, horizon: int, history: int, known: int
+) -> InventorySimulator:
+    """An inventory network under recorded demand: windows of the record from period `first` on.
+
+    Args:
+        network: `InventoryNetwork.to_json()`.
+        demand: `[store][period]`.
+        first: Windows start here or later, their history included.
+        horizon: Periods an episode.
+        history: Past demands that a state carries.
+        known: Periods from which the mean demand may be taken.
+    """
+    record = Panel(torch.tensor(demand, dtype=torch.float32)[None], known=known)
+    inside = record.between(first, record.last)
+    return InventorySimulator(InventoryNetwork.from_json(dict(network)), inside, horizon=horizon, history=history)

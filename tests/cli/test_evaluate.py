@@ -1,0 +1,210 @@
+"""A saved policy is put back into its world, and leaves as ONNX with the same actions or not at all."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+from cli.conftest import Cli
+from livepapers.blocks.policies import BoxPolicy, GreedyPolicy, QPolicy
+from livepapers.core import artifact as artifacts
+from livepapers.core.files import new_folder
+from livepapers.core.rng import generator
+from livepapers.lab import evaluation
+from livepapers.lab.evaluation import SavedPolicy, load_policy, run_episodes
+from livepapers.tasks import spaces
+from livepapers.tasks.cart_pole import CartPole
+from livepapers.tasks.vector import SimulatorTask
+
+CART_POLE = {"task": {"name": "cart-pole", "arguments": {}}}
+
+
+def save(folder: Path, policy: Any, world: dict[str, Any], kind: Any = "policy") -> Path:
+    name = f"blocks.policies:{type(policy).__name__}"
+    described = artifacts.Artifact(kind, "pdppo", name, policy.arguments, {"seed": 0}, spaces=world)
+    with new_folder(folder) as made:
+        artifacts.save(made, described, weights=policy.state_dict())
+    return folder
+
+
+def greedy(observation: Any = None, action: Any = None) -> GreedyPolicy:
+    world = CartPole()
+    policy = GreedyPolicy(
+        observation or world.observation_space, action or world.action_space, hidden=(8,), activation="tanh",
+        normalise=True,
+    )  # fmt: skip
+    for index, parameter in enumerate(policy.parameters()):
+        parameter.data = torch.randn(parameter.shape, generator=generator(index, "test"))
+    assert policy.normaliser is not None
+    policy.normaliser.update(torch.randn(50, policy.normaliser.mean.shape[0], generator=generator(1)))
+    return policy
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    return save(tmp_path / "policy", greedy(), CART_POLE)
+
+
+def test_the_mean_return_is_that_of_the_episodes(cli: Cli, saved: Path, tmp_path: Path):
+    table = tmp_path / "episodes.csv"
+    found = cli("evaluate", str(saved), "--episodes", "20", "--seed", "3", "--json", "--output", str(table))
+    assert found.status == 0
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    returns = [float(row["return"]) for row in rows]
+    assert len(rows) == found.json["episodes"] == 20
+    assert found.json["mean return"] == pytest.approx(np.mean(returns))
+    assert found.json["95 % from"] <= np.mean(returns) <= found.json["to"]
+    assert all(float(row["length"]) == float(row["return"]) for row in rows), "the cart-pole pays 1 a step"
+    again = cli("evaluate", str(saved), "--episodes", "20", "--seed", "3", "--json")
+    assert again.json == found.json
+    assert cli("evaluate", str(saved), "--episodes", "20", "--seed", "4", "--json").json != found.json
+    assert "cart-pole" in cli("evaluate", str(saved), "--episodes", "1").out
+
+
+def test_two_policies_start_in_the_same_worlds(saved: Path):
+    starts = []
+    for _ in range(2):
+        task = SimulatorTask(CartPole(), 8)
+        seen: list[torch.Tensor] = []
+        policy = load_policy(saved)
+        policy.network.register_forward_pre_hook(lambda module, inputs, seen=seen: seen.append(inputs[0]))
+        run_episodes(policy, task, seed=5)
+        starts.append(seen[0])
+    assert torch.equal(*starts)
+
+
+def test_a_policy_can_be_put_into_gymnasiums_environment(cli: Cli, saved: Path):
+    found = cli("evaluate", str(saved), "--env", "CartPole-v1", "--episodes", "3", "--json").json
+    assert found["world"] == "gymnasium:CartPole-v1"
+    assert found["mean return"] >= 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--env", "NoSuch-v3"], "NoSuch"),
+        (["--env", "MountainCar-v0"], "observation space"),
+        (["--episodes", "0"], "x>=1"),
+    ],
+)
+def test_worlds_that_do_not_fit_are_answered_in_one_line(cli: Cli, saved: Path, arguments: list[str], message: str):
+    found = cli("evaluate", str(saved), *arguments)
+    assert found.status == 2
+    assert message in found.err
+    assert "Traceback" not in found.err
+
+
+def test_artifacts_that_are_no_policies_or_name_no_world_are_refused(cli: Cli, tmp_path: Path):
+    network = save(tmp_path / "network", greedy(), CART_POLE, kind="network")
+    assert "a policy" in cli("evaluate", str(network)).err
+    homeless = save(tmp_path / "homeless", greedy(), {})
+    found = cli("evaluate", str(homeless))
+    assert (found.status, "--env" in found.err) == (2, True)
+    foreign = save(tmp_path / "foreign", greedy(), {"task": {"name": "os:system", "arguments": {"command": "ls"}}})
+    assert "one of cart-pole" in cli("evaluate", str(foreign)).err
+
+
+def test_masked_actions_are_never_taken(monkeypatch: pytest.MonkeyPatch):
+    class OnlyLeft(CartPole):
+        def mask(self, state: Any) -> Any:
+            return torch.tensor([[True, False]]).expand(len(state.place), -1)
+
+    task = SimulatorTask(OnlyLeft(), 4)
+    policy = SavedPolicy(artifacts.Artifact("policy", "pdppo", "", {}, {}), greedy())
+    task.reset(0)
+    assert bool((evaluation.act(policy, task, task.simulator.observe(task.state)) == 0).all())  # type: ignore[arg-type]
+
+
+def test_policies_of_states_are_evaluated_but_not_exported(cli: Cli, tmp_path: Path, samples_of_hdpo: Path):
+    found = cli("evaluate", str(samples_of_hdpo), "--episodes", "6", "--json")
+    assert found.status == 0, found.err
+    assert found.json["world"] == "inventory"
+    assert found.json["mean return"] < 0 or found.json["mean return"] > 0
+    refused = cli("export", str(samples_of_hdpo), "--onnx", str(tmp_path / "x.onnx"))
+    assert refused.status == 2
+    assert "states" in refused.err
+    assert not (tmp_path / "x.onnx").exists()
+    assert "acts on its states" in cli("evaluate", str(samples_of_hdpo), "--env", "CartPole-v1").err
+
+
+@pytest.fixture
+def samples_of_hdpo(tmp_path: Path) -> Path:
+    from livepapers import samples
+    from livepapers.methods import hdpo
+
+    network, demand = samples.path("one_store.yml"), samples.path("one_store_demand.csv")
+    hdpo.apply(Path(network), Path(demand), policy="base-stock", updates=2, output=tmp_path / "orders")
+    return tmp_path / "orders"
+
+
+def box(low: Any, high: Any, *shape: int) -> gymnasium.spaces.Box:
+    return gymnasium.spaces.Box(low, high, shape, np.float32)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    ("policy", "world"),
+    [
+        (greedy(), CART_POLE),
+        (greedy(box(-5, 5, 3), gymnasium.spaces.MultiDiscrete([2, 4, 3])), {}),
+        (greedy(box(-5, 5, 2, 2), box(0, 10, 2)), {}),
+        (BoxPolicy(box(-np.inf, np.inf, 3), box(-2, 2, 1), hidden=(8,)), {}),
+        (QPolicy(CartPole().observation_space, CartPole().action_space, hidden=(8,), dueling=True), CART_POLE),
+    ],
+    ids=["discrete", "parts", "box", "deterministic", "values"],
+)
+def test_the_onnx_file_gives_the_same_actions(cli: Cli, tmp_path: Path, policy: Any, world: dict[str, Any]):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    folder, target = save(tmp_path / "policy", policy, world), tmp_path / "policy.onnx"
+    found = cli("export", str(folder), "--onnx", str(target))
+    assert found.status == 0, found.err
+    session = onnxruntime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
+    observation = torch.randn(7, *policy.observation_space.shape, generator=generator(3))
+    with torch.no_grad():
+        expected = policy(observation).numpy()
+    assert np.allclose(session.run(None, {"observation": observation.numpy()})[0], expected, atol=1e-5)
+
+
+def test_a_file_that_would_differ_is_not_written(
+    cli: Cli, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    from livepapers.lab import onnx_export
+
+    monkeypatch.setattr(onnx_export, "_difference", lambda *_: 1e-3)
+    target = tmp_path / "policy.onnx"
+    target.write_bytes(b"the old one")
+    found = cli("export", str(saved), "--onnx", str(target))
+    assert found.status == 2
+    assert "differ by 0.001" in found.err
+    assert target.read_bytes() == b"the old one"
+
+
+def test_a_missing_extra_is_named(cli: Cli, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    found = cli("export", str(saved), "--onnx", str(tmp_path / "policy.onnx"))
+    assert found.status == 2
+    assert "livepapers[export]" in found.err
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        box(-1, 1, 3),
+        box(-np.inf, np.inf, 2, 2),
+        gymnasium.spaces.Box(np.array([0, -np.inf], np.float32), np.array([1, 5], np.float32)),
+        gymnasium.spaces.Box(0, 255, (2, 2), np.uint8),
+        gymnasium.spaces.Discrete(3, start=2),
+        gymnasium.spaces.MultiDiscrete([2, 3], start=[1, 0]),
+    ],
+)
+def test_spaces_survive_json(space: Any):
+    assert spaces.from_json(json.loads(json.dumps(spaces.to_json(space), allow_nan=False))) == space
