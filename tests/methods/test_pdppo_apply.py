@@ -57,7 +57,7 @@ def test_the_saved_policy_decides_what_apply_said(plant: Path, tmp_path: Path):
     world = made.spaces["task"]
     assert isinstance(world, dict)
     arguments = world["arguments"]
-    assert world["name"] == "lot_sizing"
+    assert world["name"] == "lot-sizing"
     assert isinstance(arguments, dict)
     simulator = LotSizing(LotSizingPlant.from_json(arguments["plant"]))  # type: ignore[arg-type]
     policy = artifact.load_network(tmp_path / "out")

@@ -1,6 +1,6 @@
 """The study of pdppo: equal budgets, statistics that can fail, cells that measure what they say."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from livepapers.core.artifact import Artifact
 from livepapers.core.learner import Learner
 from livepapers.core.rng import generator
 from livepapers.lab.study import Cell, Cells, Setting
@@ -15,6 +16,7 @@ from livepapers.methods import pdppo
 from livepapers.studies import pdppo as study
 from livepapers.studies.pdppo import claims
 from livepapers.studies.pdppo.design import PLANTS
+from livepapers.tasks import worlds
 
 
 class FakeRun:
@@ -24,12 +26,17 @@ class FakeRun:
         self.points: list[tuple[int, dict[str, float]]] = []
         self.kept: dict[str, np.ndarray] = {}
         self.work: dict[str, int] = {}
+        self.artifacts: dict[str, Artifact] = {}
 
     def log(self, step: int, **metrics: float) -> None:
         self.points.append((step, metrics))
 
     def samples(self, name: str, values: np.ndarray) -> None:
         self.kept[name] = values
+
+    def artifact(self, name: str, artifact: Artifact, *, weights: Mapping[str, torch.Tensor] | None = None) -> None:
+        assert weights is not None
+        self.artifacts[name] = artifact
 
     def generator(self, name: str) -> torch.Generator:
         return generator(0, "test", name)
@@ -102,6 +109,12 @@ def test_plant_cells_measure_cost_curve_and_the_bound_below_it():
     assert run.kept["cost"].shape == (8,)
     assert 0 <= bound["cost_30"] <= min(policy["cost_30"], idle["cost_30"])
     assert idle["setup_cost"] == 0
+    assert run.artifacts["policy"].made_by["arm"] == "pdppo"
+    made = run.artifacts["policy"].spaces["task"]
+    assert isinstance(made, dict)
+    assert isinstance(made["arguments"], dict)
+    again = worlds.make(str(made["name"]), made["arguments"])
+    assert again.observation_space == study.simulator(6, 3, observe_setup=False).observation_space
 
 
 def test_lake_cells_are_exact_shares_of_the_optimum():

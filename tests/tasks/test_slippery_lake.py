@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from livepapers.core.errors import InputError
 from livepapers.core.rng import generator, numpy_generator
+from livepapers.tasks import worlds
 from livepapers.tasks.slippery_lake import SlipperyLake
 from livepapers.tasks.vector import SimulatorEnv, SimulatorTask
 
@@ -116,6 +119,14 @@ def test_a_lake_passes_gymnasiums_own_checker_and_restarts_lane_by_lane():
 def test_impossible_maps_are_refused(holes):
     with pytest.raises(InputError, match="holes"):
         SlipperyLake(np.array(holes))
+
+
+def test_a_lake_is_made_again_from_its_description():
+    lake = random_lake(3)
+    again = worlds.make(**{k: json.loads(json.dumps(v)) for k, v in lake.world.items()})
+    assert isinstance(again, SimulatorTask)
+    assert isinstance(again.simulator, SlipperyLake)
+    assert np.array_equal(again.simulator.holes, lake.holes)
 
 
 def test_random_maps_have_their_share_of_frozen_tiles_and_a_way():

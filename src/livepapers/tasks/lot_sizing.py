@@ -10,8 +10,8 @@ Reward = -(set-up cost) in the first half, -(lost sales + holding) in the second
 Source: Felizardo, Fadda, Brandimarte, Del-Moral-Hernandez, Nascimento, arXiv 2504.05150, and the plant it is run on.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 import gymnasium
 import numpy as np
@@ -24,7 +24,7 @@ from livepapers.tasks.lot_sizing_plant import Demand, Item, LotSizingPlant, Mach
 
 __all__ = [
     "Demand", "Item", "LotSizing", "LotSizingPlant", "LotSizingRollout", "Machine", "Makes", "PlantPolicy", "PlantPost",
-    "PlantState", "Scenario",
+    "PlantState", "Scenario", "described",
 ]  # fmt: skip
 
 
@@ -102,6 +102,12 @@ class LotSizing:
         width = self.items + (self.machines * self.choices if observe_setup else 0)
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (width,), np.float32)
         self.action_space = gymnasium.spaces.MultiDiscrete([self.choices] * self.machines)
+
+    @property
+    def world(self) -> dict[str, Any]:
+        """Name and arguments by which `tasks.worlds` makes this world again."""
+        shown = {"observe_setup": self.observe_setup, "mask_unproducible": self.mask_unproducible}
+        return {"name": "lot-sizing", "arguments": {"plant": self.plant.to_json(), **shown}}
 
     def initial(self, batch: int, generator: torch.Generator) -> PlantState:
         """Inventories uniform from 0 to just below the capacity, set-ups uniform over what a machine can make."""
@@ -185,3 +191,9 @@ class LotSizing:
         if not self.observe_setup:
             return share
         return torch.cat([share, functional.one_hot(setup, self.choices).flatten(1).to(share.dtype)], 1)
+
+
+def described(*, plant: Mapping[str, Any], observe_setup: bool, mask_unproducible: bool) -> LotSizing:
+    """The world that `LotSizing.world` describes; raises `InputError` for a plant that cannot be run."""
+    made = LotSizingPlant.from_json(dict(plant))
+    return LotSizing(made, observe_setup=bool(observe_setup), mask_unproducible=bool(mask_unproducible))

@@ -10,7 +10,8 @@ Who starts a step in a hole ends the episode with reward 0; so one may slip out 
 Source: Felizardo et al., arXiv 2504.05150, and its released lake.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import gymnasium
 import networkx as nx
@@ -46,7 +47,7 @@ class SlipperyLake:
         to: `[tile, 4]` int64, the tile that a move leads to.
     """
 
-    def __init__(self, holes: np.ndarray, *, horizon: int = 100) -> None:
+    def __init__(self, holes: np.ndarray | Sequence[Sequence[int]], *, horizon: int = 100) -> None:
         self.holes = np.array(holes, dtype=bool)
         if self.holes.ndim != 2 or self.holes.size < 2 or self.holes.flat[0] or self.holes.flat[-1]:
             raise InputError.of("holes", self.holes.shape, expected="a grid whose first and last tile are no holes")
@@ -82,6 +83,14 @@ class SlipperyLake:
             holes[0, 0] = holes[-1, -1] = False
             if _has_path(holes):
                 return cls(holes, horizon=horizon)
+
+    @property
+    def world(self) -> dict[str, Any]:
+        """Name and arguments by which `tasks.worlds` makes this world again."""
+        return {
+            "name": "slippery-lake",
+            "arguments": {"holes": self.holes.astype(int).tolist(), "horizon": self.horizon},
+        }
 
     def initial(self, batch: int, generator: torch.Generator) -> Tensor:  # noqa: ARG002 - all start at one tile
         """All walkers at the first tile."""

@@ -18,6 +18,8 @@ from livepapers.tasks.vector import BatchedTask, GymnasiumTask, SimulatorTask
 WORLDS = {
     "cart-pole": "livepapers.tasks.cart_pole:CartPole",
     "inventory": "livepapers.tasks.worlds:recorded_inventory",
+    "lot-sizing": "livepapers.tasks.lot_sizing:described",
+    "slippery-lake": "livepapers.tasks.slippery_lake:SlipperyLake",
 }
 """Name -> module:callable, which takes the arguments by keyword and gives a `Simulator`."""
 

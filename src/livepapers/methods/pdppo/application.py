@@ -251,20 +251,10 @@ def _write(
     made_by: Mapping[str, str | int], chart: str,
 ) -> Application:  # fmt: skip
     """Save the policy with its tables and the chart, whole or not at all; then the checkpoint goes."""
-    simulator = learner.simulator
-    world = {"plant": simulator.plant.to_json()}  # type: ignore[attr-defined]
-    described = artifact.Artifact(
-        kind="policy", slug="pdppo", architecture="methods.pdppo:PostDecisionPolicy",
-        arguments=learner.policy.arguments, made_by={**made_by, "config": learner.config.to_json()},
-        spaces={
-            "input": "LotSizing.observe: stock as shares of the capacity, then set-ups one-hot",
-            "output": "a machine's item + 1, 0 idle", "task": {"name": "lot_sizing", "arguments": world},
-        },
-    )  # fmt: skip
     names = {COST_TABLE: "costs.csv", NOW_TABLE: "now.csv", SCHEDULE_TABLE: "schedule.csv"}
     files = {names[title]: _csv(rows) for title, rows in application.tables.items()} | {"schedule.svg": chart}
     with new_folder(output) as folder:
-        artifact.save(folder, described, weights=learner.policy.state_dict(), files=files)
+        artifact.save(folder, learner.artifact(**made_by), weights=learner.policy.state_dict(), files=files)
     if partial is not None:
         shutil.rmtree(partial, ignore_errors=True)
     holds = {

@@ -26,6 +26,11 @@ Critics = Callable[[Tensor, Tensor], Tensor]
 class PostDecisionSimulator(Simulator[StateT, PostT, NoiseT], Protocol[StateT, PostT, NoiseT]):
     """A simulator that can show its post-decision states."""
 
+    @property
+    def world(self) -> dict[str, Any]:
+        """Name and arguments by which `tasks.worlds` makes this world again."""
+        ...
+
     def observe_post(self, post: PostT) -> Tensor:
         """The post-decision state, as wide as an observation, `[batch, F]`."""
         ...

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from livepapers.blocks.advantages import standardise
 from livepapers.blocks.policy_optimisation import clipped_surrogate
+from livepapers.core.artifact import Artifact
 from livepapers.core.checkpoint import require_keys
 from livepapers.core.errors import CorruptFileError
-from livepapers.core.learner import Learner, State, load_optimizer_state, optimizer_state
+from livepapers.core.learner import JSON, Learner, State, load_optimizer_state, optimizer_state
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.pdppo.collecting import Collection, Collector, PostDecisionSimulator
 from livepapers.methods.pdppo.config import Config
@@ -135,6 +136,19 @@ class PostDecisionPPO(Learner):
         self._collector.load_state_dict(state["collector"])
         self._shuffle.set_state(state["shuffle"].clone())
         self._rounds, self._gradient_steps = (int(count) for count in state["counters"])
+
+    def artifact(self, **made_by: JSON) -> Artifact:
+        """The description of the trained policy; its weights are `policy.state_dict()`.
+
+        Args:
+            made_by: What made it, beside configuration and seed.
+        """
+        return Artifact(
+            kind="policy", slug="pdppo", architecture="methods.pdppo:PostDecisionPolicy",
+            arguments=self.policy.arguments,
+            made_by={"seed": self.seed, "config": self.config.to_json(), **made_by},
+            spaces={"task": self.simulator.world},
+        )  # fmt: skip
 
     def work(self) -> dict[str, int]:
         """Environment steps over all lanes, and gradient steps, each of every network."""

@@ -114,6 +114,7 @@ def _train(
         return {"curve": value, "advantage": learner.latest["advantage"], "entropy": learner.latest["entropy"]}
 
     run.drive(learner, config.updates, evaluate=evaluate)
+    run.artifact("policy", learner.artifact(arm=arm, setting=setting.name), weights=learner.policy.state_dict())
     return learner
 
 
