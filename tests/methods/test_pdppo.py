@@ -201,4 +201,4 @@ def test_rates_fall_to_zero_where_asked():
     for _ in itertools.repeat(None, 4):
         learner.update()
         rates.append(learner.state_dict()["optimizers"]["0"]["param_groups"][0]["lr"])
-    assert rates == pytest.approx([5.5e-4 * share for share in (1.0, 0.75, 0.5, 0.25)])
+    assert rates == pytest.approx([1e-3 * share for share in (1.0, 0.75, 0.5, 0.25)])

@@ -11,7 +11,7 @@ from livepapers.blocks.policy_optimisation import clipped_surrogate
 from livepapers.core.artifact import Artifact
 from livepapers.core.checkpoint import require_keys
 from livepapers.core.errors import CorruptFileError
-from livepapers.core.learner import JSON, Learner, State, load_optimizer_state, optimizer_state
+from livepapers.core.learner import JSON, Learner, State, load_optimizer_state, load_or_keep, optimizer_state
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.pdppo.collecting import Collection, Collector, PostDecisionSimulator
 from livepapers.methods.pdppo.config import Config
@@ -127,6 +127,9 @@ class PostDecisionPPO(Learner):
             if set(part) != set(Collection._fields):
                 raise CorruptFileError(f"pdppo state: window {name} has other fields than {Collection._fields}")
         require_keys(state["optimizers"], {str(k): None for k in range(3)}, what="optimisers")
+        load_or_keep(self, self._take_over, state)
+
+    def _take_over(self, state: State) -> None:
         for k, one in enumerate(self._optimizers):
             load_optimizer_state(one, state["optimizers"][str(k)])
         self.policy.load_state_dict(state["policy"])
