@@ -238,7 +238,7 @@ def _notes(judged: _Judged, options: _Options) -> tuple[str, ...]:
     if min(costs, key=lambda name: costs[name]) != "pdppo":
         notes.insert(0, "a rule is cheaper than the trained policy: use it, or train with more --steps")
     if judged.bounds:
-        gap = float(np.mean([one.gap if np.isfinite(one.gap) else 1.0 for one in judged.bounds]))
+        gap = float(np.mean([one.gap for one in judged.bounds]))
         notes.append(
             f"the bound knows all demand beforehand and was solved to {100 * gap:.1f} % on average in at most "
             f"{options.seconds:g} s a path: the true least cost may be that much above it"
