@@ -93,7 +93,7 @@ def test_batched_periods_equal_a_loop_over_machines_and_items(seed: int, items: 
                 plant, inventory, setup, actions[t, lane].tolist(), scenario.demand[lane, t].tolist()
             )
             ours = [float(part[lane, t]) for part in (rollout.setup_cost, rollout.lost_sales, rollout.holding)]
-            assert ours == pytest.approx(costs, abs=1e-4)
+            assert ours == pytest.approx(costs, abs=1e-3)
             assert rollout.inventory[lane, t].tolist() == inventory
 
 

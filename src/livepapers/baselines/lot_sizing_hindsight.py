@@ -41,7 +41,7 @@ class Bound:
 
     @property
     def gap(self) -> float:
-        """How far the bound may be below the true optimum, as a share of the solution; 0 when solved, 1 when nothing is known."""
+        """How far the bound may lie below the true optimum, as a share of the solution; 1 when none was found."""
         if not np.isfinite(self.solution):
             return 1.0
         return (self.solution - self.bound) / max(abs(self.solution), 1e-12)

@@ -154,9 +154,10 @@ class LotSizing:
 
     def resolve(self, post: PlantPost, noise: Tensor) -> tuple[PlantState, Tensor, Tensor]:
         """Serve demand: (next state, minus lost sales and holding `[B]`, never terminated)."""
-        inventory, lost, held = self._serve(post, noise)
-        ended = torch.zeros(len(lost), dtype=torch.bool)
-        return PlantState(inventory, post.setup), -(lost.sum(1) + held.sum(1)), ended
+        inventory, short = self._serve(post, noise)
+        ended = torch.zeros(len(short), dtype=torch.bool)
+        cost = short @ self.plant.lost_sale + inventory @ self.plant.holding
+        return PlantState(inventory, post.setup), -cost, ended
 
     def scenarios(self, batch: int, generator: torch.Generator, *, periods: int = 0) -> Scenario:
         """Start states and demand paths for comparisons; `periods` 0 means the horizon."""
@@ -174,17 +175,17 @@ class LotSizing:
                 expected = [len(state.setup), self.machines]
                 raise InputError.of("policy", list(action.shape), expected=f"actions of shape {expected}")
             post, decided = self.decide(state, action)
-            inventory, lost, held = self._serve(post, scenario.demand[:, t])
-            short = (scenario.demand[:, t] - post.inventory).clamp(min=0.0)
-            columns.append((-decided, lost.sum(1), held.sum(1), action, inventory, short))
+            inventory, short = self._serve(post, scenario.demand[:, t])
+            costs = (-decided, short @ self.plant.lost_sale, inventory @ self.plant.holding)
+            columns.append((*costs, action, inventory, short))
             state = PlantState(inventory, post.setup)
         return LotSizingRollout(*(torch.stack(part, 1) for part in zip(*columns, strict=True)))
 
-    def _serve(self, post: PlantPost, demand: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(Inventory afterwards, cost of lost sales, cost of holding), each `[B, N]`."""
+    def _serve(self, post: PlantPost, demand: Tensor) -> tuple[Tensor, Tensor]:
+        """(Inventory afterwards, units of demand not met), each `[B, N]`."""
         level = post.inventory - demand
         inventory = torch.minimum(level.clamp(min=0.0), self.plant.capacity)
-        return inventory, (-level).clamp(min=0.0) * self.plant.lost_sale, inventory * self.plant.holding
+        return inventory, (-level).clamp(min=0.0)
 
     def _observe(self, inventory: Tensor, setup: Tensor) -> Tensor:
         share = inventory / self.plant.capacity
