@@ -50,7 +50,7 @@ def test_ppo_is_plain_ppo_bit_for_bit():
         observation, action = seen.observation.flatten(0, 1), seen.action.flatten(0, 1)
         before = seen.log_prob.flatten(0, 1)
         for _ in range(config.epochs):
-            over = distribution(policy.space, policy.network(observation))
+            over = distribution(policy.action_space, policy.network(observation))
             log_prob = over.log_prob(action)
             ratio = torch.exp(log_prob - before)
             clipped = ratio.clamp(1 - config.clip, 1 + config.clip)

@@ -1,6 +1,7 @@
 """pdppo on a user's own plant: a trained policy, what it costs beside rules and the hindsight bound, and a schedule."""
 
 import csv
+import dataclasses
 import hashlib
 import io
 import json
@@ -71,7 +72,7 @@ def apply(
         steps: Periods of the plant that the policy learns from.
         seed: Of initial weights, demand and drawn actions.
         paths: Demand paths for which the hindsight bound is solved; 0 leaves it out.
-        periods: Length of those paths, and of the schedule.
+        periods: Length of those paths, and of the schedule; at most the plant's horizon.
         seconds: Time limit of the solver for each path; a bound cut short is lower, never wrong.
         output: Folder for the policy, the tables and a chart; nothing is written when left out. An interrupted run
             leaves a folder of that name with .partial behind and goes on from there.
@@ -87,6 +88,7 @@ def apply(
     if output is not None:
         check_output_folder(output)
     simulator = LotSizing(LotSizingPlant.from_file(plant))
+    options = dataclasses.replace(options, periods=min(periods, simulator.horizon))
     learner = PostDecisionPPO(simulator, config=_config(options), seed=seed)
     made_by = {"aggregate": aggregate, "steps": steps, "seed": seed, "plant": sha256(plant)}
     fingerprint = hashlib.sha256(json.dumps(["pdppo", 1, made_by], sort_keys=True).encode()).hexdigest()

@@ -40,21 +40,25 @@ class PostDecisionPolicy(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.space = action_space if isinstance(action_space, gymnasium.Space) else spaces.from_json(action_space)
+        self.action_space = (
+            action_space if isinstance(action_space, gymnasium.Space) else spaces.from_json(action_space)
+        )
         self.arguments: dict[str, Any] = {
-            "inputs": inputs, "action_space": spaces.to_json(self.space), "hidden": list(hidden),
+            "inputs": inputs, "action_space": spaces.to_json(self.action_space), "hidden": list(hidden),
             "activation": activation, "allowed": None if allowed is None else [bool(one) for one in allowed],
         }  # fmt: skip
         self._allowed = None if allowed is None else torch.tensor(self.arguments["allowed"])
         stream = generator or make_generator(0, "pdppo", "weights")
-        self.network = MLP(inputs, hidden, outputs=parameter_count(self.space), activation=activation, generator=stream)
+        self.network = MLP(
+            inputs, hidden, outputs=parameter_count(self.action_space), activation=activation, generator=stream
+        )
 
     def over(self, observation: Tensor, mask: Tensor | None = None) -> Distribution:
         """The distribution over actions; `mask` `[batch, sum of choices]` takes the place of the fixed one."""
         logits = self.network(observation)
         if mask is None and self._allowed is not None:
             mask = self._allowed.expand(len(logits), -1)
-        return distribution(self.space, logits, mask=mask)
+        return distribution(self.action_space, logits, mask=mask)
 
     def forward(self, observation: Tensor, mask: Tensor | None = None) -> Tensor:
         """`[batch, inputs] -> [batch, ...]` the most likely actions."""
