@@ -13,7 +13,7 @@ Equations   (1) R_t = sum_{k >= t} discount^(k - t) r_k;  (2) R^x_t likewise of 
             (5) minimise (V - R)^2 and (V^x - R^x)^2, each network with its own Adam: `critic_loss`.
 Shapes      observation [T, N, F] float32, action [T, N, M] int64 -> advantage [T, N], loss [] float32
 Deviations  1. Released code: one environment, 400 (plants) or 500 (lake) steps a collection. Laptop: 32 lanes of 50
-               steps (lake: 10 of 50); returns that a collection cuts off go on with the critics' values, in the
+               steps (lake: 25 of 20); returns that a collection cuts off go on with the critics' values, in the
                released code with nothing. `paper()` keeps 4 lanes of 100 steps, whole episodes, in one batch.
             2. Released code: 40 or 50 full-batch epochs on the last 5 or 6 collections. Laptop: one pass over the same
                window in minibatches of 800.
