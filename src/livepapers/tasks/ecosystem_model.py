@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from livepapers.core.config import config_dataclass, setting
 from livepapers.core.errors import InputError, one_line
+from livepapers.tasks.documents import read_document
 
 LARGEST = 1e9
 MOST_SPECIES = 32

@@ -21,6 +21,8 @@ WORLDS = {
     "inventory": "livepapers.tasks.worlds:recorded_inventory",
     "clipped-pendulum": "livepapers.tasks.pendulum:ClippedPendulum",
     "reactor": "livepapers.tasks.reactor:Reactor",
+    "lot-sizing": "livepapers.tasks.lot_sizing:described",
+    "slippery-lake": "livepapers.tasks.slippery_lake:SlipperyLake",
 }
 """Name -> module:callable, which takes the arguments by keyword and gives a `Simulator`."""
 

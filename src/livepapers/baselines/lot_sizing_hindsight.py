@@ -1,0 +1,220 @@
+"""What a lot-sizing plant would have cost at least, had all demand been known: a mixed-integer program.
+
+For one demand path D[t, i] and a start: x[t, m, i] = 1 where machine m makes i in t (at most one item a period),
+y >= the change x[t] - x[t - 1], stock I, shortage s, and units thrown away d, all >= 0:
+    minimise    sum cost[m, i] y + lost_sale[i] s + holding[i] I
+    subject to  I[t, i] = I[t - 1, i] + sum_m (units[m, i] x - loss[m, i] y) - D[t, i] + s - d,   I <= capacity.
+Units may be thrown away below the capacity too and shortage declared early, which no policy can do; every policy on the
+same path therefore costs at least the optimum, and the solver's dual bound is a lower bound even when time runs out.
+
+Relaxed, a machine would make many items at once, a little of each, and never change. Two families of inequalities that
+every whole-numbered schedule satisfies stand against it, for windows [a, b] of periods and each item i; a run is a
+stretch of periods in which some machine makes i, and r(a, t) = sum_m (x[a, m, i] + y[a + 1, m, i] + ... + y[t, m, i])
+counts at least those that meet [a, t]:
+    what a run makes is demanded during it or stored at its end:
+        sum (units x - loss y) - sum d <= capacity r(a, b) + sum_t D[t, i] sum_m x[t, m, i];
+    until the first run, demand is met from stock or lost:
+        I[a - 1, i] + sum s >= sum_t D[t, i] (1 - r(a, t)).
+Solver: HiGHS, through `scipy.optimize.milp`.
+"""
+
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, sparse
+
+from livepapers.tasks.lot_sizing import Scenario
+from livepapers.tasks.lot_sizing_plant import LotSizingPlant
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What is known of the least cost of one path."""
+
+    bound: float  # no policy costs less
+    solution: float  # cost of the best schedule found; infinite if none was
+    seconds: float
+    actions: np.ndarray | None  # [T, M] of that schedule
+
+    @property
+    def gap(self) -> float:
+        """How far the bound may lie below the true optimum, as a share of the solution; 1 when none was found."""
+        if not np.isfinite(self.solution):
+            return 1.0
+        return (self.solution - self.bound) / max(abs(self.solution), 1e-12)
+
+
+def hindsight_bounds(
+    plant: LotSizingPlant, scenario: Scenario, *, paths: int, seconds: float = 20.0, gap: float = 1e-4
+) -> list[Bound]:
+    """Solve the first `paths` paths of a scenario; see `hindsight_bound`."""
+    inventory, setup = scenario.state.inventory.double().numpy(), scenario.state.setup.numpy()
+    demand = scenario.demand.double().numpy()
+    return [
+        hindsight_bound(plant, demand[k], inventory=inventory[k], setup=setup[k], seconds=seconds, gap=gap)
+        for k in range(min(paths, len(demand)))
+    ]
+
+
+def hindsight_bound(
+    plant: LotSizingPlant,
+    demand: np.ndarray,
+    *,
+    inventory: np.ndarray,
+    setup: np.ndarray,
+    seconds: float = 20.0,
+    gap: float = 1e-4,
+) -> Bound:
+    """Solve one path.
+
+    Args:
+        plant: Costs and productivities.
+        demand: `[T, N]`.
+        inventory: `[N]` at the start.
+        setup: `[M]` int, item + 1 or 0.
+        seconds: Time limit of the solver.
+        gap: Relative gap at which it stops.
+
+    Returns:
+        The bound; 0, below which no cost lies, where the solver has none when its time is up.
+    """
+    began = time.monotonic()
+    program = _Program(plant, np.asarray(demand, dtype=float), np.asarray(inventory, dtype=float), np.asarray(setup))
+    result = optimize.milp(
+        program.objective(), constraints=program.constraints(), bounds=program.bounds(),
+        integrality=program.integrality(), options={"time_limit": seconds, "mip_rel_gap": gap},
+    )  # fmt: skip
+    bound = getattr(result, "mip_dual_bound", None)
+    found = result.x is not None
+    return Bound(
+        # costs are sums of terms >= 0, and rounding in the solver may lift its bound a hair above the truth
+        bound=max(0.0, float(bound) * (1.0 - 1e-7)) if bound is not None and np.isfinite(bound) else 0.0,
+        solution=float(result.fun) if found else float("inf"),
+        seconds=time.monotonic() - began,
+        actions=program.actions(result.x) if found else None,
+    )
+
+
+class _Program:
+    """Columns in blocks x, y `[T, M, N]` (pairs that make something), then I, s, d `[T, N]`."""
+
+    def __init__(self, plant: LotSizingPlant, demand: np.ndarray, inventory: np.ndarray, setup: np.ndarray) -> None:
+        self.plant, self.demand, self.inventory, self.setup = plant, demand, inventory, setup
+        self.periods, self.items = demand.shape
+        # a pair that makes nothing costs, loses, and may only serve to throw stock away: no schedule needs it
+        self.pairs = np.argwhere(plant.units[:, 1:].numpy() > 0)  # [K, 2] machine, item
+        self.width = len(self.pairs)
+        self.binary, self.stock = self.periods * self.width, self.periods * self.items
+
+    def objective(self) -> np.ndarray:
+        cost = self._pair(self.plant.setup_cost)
+        holding, lost = self.plant.holding.double().numpy(), self.plant.lost_sale.double().numpy()
+        return np.concatenate([
+            np.zeros(self.binary), np.tile(cost, self.periods), np.tile(holding, self.periods),
+            np.tile(lost, self.periods), np.zeros(self.stock),
+        ])  # fmt: skip
+
+    def integrality(self) -> np.ndarray:
+        return np.concatenate([np.ones(self.binary), np.zeros(self.binary + 3 * self.stock)])
+
+    def bounds(self) -> optimize.Bounds:
+        capacity = np.tile(self.plant.capacity.double().numpy(), self.periods)
+        upper = [np.ones(2 * self.binary), capacity, np.full(2 * self.stock, np.inf)]
+        return optimize.Bounds(0.0, np.concatenate(upper))
+
+    def constraints(self) -> list[optimize.LinearConstraint]:
+        return [self._one_item(), self._changes(), self._balance(), *self._runs()]
+
+    def actions(self, solution: np.ndarray) -> np.ndarray:
+        """`[T, M]` of a solution."""
+        chosen = solution[: self.binary].reshape(self.periods, self.width) > 0.5
+        actions = np.zeros((self.periods, len(self.plant.machines)), dtype=np.int64)
+        for t, k in np.argwhere(chosen):
+            actions[t, self.pairs[k, 0]] = self.pairs[k, 1] + 1
+        return actions
+
+    def _pair(self, table) -> np.ndarray:
+        return table[:, 1:].double().numpy()[self.pairs[:, 0], self.pairs[:, 1]]
+
+    def _one_item(self) -> optimize.LinearConstraint:
+        belongs = sparse.csr_array(
+            (np.ones(self.width), (self.pairs[:, 0], np.arange(self.width))),
+            shape=(len(self.plant.machines), self.width),
+        )
+        matrix = sparse.hstack(
+            [sparse.kron(sparse.eye_array(self.periods), belongs), self._empty(self.periods * len(self.plant.machines))]
+        )
+        return optimize.LinearConstraint(matrix.tocsr(), -np.inf, 1.0)
+
+    def _changes(self) -> optimize.LinearConstraint:
+        """y[t] >= x[t] - x[t - 1], x[-1] given by the start's set-ups."""
+        shift = sparse.eye_array(self.periods) - sparse.eye_array(self.periods, k=-1)
+        step = sparse.kron(shift, sparse.eye_array(self.width))
+        matrix = sparse.hstack([step, -sparse.eye_array(self.binary), self._stocks(self.binary)])
+        upper = np.zeros(self.binary)
+        upper[: self.width] = self.setup[self.pairs[:, 0]] == self.pairs[:, 1] + 1
+        return optimize.LinearConstraint(matrix.tocsr(), -np.inf, upper)
+
+    def _balance(self) -> optimize.LinearConstraint:
+        """I[t] - I[t - 1] - made + lost in set-ups - s + d = -D[t]."""
+        onto = [self.pairs[:, 1], np.arange(self.width)]
+        units = sparse.csr_array((self._pair(self.plant.units), onto), shape=(self.items, self.width))
+        loss = sparse.csr_array((self._pair(self.plant.setup_loss), onto), shape=(self.items, self.width))
+        each, whole = sparse.eye_array(self.periods), sparse.eye_array(self.stock)
+        shift = each - sparse.eye_array(self.periods, k=-1)
+        matrix = sparse.hstack([
+            -sparse.kron(each, units), sparse.kron(each, loss), sparse.kron(shift, sparse.eye_array(self.items)),
+            -whole, whole,
+        ])  # fmt: skip
+        right = -self.demand.flatten()
+        right[: self.items] += self.inventory
+        return optimize.LinearConstraint(matrix.tocsr(), right, right)
+
+    def _runs(self) -> list[optimize.LinearConstraint]:
+        """The two families of inequalities over windows of periods, as rows >= lower."""
+        units, loss, capacity = self._pair(self.plant.units), self._pair(self.plant.setup_loss), self.plant.capacity
+        rows, lower = [], []
+        for (first, last), item in itertools.product(_windows(self.periods), range(self.items)):
+            pairs = np.flatnonzero(self.pairs[:, 1] == item)
+            span, demand = np.arange(first, last + 1), self.demand[first : last + 1, item]
+            room = float(capacity[item])
+            made = np.zeros((2, self.periods, self.width))  # coefficients of x and y
+            stocks = np.zeros((3, self.periods, self.items))  # of I, s and d
+            made[0][np.ix_(span, pairs)] = demand[:, None] - units[pairs]
+            made[1][np.ix_(span, pairs)] = loss[pairs]
+            made[0][first, pairs] += room
+            made[1][np.ix_(span[1:], pairs)] += room
+            stocks[2, span, item] = 1.0
+            rows.append(np.concatenate([made.ravel(), stocks.ravel()]))
+            lower.append(0.0)
+            made, stocks = np.zeros_like(made), np.zeros_like(stocks)
+            made[0][first, pairs] = demand.sum()
+            made[1][np.ix_(span[1:], pairs)] = demand[::-1].cumsum()[::-1][1:, None]
+            stocks[1, span, item] = 1.0
+            before = self.inventory[item] if first == 0 else 0.0
+            if first:
+                stocks[0, first - 1, item] = 1.0
+            rows.append(np.concatenate([made.ravel(), stocks.ravel()]))
+            lower.append(demand.sum() - before)
+        if not rows:
+            return []
+        return [optimize.LinearConstraint(sparse.csr_array(np.array(rows)), np.array(lower), np.inf)]
+
+    def _empty(self, rows: int) -> sparse.coo_array:
+        return sparse.coo_array((rows, self.binary + 3 * self.stock))
+
+    def _stocks(self, rows: int) -> sparse.coo_array:
+        return sparse.coo_array((rows, 3 * self.stock))
+
+
+def _windows(periods: int) -> Iterator[tuple[int, int]]:
+    """(First, last) periods of half-overlapping windows of 4, 8, 16, ... periods, and of the whole path."""
+    length = 4
+    while length < periods:
+        for first in range(0, periods - length + 1, length // 2):
+            yield first, first + length - 1
+        length *= 2
+    yield 0, periods - 1

@@ -1,0 +1,132 @@
+import csv
+import dataclasses
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+import torch
+
+from livepapers import samples
+from livepapers.core import artifact
+from livepapers.core.errors import InputError
+from livepapers.methods.pdppo import apply
+from livepapers.methods.pdppo.chart import gantt
+from livepapers.tasks.lot_sizing import LotSizing, LotSizingPlant
+
+QUICK = {"steps": 200, "paths": 1, "periods": 6, "seconds": 5.0}
+SMALL = """
+horizon: 8
+items:
+  - {name: "a, first", holding: 0.1, lost_sale: 2, stock: 3, capacity: 20, demand: {kind: poisson, mean: 2}}
+  - {name: b, holding: 0.1, lost_sale: 1, capacity: 20, demand: {kind: binomial, trials: 4, probability: 0.5}}
+machines:
+  - name: <m&1>
+    setup: b
+    makes: [{item: "a, first", units: 6, setup_cost: 3}, {item: b, units: 5, setup_cost: 2, setup_loss: 1}]
+"""
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Path:
+    path = tmp_path / "plant.yml"
+    path.write_text(SMALL)
+    return path
+
+
+def test_a_plant_gives_a_policy_costs_beside_rules_and_bound_and_a_schedule(plant: Path, tmp_path: Path):
+    done = apply(plant, **QUICK, output=tmp_path / "out")
+    rows = {row["policy"]: row for row in done.tables["Cost on fresh demand paths"]}
+    assert list(rows) == ["pdppo", "look-ahead rule", "myopic rule", "idle", "hindsight bound"]
+    for name in ("pdppo", "look-ahead rule", "myopic rule", "idle"):
+        parts = sum(float(rows[name][kind] or 0.0) for kind in ("set-up", "lost sales", "holding"))
+        assert parts == pytest.approx(rows[name]["cost"], rel=1e-4)
+        assert float(rows[name]["above the bound, %"] or 0.0) >= -1e-3
+    assert rows["myopic rule"]["against the myopic rule, %"] == 0.0
+    assert rows["idle"]["set-up"] == 0.0
+    assert str(rows["pdppo"]["policy"]) in done.headline
+    now = done.tables["What to make now"]
+    assert [(row["machine"], row["set up for"]) for row in now] == [("<m&1>", "b")]
+    assert len(done.tables["Schedule on one demand path"]) == 6
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(done.files)
+    assert not (tmp_path / "out.partial").exists()
+
+
+def test_the_saved_policy_decides_what_apply_said(plant: Path, tmp_path: Path):
+    done = apply(plant, **QUICK, output=tmp_path / "out")
+    made = artifact.load(tmp_path / "out")
+    world = made.spaces["task"]
+    assert isinstance(world, dict)
+    arguments = world["arguments"]
+    assert world["name"] == "lot-sizing"
+    assert isinstance(arguments, dict)
+    simulator = LotSizing(LotSizingPlant.from_json(arguments["plant"]))  # type: ignore[arg-type]
+    policy = artifact.load_network(tmp_path / "out")
+    with torch.no_grad():
+        chosen = policy(simulator.observe(simulator.today()))[0].tolist()
+    names = ["idle", "a, first", "b"]
+    assert [names[item] for item in chosen] == [row["pdppo"] for row in done.tables["What to make now"]]
+    with (tmp_path / "out" / "schedule.csv").open() as file:
+        first = next(csv.DictReader(file))
+    assert first["<m&1>"] == names[chosen[0]]
+    picture = ET.fromstring((tmp_path / "out" / "schedule.svg").read_text())
+    assert picture.tag.endswith("svg")
+
+
+def test_the_same_seed_gives_the_same_answer(plant: Path):
+    first, again = (apply(plant, **{**QUICK, "paths": 0}) for _ in range(2))
+    assert first == again
+    assert "bound" not in first.headline
+
+
+def test_the_sample_plant_is_read_and_runs():
+    path = samples.path("bakery_plant.yml")
+    done = apply(path, **{**QUICK, "paths": 0})
+    assert [row["machine"] for row in done.tables["What to make now"]] == ["line 1", "line 2"]
+
+
+WRONG = {
+    "an unknown aggregate": ({"aggregate": "mean"}, "aggregate"),
+    "no steps": ({"steps": 0}, "steps"),
+    "too many steps": ({"steps": 10**10}, "steps"),
+    "a negative seed": ({"seed": -1}, "seed"),
+    "negative paths": ({"paths": -1}, "paths"),
+    "too many paths": ({"paths": 5000}, "paths"),
+    "no periods": ({"periods": 0}, "periods"),
+    "too many periods": ({"periods": 500}, "periods"),
+    "no time": ({"seconds": 0.0}, "seconds"),
+    "time that is no number": ({"seconds": float("nan")}, "seconds"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_options_are_refused_before_any_work(case: str, plant: Path, tmp_path: Path):
+    options, word = WRONG[case]
+    with pytest.raises(InputError, match=word) as refused:
+        apply(plant, **{**QUICK, **options}, output=tmp_path / "out")  # type: ignore[arg-type]
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out.partial").exists()
+
+
+def test_a_folder_that_holds_files_and_a_plant_that_cannot_be_read_are_refused(plant: Path, tmp_path: Path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    with pytest.raises(InputError, match="output"):
+        apply(plant, **QUICK, output=tmp_path / "full")
+    plant.write_text(SMALL.replace("units: 6", "units: six"))
+    with pytest.raises(InputError, match="units"):
+        apply(plant, **QUICK, output=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_runs_of_a_machine_become_one_bar_and_names_are_escaped():
+    text = gantt(["<m>"], ["a&b", "c"], [[1], [1], [0], [2]], [[1, 0], [2, 0], [1, 0], [0, 3]], [4, 4])
+    picture = ET.fromstring(text)
+    titles = [element.text for element in picture.iter() if element.tag.endswith("title")]
+    assert titles[1:] == ["a&b, period 1 to 2", "c, period 4 to 4"]
+
+
+def test_application_is_plain_data(plant: Path):
+    done = apply(plant, **{**QUICK, "paths": 0})
+    assert dataclasses.is_dataclass(done)
+    assert done.to_json()["slug"] == "pdppo"
