@@ -27,7 +27,7 @@ FILES = {
     "new",
     cls=Command,
     epilog=examples(
-        "new pdppo",
+        "new scattering",
         "new my-paper --title 'A Title' --author 'A. Lovelace' --arxiv 2501.01234 --submitted 2025-01 --field graphs",
     ),
 )
