@@ -1,5 +1,6 @@
 """Errors a person can act on: one line with field, value, what was expected and the likely cause."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # `livepapers list` raises these errors and must not pay for importing pydantic
@@ -26,9 +27,9 @@ class InputError(LivepapersError, ValueError):
             expected: What would have been right, e.g. "a number >= 0".
             cause: The likely cause or the mend, as a clause; left out when empty.
         """
-        shown = value if isinstance(value, str) else repr(value)
-        shown = " ".join(shown.split())
-        shown = shown if len(shown) <= 80 else shown[:77] + "..."
+        shown = " ".join((str(value) if isinstance(value, (str, Path)) else repr(value)).split())
+        if len(shown) > 80:  # of a path the end says which file it is, of all else the beginning
+            shown = "..." + shown[-77:] if isinstance(value, Path) else shown[:77] + "..."
         why = " ".join(cause.split())  # what other programs say may have many lines
         return cls(f"{field}: got {shown}, expected {expected}" + (f" ({why})" if why else ""))
 

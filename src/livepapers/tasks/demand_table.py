@@ -123,7 +123,7 @@ def _header(path: Path, option: str) -> list[str]:
     try:
         return [name.strip() for name in next(row for row in reader if row)]
     except csv.Error as error:
-        raise InputError.of(option, str(path), expected="a CSV table with a header line", cause=str(error)) from None
+        raise InputError.of(option, path, expected="a CSV table with a header line", cause=str(error)) from None
 
 
 def _refuse_twice(periods: pd.Series, where: str) -> None:

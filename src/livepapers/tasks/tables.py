@@ -26,19 +26,17 @@ def read_text(path: Path, *, option: str) -> str:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise InputError.of(option, str(path), expected="an existing file") from None
+        raise InputError.of(option, path, expected="an existing file") from None
     except OSError as error:  # a folder, no permission, a circle of links, too long a name
-        raise InputError.of(
-            option, str(path), expected="a readable file", cause=(error.strerror or "").lower()
-        ) from None
+        raise InputError.of(option, path, expected="a readable file", cause=(error.strerror or "").lower()) from None
     if b"\0" in data[:65536]:
-        raise InputError.of(option, str(path), expected="a text file", cause="it looks binary")
+        raise InputError.of(option, path, expected="a text file", cause="it looks binary")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError.of(option, str(path), expected="UTF-8 text", cause=f"byte {error.start} is not") from None
+        raise InputError.of(option, path, expected="UTF-8 text", cause=f"byte {error.start} is not") from None
     if not text.strip():
-        raise InputError.of(option, str(path), expected="content", cause="the file is empty")
+        raise InputError.of(option, path, expected="content", cause="the file is empty")
     return text
 
 
@@ -73,7 +71,7 @@ def read_table(
         raise InputError.of(f"{option} {path.name}", shown, expected="a cell for each column", cause=cause) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         cause = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
-        raise InputError.of(option, str(path), expected="a CSV table with a header line", cause=cause) from None
+        raise InputError.of(option, path, expected="a CSV table with a header line", cause=cause) from None
     table.columns = [str(column).strip() for column in table.columns]
     header = [column.strip() for column in next(csv.reader(io.StringIO(text)))]
     for column in (*required, *optional):
