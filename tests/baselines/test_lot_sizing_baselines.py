@@ -89,6 +89,15 @@ def test_a_solver_without_time_still_gives_a_valid_bound():
     assert 0.0 <= found.gap <= 1.0
 
 
+@pytest.mark.slow
+def test_a_node_limit_gives_the_same_bound_every_time():
+    simulator = drawn(6, 3)
+    scenario = simulator.scenarios(1, generator(0, "paths"), periods=16)
+    first, again = (hindsight_bounds(simulator.plant, scenario, paths=1, seconds=600, nodes=1)[0] for _ in range(2))
+    assert (first.bound, first.solution) == (again.bound, again.solution)
+    assert first.gap > 1e-3, "the limit did not bite"
+
+
 @pytest.mark.parametrize("discount", [1.0, 0.9])
 def test_the_exact_optimum_equals_enumeration_of_decisions_and_demands(discount: float):
     simulator = LotSizing(tiny_plant(horizon=2))

@@ -69,15 +69,15 @@ def test_the_ratio_is_one_before_the_first_gradient_step():
             assert metrics["kl"] == pytest.approx(0.0, abs=1e-6)
             assert metrics["clipped"] == 0.0
             assert metrics["policy_loss"] == pytest.approx(0.0, abs=1e-5), "the mean standardised advantage"
-        assert tuple(metrics) == METRICS
+            assert tuple(metrics) == METRICS
 
 
 class Scripted:
     """Two lanes whose observation is the step's number; lane 0 terminates in step 1, lane 1 is truncated there."""
 
     lanes = 2
-    observation_space = gymnasium.spaces.Box(-100.0, 100.0, (1,))
-    action_space = gymnasium.spaces.Discrete(2)
+    observation_space: gymnasium.Space = gymnasium.spaces.Box(-100.0, 100.0, (1,))
+    action_space: gymnasium.Space = gymnasium.spaces.Discrete(2)
     time = 0
 
     def reset(self, seed: int) -> Tensor:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from gymnasium.spaces import Box
 from torch import nn
 
 from blocks.small_worlds import Corridor, Match, Steer, stream, task
@@ -28,6 +29,7 @@ DQN = q_learning.Config(
 
 def td3(config: dpg.Config = TD3, *, critics: int = 2, seed: int = 0, **options: Any) -> DeterministicPolicyGradient:
     where = task(Steer, 8)
+    assert isinstance(where.action_space, Box)
     actor = BoxPolicy(where.observation_space, where.action_space, hidden=(16,), generator=stream("actor", seed))
     nets = [
         ActionValue(where.observation_space, where.action_space, hidden=(32,), generator=stream(f"critic {i}", seed))

@@ -69,8 +69,7 @@ def test_every_variant_learns_from_plants_and_from_the_lake(aggregate: pdppo.Agg
     for learner in (pdppo.example(replace(TINY, aggregate=aggregate), 0), lake_learner(aggregate=aggregate)):
         before = weights(learner.policy)
         for _ in range(2):
-            metrics = learner.update()
-        assert set(metrics) == set(pdppo.METRICS)
+            assert set(learner.update()) == set(pdppo.METRICS)
         assert not torch.equal(before, weights(learner.policy))
 
 

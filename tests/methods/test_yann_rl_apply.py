@@ -155,7 +155,7 @@ def test_files_that_are_no_models(text, says, tmp_path: Path):
 )
 def test_wrong_options_are_refused(given, says, model: Path):
     if "test/TwoInputs-v0" not in gymnasium.registry:
-        gymnasium.register("test/TwoInputs-v0", TwoInputs)
+        gymnasium.register("test/TwoInputs-v0", lambda **_: TwoInputs())
     with pytest.raises(InputError, match=says):
         apply(model, **{"points": 100, **given})
 

@@ -2,13 +2,14 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from livepapers.core.artifact import Artifact
 from livepapers.core.learner import Learner
 from livepapers.core.rng import generator
 from livepapers.lab.study import Cell, Cells, load_study
@@ -26,6 +27,7 @@ class FakeRun:
         self.folder = folder
         self.points: list[tuple[int, dict[str, float]]] = []
         self.kept: dict[str, np.ndarray] = {}
+        self.artifacts: dict[str, Artifact] = {}
         self.work: dict[str, int] = {}
         both = {arm: {"rates": DEFAULT} for arm in ("yann", "ddpg")}
         (folder / "rates.json").write_text(json.dumps(both))
@@ -35,6 +37,10 @@ class FakeRun:
 
     def samples(self, name: str, values: np.ndarray) -> None:
         self.kept[name] = values
+
+    def artifact(self, name: str, artifact: Artifact, *, weights: Mapping[str, torch.Tensor] | None = None) -> None:
+        assert weights is not None
+        self.artifacts[name] = artifact
 
     def generator(self, name: str) -> torch.Generator:
         return generator(0, "test", name)
@@ -138,7 +144,9 @@ def _cells(
         Cell(arm, setting, seed): found for (arm, setting), rows in values.items() for seed, found in enumerate(rows)
     }
     kept = samples or {}
-    return Cells(metrics, samples=lambda cell, name: kept[f"{cell.arm}/{name}"], curves=lambda *_: (np.array([]),) * 2)
+    return Cells(
+        metrics, samples=lambda cell, name: kept[f"{cell.arm}/{name}"], curves=lambda *_: (np.array([]), np.array([]))
+    )
 
 
 def test_statistics_say_what_their_claims_say():

@@ -1,6 +1,6 @@
 """The vector faces of a simulator, and Gymnasium environments as batched tasks."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -135,18 +135,24 @@ class Mixed(gymnasium.Env):
         return {"place": np.full(2, self.time / 4, np.float32), "choice": self.time % 3, "pair": pair}
 
 
+def flat(observation: dict[str, Any]) -> np.ndarray:
+    found = flatten(Mixed.observation_space, observation)
+    assert isinstance(found, np.ndarray)
+    return found
+
+
 def test_dictionaries_are_flattened_as_gymnasium_flattens_them():
-    options = {"autoreset_mode": AutoresetMode.SAME_STEP}
-    task = GymnasiumTask(gymnasium.vector.SyncVectorEnv([Mixed, Mixed], **options))
+    lanes = gymnasium.vector.SyncVectorEnv([Mixed, Mixed], autoreset_mode=AutoresetMode.SAME_STEP)
+    task = GymnasiumTask(lanes)
     first = task.reset(0)
     single = Mixed()
-    expected = flatten(Mixed.observation_space, single.reset()[0])
+    expected = flat(single.reset()[0])
     assert task.observation_space.shape == (8,)
     assert task.observation_space.contains(first[0].numpy())
     assert np.array_equal(first[0].numpy(), expected)
     for t in range(1, 4):
         step = task.step(torch.zeros(2, dtype=torch.int64))
-        reached = flatten(Mixed.observation_space, single.step(0)[0])
+        reached = flat(single.step(0)[0])
         assert np.array_equal(step.final[1].numpy(), reached)
         assert np.array_equal(step.observation[1].numpy(), expected if t == 3 else reached)
 

@@ -5,7 +5,7 @@ y >= the change x[t] - x[t - 1], stock I, shortage s, and units thrown away d, a
     minimise    sum cost[m, i] y + lost_sale[i] s + holding[i] I
     subject to  I[t, i] = I[t - 1, i] + sum_m (units[m, i] x - loss[m, i] y) - D[t, i] + s - d,   I <= capacity.
 Units may be thrown away below the capacity too and shortage declared early, which no policy can do; every policy on the
-same path therefore costs at least the optimum, and the solver's dual bound is a lower bound even when time runs out.
+same path therefore costs at least the optimum, and the solver's dual bound is a lower bound even if it is stopped.
 
 Relaxed, a machine would make many items at once, a little of each, and never change. Two families of inequalities that
 every whole-numbered schedule satisfies stand against it, for windows [a, b] of periods and each item i; a run is a
@@ -48,13 +48,19 @@ class Bound:
 
 
 def hindsight_bounds(
-    plant: LotSizingPlant, scenario: Scenario, *, paths: int, seconds: float = 20.0, gap: float = 1e-4
+    plant: LotSizingPlant,
+    scenario: Scenario,
+    *,
+    paths: int,
+    seconds: float = 20.0,
+    nodes: int | None = None,
+    gap: float = 1e-4,
 ) -> list[Bound]:
     """Solve the first `paths` paths of a scenario; see `hindsight_bound`."""
     inventory, setup = scenario.state.inventory.double().numpy(), scenario.state.setup.numpy()
     demand = scenario.demand.double().numpy()
     return [
-        hindsight_bound(plant, demand[k], inventory=inventory[k], setup=setup[k], seconds=seconds, gap=gap)
+        hindsight_bound(plant, demand[k], inventory=inventory[k], setup=setup[k], seconds=seconds, nodes=nodes, gap=gap)
         for k in range(min(paths, len(demand)))
     ]
 
@@ -66,6 +72,7 @@ def hindsight_bound(
     inventory: np.ndarray,
     setup: np.ndarray,
     seconds: float = 20.0,
+    nodes: int | None = None,
     gap: float = 1e-4,
 ) -> Bound:
     """Solve one path.
@@ -75,17 +82,20 @@ def hindsight_bound(
         demand: `[T, N]`.
         inventory: `[N]` at the start.
         setup: `[M]` int, item + 1 or 0.
-        seconds: Time limit of the solver.
+        seconds: Time limit of the solver. A bound that it cuts short depends on the machine and its load.
+        nodes: Limit on the solver's branch-and-bound nodes, None for none. A bound that it cuts short is the same
+            every time, as long as `seconds` are enough.
         gap: Relative gap at which it stops.
 
     Returns:
-        The bound; 0, below which no cost lies, where the solver has none when its time is up.
+        The bound; 0, below which no cost lies, where the solver has none when it is stopped.
     """
     began = time.monotonic()
+    limits = {"time_limit": seconds, "mip_rel_gap": gap, **({} if nodes is None else {"node_limit": nodes})}
     program = _Program(plant, np.asarray(demand, dtype=float), np.asarray(inventory, dtype=float), np.asarray(setup))
     result = optimize.milp(
         program.objective(), constraints=program.constraints(), bounds=program.bounds(),
-        integrality=program.integrality(), options={"time_limit": seconds, "mip_rel_gap": gap},
+        integrality=program.integrality(), options=limits,
     )  # fmt: skip
     bound = getattr(result, "mip_dual_bound", None)
     found = result.x is not None
@@ -123,7 +133,7 @@ class _Program:
     def bounds(self) -> optimize.Bounds:
         capacity = np.tile(self.plant.capacity.double().numpy(), self.periods)
         upper = [np.ones(2 * self.binary), capacity, np.full(2 * self.stock, np.inf)]
-        return optimize.Bounds(0.0, np.concatenate(upper))
+        return optimize.Bounds(0.0, np.concatenate(upper))  # pyright: ignore[reportArgumentType]  # see `_rows`
 
     def constraints(self) -> list[optimize.LinearConstraint]:
         return [self._one_item(), self._changes(), self._balance(), *self._runs()]
@@ -147,7 +157,7 @@ class _Program:
         matrix = sparse.hstack(
             [sparse.kron(sparse.eye_array(self.periods), belongs), self._empty(self.periods * len(self.plant.machines))]
         )
-        return optimize.LinearConstraint(matrix.tocsr(), -np.inf, 1.0)
+        return _rows(matrix.tocsr(), upper=1.0)
 
     def _changes(self) -> optimize.LinearConstraint:
         """y[t] >= x[t] - x[t - 1], x[-1] given by the start's set-ups."""
@@ -156,7 +166,7 @@ class _Program:
         matrix = sparse.hstack([step, -sparse.eye_array(self.binary), self._stocks(self.binary)])
         upper = np.zeros(self.binary)
         upper[: self.width] = self.setup[self.pairs[:, 0]] == self.pairs[:, 1] + 1
-        return optimize.LinearConstraint(matrix.tocsr(), -np.inf, upper)
+        return _rows(matrix.tocsr(), upper=upper)
 
     def _balance(self) -> optimize.LinearConstraint:
         """I[t] - I[t - 1] - made + lost in set-ups - s + d = -D[t]."""
@@ -171,7 +181,7 @@ class _Program:
         ])  # fmt: skip
         right = -self.demand.flatten()
         right[: self.items] += self.inventory
-        return optimize.LinearConstraint(matrix.tocsr(), right, right)
+        return _rows(matrix.tocsr(), lower=right, upper=right)
 
     def _runs(self) -> list[optimize.LinearConstraint]:
         """The two families of inequalities over windows of periods, as rows >= lower."""
@@ -201,13 +211,20 @@ class _Program:
             lower.append(demand.sum() - before)
         if not rows:
             return []
-        return [optimize.LinearConstraint(sparse.csr_array(np.array(rows)), np.array(lower), np.inf)]
+        return [_rows(sparse.csr_array(np.array(rows)), lower=np.array(lower))]
 
     def _empty(self, rows: int) -> sparse.coo_array:
         return sparse.coo_array((rows, self.binary + 3 * self.stock))
 
     def _stocks(self, rows: int) -> sparse.coo_array:
         return sparse.coo_array((rows, 3 * self.stock))
+
+
+def _rows(
+    matrix: sparse.sparray | sparse.spmatrix, *, lower: np.ndarray | float = -np.inf, upper: np.ndarray | float = np.inf
+) -> optimize.LinearConstraint:
+    """Lower <= matrix @ columns <= upper. SciPy has no types: from the defaults, its bounds pass for single numbers."""
+    return optimize.LinearConstraint(matrix, lower, upper)  # pyright: ignore[reportArgumentType]
 
 
 def _windows(periods: int) -> Iterator[tuple[int, int]]:

@@ -1,7 +1,6 @@
 """Oracles of pdppo: closed forms of its advantages, exact optima, reductions to PPO, and what its critics are worth."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -127,9 +126,10 @@ class _Unsplit:
 
     def __init__(self, simulator: LotSizing) -> None:
         self._simulator = simulator
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._simulator, name)
+        self.world, self.horizon = simulator.world, simulator.horizon
+        self.observation_space, self.action_space = simulator.observation_space, simulator.action_space
+        self.initial, self.draw = simulator.initial, simulator.draw
+        self.observe, self.mask = simulator.observe, simulator.mask
 
     def decide(self, state: PlantState, action: Tensor) -> tuple[tuple[PlantPost, Tensor], Tensor]:
         post, decided = self._simulator.decide(state, action)

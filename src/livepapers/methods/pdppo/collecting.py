@@ -97,20 +97,26 @@ class Collector:
         simulator, config = self.simulator, self.config
         if self._state is None:
             self._state = simulator.initial(config.lanes, make_generator(self.seed, "pdppo", "start"))
-        columns: list[tuple[Tensor, ...]] = []
+        columns: list[dict[str, Tensor]] = []
         for _ in range(config.steps):
             seen = self._decide(policy, critics)
             reward, ended = self._resolve(seen)
-            scaled = (config.reward_scale * seen.decided, config.reward_scale * reward)
-            columns.append((seen.observation, seen.post_observation, seen.action, seen.log_prob, *scaled, ended,
-                            seen.values, *seen.others, seen.mask))  # fmt: skip
+            other_post, other_decided, other_weight = seen.others
+            columns.append({
+                "observation": seen.observation, "post_observation": seen.post_observation, "action": seen.action,
+                "log_prob": seen.log_prob, "decided": config.reward_scale * seen.decided,
+                "resolved": config.reward_scale * reward, "ended": ended, "values": seen.values,
+                "other_post": other_post, "other_decided": other_decided, "other_weight": other_weight,
+                "mask": seen.mask,
+            })  # fmt: skip
         kept = self.generator.get_state()  # the look ahead must not shift what is drawn next
         ahead = self._decide(policy, critics)
         self.generator.set_state(kept)
-        stacked = [torch.stack(part) for part in zip(*columns, strict=True)]
+        stacked = {name: torch.stack([column[name] for column in columns]) for name in columns[0]}
+        values = stacked.pop("values").transpose(0, 1).contiguous()
         return Collection(
-            *stacked[:7], ahead.observation, ahead.post_observation, config.reward_scale * ahead.decided,
-            stacked[7].transpose(0, 1).contiguous(), ahead.values, *stacked[8:],
+            **stacked, values=values, last_observation=ahead.observation, last_post=ahead.post_observation,
+            last_decided=config.reward_scale * ahead.decided, last_values=ahead.values,
         )  # fmt: skip
 
     def state_dict(self) -> dict[str, Any]:

@@ -199,10 +199,11 @@ class PostDecisionPPO(Learner):
         )
         if config.center:
             advantage = advantage - advantage.mean()
-        flat = [whole[name].flatten(0, 1) for name in _JOINED]
+        flat = {name: whole[name].flatten(0, 1) for name in _JOINED}
         mask = whole["mask"].flatten(0, 1) if whole["mask"].numel() else None
-        batch = _Batch(*flat, mask, advantage.flatten(), Targets(targets.state.flatten(), targets.post.flatten()))
-        return batch, _correlation(values.post, targets.post)
+        correlation = _correlation(values.post, targets.post)
+        targets = Targets(targets.state.flatten(), targets.post.flatten())
+        return _Batch(**flat, mask=mask, advantage=advantage.flatten(), targets=targets), correlation
 
     def _expected(self, part: Collection) -> Tensor:
         """Afterstate: the expectation of r^x + V^x over actions, `[T, N]`; nothing for the others."""
@@ -218,9 +219,11 @@ class PostDecisionPPO(Learner):
             yield batch
             return
         for rows in torch.randperm(count, generator=self._shuffle).split(self.config.minibatch):
-            mask = None if batch.mask is None else batch.mask[rows]
-            targets = Targets(batch.targets.state[rows], batch.targets.post[rows])
-            yield _Batch(*(part[rows] for part in batch[:4]), mask, batch.advantage[rows], targets)
+            yield _Batch(
+                **{name: getattr(batch, name)[rows] for name in (*_JOINED, "advantage")},
+                mask=None if batch.mask is None else batch.mask[rows],
+                targets=Targets(batch.targets.state[rows], batch.targets.post[rows]),
+            )
 
     def _step(self, batch: _Batch) -> dict[str, float]:
         """One gradient step of every network."""

@@ -20,6 +20,9 @@ from livepapers.tasks.slippery_lake import SlipperyLake
 EVALUATIONS = 20
 """Points of a learning curve."""
 
+BOUND_SECONDS = 3600.0
+"""A path's guard against a solver that hangs; nodes, which are the same on every machine, are to stop it before."""
+
 
 def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dict[str, float]:
     """Measure one cell; see `ARMS` and `SETTINGS`."""
@@ -46,7 +49,7 @@ def _in_the_plant(arm: str, setting: Setting, seed: int, budget: Budget, run: Ru
     test = paths(sim, "test", budget.paths)
     short = cut(test, count=budget.bounds, periods=BOUND_PERIODS)
     if arm == "hindsight bound":
-        found = hindsight_bounds(sim.plant, short, paths=budget.bounds, seconds=budget.bound_seconds)
+        found = hindsight_bounds(sim.plant, short, paths=budget.bounds, seconds=BOUND_SECONDS, nodes=budget.bound_nodes)
         run.samples("bound", np.array([one.bound for one in found]))
         return {
             "cost_30": float(np.mean([one.bound for one in found])),
