@@ -21,7 +21,7 @@ from livepapers.cli import main as command_line
 from livepapers.cli.apply import method_command
 from livepapers.core.files import write_atomic
 from livepapers.lab import figures
-from livepapers.lab.report.summary import tally
+from livepapers.lab.report.summary import of_paper, tally
 from livepapers.lab.study import PRESETS, Study, load_study
 from livepapers.lab.words import estimate, number, p_text
 from livepapers.papers import catalogue, citation
@@ -87,7 +87,8 @@ def _title(path: Path) -> str:
 
 
 def _tally(verdicts: Sequence[Mapping[str, Any]]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in tally(verdicts).items())
+    """The verdicts on the paper's own claims; questions of ours are on the paper's page."""
+    return ", ".join(f"{count} {name}" for name, count in tally(of_paper(verdicts)).items())
 
 
 # ---- one paper ----

@@ -329,7 +329,10 @@ def load_study(slug: str) -> Study:
     name = catalogue.study_module(slug)
     if name is None:
         raise InputError.of(
-            "slug", slug, expected="a paper with a study", cause="`livepapers list --status measured` shows them"
+            "slug",
+            slug,
+            expected="a paper with a study",
+            cause="`livepapers list --status measured` or `--status runs` shows them",
         )
     return from_module(importlib.import_module(name), slug)
 

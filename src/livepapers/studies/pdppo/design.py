@@ -100,11 +100,11 @@ MAIN = ("pdppo", "ppo")
 PLANTS = ("plant 6x3", "plant 15x5", "plant 20x10", "plant 25x10")
 LAKES = ("lake", "lake, discount 0.99")
 SETTINGS = (
-    _plant(15, 5, (*MAIN, *ABLATIONS, *RULES), (1, 6, 20), part="variants"),
-    _plant(6, 3, (*MAIN, *RULES), (1, 6, 20), part="plants"),
-    _plant(20, 10, (*MAIN, *RULES), (0, 6, 20), part="plants"),
-    _plant(25, 10, (*MAIN, *RULES), (0, 6, 20), part="plants"),
-    _plant(15, 5, (*MAIN, *RULES), (1, 6, 20), part="set-ups shown", setups=True),
+    _plant(15, 5, (*MAIN, *ABLATIONS, *RULES), (1, 10, 20), part="variants"),
+    _plant(6, 3, (*MAIN, *RULES), (1, 10, 20), part="plants"),
+    _plant(20, 10, (*MAIN, *RULES), (0, 10, 20), part="plants"),
+    _plant(25, 10, (*MAIN, *RULES), (0, 10, 20), part="plants"),
+    _plant(15, 5, (*MAIN, *RULES), (1, 10, 20), part="set-ups shown", setups=True),
     _lake(
         "lake", "10 x 10, a new map with every seed, discount 0.9, at most 100 steps",
         (*MAIN, "pdppo released", "ppo released", "uniform", "optimum"), (1, 10, 30), discount=0.9,

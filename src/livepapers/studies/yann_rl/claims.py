@@ -232,6 +232,7 @@ CLAIMS = (
         SCALE,
         reference=5.0,
         margin=3.0,
+        precondition=_ddpg_learned("pendulum"),
     ),
     Claim(
         "C3a",
@@ -279,6 +280,7 @@ CLAIMS = (
         REACTOR_SCALE,
         margin=FIVE,
         headline=True,
+        precondition=_ddpg_learned("reactor"),
     ),
     Claim(
         "C3d",
