@@ -1,71 +1,15 @@
 """The study of fishery: cells, statistics and declarations."""
 
 import math
-from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
 
-from livepapers.core.artifact import Artifact, resolve
-from livepapers.core.learner import Learner
-from livepapers.core.rng import generator
 from livepapers.lab.claims import judge
 from livepapers.lab.study import Cell, Cells, Setting
 from livepapers.studies import fishery as study
 from livepapers.studies.fishery.measuring import model_of
-
-
-class FakeRun:
-    """The lab's door, without the lab."""
-
-    def __init__(self) -> None:
-        self.points: list[dict[str, float]] = []
-        self.kept: dict[str, np.ndarray] = {}
-        self.work: dict[str, int] = {}
-
-    def log(self, step: int, **metrics: float) -> None:
-        self.points.append(metrics)
-
-    def samples(self, name: str, values: np.ndarray) -> None:
-        self.kept[name] = values
-
-    def artifact(self, name: str, artifact: Artifact, *, weights: Any = None) -> None:
-        assert (name, artifact.kind) == ("rule", "policy")
-        resolve(artifact.architecture)(**artifact.arguments).load_state_dict(weights)
-
-    def generator(self, name: str) -> torch.Generator:
-        return generator(0, "test", name)
-
-    def private_generator(self, name: str) -> torch.Generator:
-        return generator(0, "test", "private", name)
-
-    def prepared(self, name: str) -> Path:
-        raise AssertionError("the study prepares nothing")
-
-    def drive(
-        self,
-        learner: Learner,
-        updates: int,
-        *,
-        name: str = "learner",
-        evaluate: Callable[[int], dict[str, float] | None] | None = None,
-    ) -> None:
-        for step in range(1, updates + 1):
-            learner.update()
-            found = evaluate(step) if evaluate else None
-            if found is not None:
-                self.log(step, **found)
-        self.spend(**learner.work())
-
-    def spend(self, **work: int) -> None:
-        self.work.update(work)
-
-    @property
-    def map(self) -> Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]:
-        return map
+from studies.fake_run import FakeRun
 
 
 def _setting(name: str) -> Setting:

@@ -1,7 +1,6 @@
 """The study of fl-gfn: references, tracking, statistics and declarations."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,63 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from livepapers.core.artifact import Artifact
 from livepapers.core.checkpoint import load_state, save_state
 from livepapers.core.errors import CorruptFileError
-from livepapers.core.learner import Learner
 from livepapers.core.rng import generator
 from livepapers.lab.study import Cell, Cells, Setting
 from livepapers.methods import fl_gfn
 from livepapers.methods.fl_gfn import Config, ForwardLookingGFlowNet, Sampler
 from livepapers.studies import fl_gfn as study
-
-
-class FakeRun:
-    """The lab's door, without the lab."""
-
-    def __init__(self) -> None:
-        self.points: list[tuple[int, dict[str, float]]] = []
-        self.work: dict[str, int] = {}
-
-    def log(self, step: int, **metrics: float) -> None:
-        self.points.append((step, metrics))
-
-    def samples(self, name: str, values: np.ndarray) -> None:
-        raise AssertionError("the study keeps no samples")
-
-    def generator(self, name: str) -> torch.Generator:
-        return generator(0, "test", name)
-
-    def private_generator(self, name: str) -> torch.Generator:
-        return generator(0, "test", "private", name)
-
-    def prepared(self, name: str) -> Path:
-        raise AssertionError("the study prepares nothing")
-
-    def drive(
-        self,
-        learner: Learner,
-        updates: int,
-        *,
-        name: str = "learner",
-        evaluate: Callable[[int], dict[str, float] | None] | None = None,
-    ) -> None:
-        for step in range(1, updates + 1):
-            learner.update()
-            found = evaluate(step) if evaluate else None
-            if found is not None:
-                self.log(step, **found)
-        self.work.update(learner.work())
-
-    def artifact(self, name: str, artifact: Artifact, *, weights: Mapping[str, torch.Tensor] | None = None) -> None:
-        raise AssertionError("nothing is trained here that would be kept")
-
-    def spend(self, **work: int) -> None:
-        self.work.update(work)
-
-    @property
-    def map(self) -> Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]:
-        return map
+from studies.fake_run import FakeRun
 
 
 def _setting(name: str) -> Setting:

@@ -1,73 +1,16 @@
 """The study of pdppo: equal budgets, statistics that can fail, cells that measure what they say."""
 
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 
-from livepapers.core.artifact import Artifact
-from livepapers.core.learner import Learner
-from livepapers.core.rng import generator
 from livepapers.lab.study import Cell, Cells, Setting
 from livepapers.methods import pdppo
 from livepapers.studies import pdppo as study
 from livepapers.studies.pdppo import claims
 from livepapers.studies.pdppo.design import PLANTS
 from livepapers.tasks import worlds
-
-
-class FakeRun:
-    """The lab's door, without the lab."""
-
-    def __init__(self) -> None:
-        self.points: list[tuple[int, dict[str, float]]] = []
-        self.kept: dict[str, np.ndarray] = {}
-        self.work: dict[str, int] = {}
-        self.artifacts: dict[str, Artifact] = {}
-
-    def log(self, step: int, **metrics: float) -> None:
-        self.points.append((step, metrics))
-
-    def samples(self, name: str, values: np.ndarray) -> None:
-        self.kept[name] = values
-
-    def artifact(self, name: str, artifact: Artifact, *, weights: Mapping[str, torch.Tensor] | None = None) -> None:
-        assert weights is not None
-        self.artifacts[name] = artifact
-
-    def generator(self, name: str) -> torch.Generator:
-        return generator(0, "test", name)
-
-    def private_generator(self, name: str) -> torch.Generator:
-        return generator(0, "test", "private", name)
-
-    def prepared(self, name: str) -> Path:
-        raise AssertionError(f"the study prepares no {name}")
-
-    def drive(
-        self,
-        learner: Learner,
-        updates: int,
-        *,
-        name: str = "learner",
-        evaluate: Callable[[int], dict[str, float] | None] | None = None,
-    ) -> None:
-        for step in range(1, updates + 1):
-            learner.update()
-            found = evaluate(step) if evaluate else None
-            if found is not None:
-                self.log(step, **found)
-        self.work.update(learner.work())
-
-    def spend(self, **work: int) -> None:
-        self.work.update(work)
-
-    @property
-    def map(self) -> Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]:
-        return map
+from studies.fake_run import FakeRun
 
 
 def setting(name: str) -> Setting:

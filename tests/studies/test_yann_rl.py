@@ -2,82 +2,29 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from livepapers.core.artifact import Artifact
-from livepapers.core.learner import Learner
-from livepapers.core.rng import generator
 from livepapers.lab.study import Cell, Cells, load_study
 from livepapers.studies import yann_rl as study
 from livepapers.studies.yann_rl import claims
 from livepapers.studies.yann_rl.instances import RATES, world
+from studies.fake_run import FakeRun
 
 DEFAULT = {"actor_rate": 1e-4, "critic_rate": 1e-3, "cost_scale": 0.01, "largest_value": 20.0}
 
 
-class FakeRun:
-    """The lab's door, without the lab."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.points: list[tuple[int, dict[str, float]]] = []
-        self.kept: dict[str, np.ndarray] = {}
-        self.artifacts: dict[str, Artifact] = {}
-        self.work: dict[str, int] = {}
-        both = {arm: {"rates": DEFAULT} for arm in ("yann", "ddpg")}
-        (folder / "rates.json").write_text(json.dumps(both))
-
-    def log(self, step: int, **metrics: float) -> None:
-        self.points.append((step, metrics))
-
-    def samples(self, name: str, values: np.ndarray) -> None:
-        self.kept[name] = values
-
-    def artifact(self, name: str, artifact: Artifact, *, weights: Mapping[str, torch.Tensor] | None = None) -> None:
-        assert weights is not None
-        self.artifacts[name] = artifact
-
-    def generator(self, name: str) -> torch.Generator:
-        return generator(0, "test", name)
-
-    def private_generator(self, name: str) -> torch.Generator:
-        return generator(0, "test", "private", name)
-
-    def prepared(self, name: str) -> Path:
-        assert name.startswith(("rates-", "masses"))
-        return self.folder
-
-    def drive(
-        self,
-        learner: Learner,
-        updates: int,
-        *,
-        name: str = "learner",
-        evaluate: Callable[[int], dict[str, float] | None] | None = None,
-    ) -> None:
-        for step in range(1, updates + 1):
-            learner.update()
-            found = evaluate(step) if evaluate else None
-            if found is not None:
-                self.log(step, **found)
-        self.work.update(learner.work())
-
-    def spend(self, **work: int) -> None:
-        self.work.update(work)
-
-    @property
-    def map(self):
-        return map
+def run_in(folder: Path) -> FakeRun:
+    """A run whose prepared parts are the default rates."""
+    (folder / "rates.json").write_text(json.dumps({arm: {"rates": DEFAULT} for arm in ("yann", "ddpg")}))
+    return FakeRun(folder)
 
 
 @pytest.mark.parametrize("arm", study.TRAINED)
 def test_every_trained_arm_reports_before_and_after_and_its_violations(arm: str, tmp_path: Path):
-    run = FakeRun(tmp_path)
+    run = run_in(tmp_path)
     setting = load_study("yann-rl").settings["reactor"]
     found = study.measure(arm, setting, 0, "smoke", run)
     assert {"cost_before", "cost_after", "violations_training", "worst_change_percent"} <= found.keys()
@@ -91,7 +38,7 @@ def test_every_trained_arm_reports_before_and_after_and_its_violations(arm: str,
 def test_arms_of_a_seed_share_their_exact_start_and_plain_arms_do_not_have_it(tmp_path: Path):
     setting = load_study("yann-rl").settings["reactor"]
     costs = {
-        arm: study.measure(arm, setting, 0, "smoke", FakeRun(tmp_path))["cost_before"]
+        arm: study.measure(arm, setting, 0, "smoke", run_in(tmp_path))["cost_before"]
         for arm in ("yann", "yann-noise", "yann-random-critic", "ddpg")
     }
     assert costs["yann"] == costs["yann-noise"] == costs["yann-random-critic"]
@@ -100,14 +47,14 @@ def test_arms_of_a_seed_share_their_exact_start_and_plain_arms_do_not_have_it(tm
 
 def test_the_untrained_yann_costs_what_the_linear_mpc_costs(tmp_path: Path):
     setting = load_study("yann-rl").settings["reactor"]
-    trained = study.measure("yann", setting, 0, "smoke", FakeRun(tmp_path))
-    by_program = study.measure("linear-mpc", setting, 0, "smoke", FakeRun(tmp_path))
+    trained = study.measure("yann", setting, 0, "smoke", run_in(tmp_path))
+    by_program = study.measure("linear-mpc", setting, 0, "smoke", run_in(tmp_path))
     assert trained["cost_before"] == pytest.approx(by_program["cost_after"], rel=1e-4)
 
 
 def test_exactness_and_sizes_are_measured(tmp_path: Path):
     found = study.measure(
-        "exact-network", load_study("yann-rl").settings["exact-pendulum"], 0, "smoke", FakeRun(tmp_path)
+        "exact-network", load_study("yann-rl").settings["exact-pendulum"], 0, "smoke", run_in(tmp_path)
     )
     assert found["worst"] < 1e-9
     assert found["disagreements"] == 0.0
@@ -116,7 +63,7 @@ def test_exactness_and_sizes_are_measured(tmp_path: Path):
 
 
 def test_times_are_taken_in_turns(tmp_path: Path):
-    found = study.measure("timed", load_study("yann-rl").settings["timing-small"], 0, "smoke", FakeRun(tmp_path))
+    found = study.measure("timed", load_study("yann-rl").settings["timing-small"], 0, "smoke", run_in(tmp_path))
     assert found["speedup"] == pytest.approx(found["location_microseconds"] / found["network_microseconds"], rel=1e-6)
     assert 0 < found["batch_microseconds"] < found["network_microseconds"]
 
