@@ -87,7 +87,22 @@ def test_noise_is_inconclusive_and_says_how_many_units_would_decide():
     assert verdict.verdict == "inconclusive"
     assert verdict.units_needed is not None
     assert verdict.units_needed > 8
-    assert f"{verdict.units_needed:,} pairs would decide" in verdict.reason
+    assert f"{verdict.units_needed:,} pairs like these would decide: {verdict.would_be}" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("direction", "margin", "expected"),
+    [("greater", 0.0, "reproduced"), ("greater", 1e6, "direction only"), ("less", 0.0, "contradicted")],
+)
+def test_what_would_be_decided_follows_the_side_of_the_mean(direction, margin, expected):
+    uncertain = np.array([-3.0, 4.0, -1.0, 2.5, 0.5, 1.5, -2.0, 3.5])
+    assert uncertain.mean() > 0
+    verdict = verdict_on(uncertain, direction=direction, margin=margin)
+    assert (verdict.verdict, verdict.would_be) == ("inconclusive", expected)
+
+
+def test_a_decided_verdict_says_nothing_of_what_would_be():
+    assert verdict_on(POSITIVE).would_be == ""
 
 
 def test_no_effect_at_all_is_inconclusive_for_any_number_of_units():

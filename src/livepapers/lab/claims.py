@@ -6,7 +6,7 @@
     direction only     significant, but smaller than the margin         -
     contradicted       significant on the other side                    95 % interval outside the margin and the
                                                                         difference from its nearer edge significant
-    inconclusive       anything else; with how many units would decide
+    inconclusive       anything else; with how many units would decide, and for what
     void               the claim's precondition gave a reason (an agent that did not learn)
     not tested here    the study cannot measure it, or its cells are not there
 
@@ -58,6 +58,7 @@ class Verdict:
     p: float | None = None
     p_holm: float | None = None
     units_needed: int | None = None  # inconclusive only: units that would decide at the observed effect and spread
+    would_be: str = ""  # inconclusive only: the verdict that so many units would bring
     indicative: bool = False  # fewer than six pairs
     effects: dict[str, float] = field(default_factory=dict)
 
@@ -213,7 +214,7 @@ def _decide(tested: _Tested, family: _Family) -> Verdict:
         return _indicate(claim, tested.draft)
     draft = replace(tested.draft, p_holm=family.corrected[claim.id])
     significant = family.corrected[claim.id] <= LEVEL
-    outcome = _equality(tested, significant) if claim.direction == "equal" else _inequality(claim, draft, significant)
+    outcome = _equality(tested, significant) if claim.direction == "equal" else _inequality(claim, draft, significant=significant)
     reason = _reason(claim, draft)
     if family.untested:
         count = len(family.corrected)
@@ -230,13 +231,22 @@ def _decide(tested: _Tested, family: _Family) -> Verdict:
     if claim.direction == "equal" and claim.margin <= 0:
         reason += "; the claim declares no margin, so no number of units could show equality"
     elif needed:
-        reason += f"; about {needed:,} {_units(claim, needed)} would decide"
+        reason += f"; about {needed:,} {_units(claim, needed)} like these would decide: {_leaning(claim, draft)}"
     else:
         reason += "; no practicable number of units would decide"
-    return replace(draft, verdict=outcome, reason=reason, units_needed=needed)
+    return replace(
+        draft, verdict=outcome, reason=reason, units_needed=needed, would_be=_leaning(claim, draft) if needed else ""
+    )
 
 
-def _inequality(claim: Claim, draft: Verdict, significant: bool) -> Outcome:
+def _leaning(claim: Claim, draft: Verdict) -> Outcome:
+    """The verdict if the observed mean were the true one."""
+    if claim.direction != "equal":
+        return _inequality(claim, draft, significant=True)
+    return "reproduced" if abs((draft.effect or 0.0) - claim.reference) <= claim.margin else "contradicted"
+
+
+def _inequality(claim: Claim, draft: Verdict, *, significant: bool) -> Outcome:
     beyond = ((draft.effect or 0.0) - claim.reference) * (1 if claim.direction == "greater" else -1)
     if not significant:
         return "inconclusive"

@@ -68,7 +68,8 @@ def _ours(verdict: Mapping[str, Any]) -> Text:
     if verdict["p_holm"] is not None:
         text.append(f"; p {p_text(verdict['p_holm'])}", style="dim not bold")
     if verdict["units_needed"]:
-        text.append(f"; about {verdict['units_needed']:,} units would decide", style="dim not bold")
+        leaning = f": {verdict['would_be']}" if verdict.get("would_be") else ""  # results before 26-11-25 lack it
+        text.append(f"; about {verdict['units_needed']:,} units would decide{leaning}", style="dim not bold")
     return text
 
 

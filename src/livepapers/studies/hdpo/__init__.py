@@ -32,15 +32,15 @@ DEVIATIONS = (
     "Serial system: 1,200 updates of 128 traces at the paper's rate of 1e-2. Versions 1 and 2 (500 of 128 at 1e-2, 800 "
     "of 256 at 5e-3) had gaps of 0.6 to 1.1 %, but 8.6 and 8.5 % on one seed: early, understocked traces drove a "
     "stage's sigmoid to ship all it had, which is a local optimum. It was reproduced on two seeds outside the study "
-    "(9.1 and 9.4 %), where neither a warm-up of the rate nor larger starting stocks helped and a small output layer at "
-    "the start did; the method has that since (its deviation 7), so version 3 trains what users train.",
+    "(9.1 and 9.4 %), where neither a warm-up of the rate nor larger starting stocks helped and a small output layer "
+    "at the start did; the method has that since (its deviation 7), so version 3 trains what users train.",
     "Version 1 dropped runs that diverged (seven of REINFORCE at the rate of 1e-2); version 2 judges them by their "
     "best weights before. Version 1 asked in C2 for twice the rival's share, which made it contradicted; its other "
     "claims were inconclusive. These verdicts were seen before version 2 was fixed.",
     "Version 2's verdicts were seen before version 3 was fixed: five inconclusive, one not tested; gaps of 0.07 to "
     "0.11 % on one store, differences of shares -0.08 (5 %) and 0.21 (1 %), on real series 96.5 % of foresight like "
-    "the newsvendors. Version 3 adds C1b (one store, the paper's own 0.35 %) beside C1, doubles the updates of the sweep, "
-    "and gives the family a fifth member with a learned baseline.",
+    "the newsvendors. Version 3 adds C1b (one store, the paper's own 0.35 %) beside C1, doubles the updates of the "
+    "sweep and gives the family a fifth member with a learned baseline.",
     "Version 1 fitted the maps of the fixed and the transformed newsvendor on weeks that the forecaster had been "
     "trained on, where forecasts look surer than they are; version 2 fits them on the dev weeks, which makes these "
     "rivals stronger.",

@@ -1,0 +1,85 @@
+"""Study checks against studies that were spoilt on purpose."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from livepapers.battery.check import CheckFailedError
+from livepapers.battery.studies import (
+    arms_are_honest,
+    claims_are_complete,
+    every_claim_gets_a_verdict,
+    headline_claims_have_enough_pairs,
+    presets_have_cells,
+    results_belong_to_this_study,
+)
+from livepapers.lab.study import Claim, Study, load_study
+
+
+def seeds(count: int) -> Callable[[Study], Study]:
+    """Every setting at the laptop preset gets so many seeds."""
+
+    def change(study: Study) -> Study:
+        settings = {name: replace(s, seeds={**s.seeds, "laptop": count}) for name, s in study.settings.items()}
+        return replace(study, settings=settings)
+
+    return change
+
+
+def claims(**changes: Any) -> Callable[[Study], Study]:
+    """The first claim, changed."""
+    return lambda study: replace(study, claims=(replace(study.claims[0], **changes), *study.claims[1:]))
+
+
+def without_bounds(study: Study) -> Study:
+    arms: Mapping[str, Any] = {n: replace(a, kind="baseline") if a.kind in {"optimum", "floor"} else a
+                               for n, a in study.arms.items()}  # fmt: skip
+    return replace(study, arms=arms)
+
+
+def without_method(study: Study) -> Study:
+    """The smoke preset keeps the settings in which no arm is a method."""
+    settings = {
+        name: replace(s, seeds={p: n for p, n in s.seeds.items() if p != "smoke"}, arms=s.arms)
+        for name, s in study.settings.items()
+    }
+    name = next(iter(settings))
+    settings[name] = replace(settings[name], seeds=study.settings[name].seeds, arms=("optimum", "floor"))
+    return replace(study, settings=settings)
+
+
+def always(_: object) -> dict[str, float]:
+    return {f"seed {i}": 1.0 for i in range(10)}
+
+
+SPOILT = {
+    "six pairs cannot pass over six claims": (headline_claims_have_enough_pairs, seeds(6), "at best p"),
+    "no headline": (
+        headline_claims_have_enough_pairs,
+        lambda s: replace(s, claims=tuple(replace(c, headline=False) for c in s.claims)),
+        "headline",
+    ),
+    "a claim that no one explains": (claims_are_complete, claims(margin_why=" "), "margin_why"),
+    "a claim that cannot fail": (every_claim_gets_a_verdict, claims(statistic=always), "C1"),
+    "nothing puts figures in proportion": (arms_are_honest, without_bounds, "optimum"),
+    "a preset without the method": (presets_have_cells, without_method, "does not run the method"),
+    "results of another version": (results_belong_to_this_study, lambda s: replace(s, version=99), "measure again"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_spoilt_study_is_refused(name: str):
+    check, spoil, message = SPOILT[name]
+    study = load_study("hdpo")
+    with pytest.raises(CheckFailedError, match=message):
+        check(SimpleNamespace(slug="hdpo", study=spoil(study)))  # pyright: ignore[reportArgumentType]
+
+
+def test_the_sound_study_passes_all_of_them_but_the_results():
+    subject: Any = SimpleNamespace(slug="hdpo", study=load_study("hdpo"))
+    assert isinstance(subject.study.claims[0], Claim)
+    for check in {check for check, _, _ in SPOILT.values()} - {results_belong_to_this_study}:
+        check(subject)
