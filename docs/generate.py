@@ -21,7 +21,7 @@ from livepapers.cli import main as command_line
 from livepapers.cli.apply import method_command
 from livepapers.core.files import write_atomic
 from livepapers.lab import figures
-from livepapers.lab.report.summary import of_paper, tally
+from livepapers.lab.report.summary import by_setting, of_paper, tally
 from livepapers.lab.study import PRESETS, Study, load_study
 from livepapers.lab.words import estimate, number, p_text
 from livepapers.papers import catalogue, citation
@@ -145,7 +145,8 @@ def _ours(found: Mapping[str, Any]) -> str:
     text = " ".join(part for part in estimate(found["effect"], found["interval"]) if part)
     if found["p_holm"] is not None:
         text += f", p {p_text(found['p_holm'])}"
-    return f"{_cell(text)}<br>{_cell(found['effect_name'])}"
+    pooled = by_setting(found)
+    return f"{_cell(text)}<br>{_cell(found['effect_name'])}" + (f"<br>by setting: {_cell(pooled)}" if pooled else "")
 
 
 def _claims(study: Study) -> str:

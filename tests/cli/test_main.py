@@ -129,6 +129,25 @@ def test_errors_are_one_line_and_a_status(cli: Cli, monkeypatch, error: BaseExce
     assert len(outcome.err.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "hdpo", "--seeds", "0"], "'--seeds': 0 is not in the range x>=1"),
+        (["run", "--presett", "smoke"], "--presett"),
+        (["run"], "Missing argument 'SLUG'"),
+        (["search", " "], "words: got"),
+        (["report", "--html", "nowhere/page.html"], "html: got nowhere/page.html, expected a file in a folder that"),
+    ],
+)
+def test_a_usage_error_is_one_line_that_says_where_to_read(cli: Cli, words: list[str], said: str):
+    outcome = cli(*words)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert said in outcome.err
+    assert outcome.err.startswith("Error: ")
+    assert outcome.err.count("\n") == 1
+    assert ("--help`" in outcome.err) == (": got" not in outcome.err)
+
+
 def test_debug_shows_the_traceback_of_an_unexpected_error(cli: Cli, monkeypatch):
     _raise_in_list(monkeypatch, ZeroDivisionError("division by zero"))
     assert "Traceback" in cli("list", "--debug").err

@@ -24,7 +24,7 @@ from livepapers.lab.report import evidence as collecting
 from livepapers.lab.report.evidence import CURVE_POINTS, summarise_curves
 from livepapers.lab.report.page import render_html
 from livepapers.lab.report.publishing import RESULTS_LIMIT, publish
-from livepapers.lab.report.summary import notes
+from livepapers.lab.report.summary import by_setting, notes
 from livepapers.lab.report.terminal import render_terminal
 from livepapers.lab.store import CellResult, Store
 from livepapers.lab.study import NOT_IN_PAPER, Arm, Cell, Cells, Claim, Effects, Setting, Study, from_module
@@ -286,6 +286,14 @@ PAYLOADS = [
     "' onclick='x",
     "]]><svg onload=1>",
 ]
+
+
+def test_a_pooled_verdict_shows_the_settings_that_disagree():
+    effects = {"few/seed 0": 1.0, "few/seed 1": 2.0, "many/seed 0": -3.0}
+    verdict = {"unit": "seed x setting", "effects": effects}
+    assert by_setting(verdict) == "few 1.5 (2), many -3 (1)"
+    assert by_setting({"unit": "seed", "effects": {"seed 0": 1.0, "seed 1": 2.0}}) == ""
+    assert by_setting({**verdict, "effects": {"few/seed 0": 1.0}}) == ""
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)

@@ -10,6 +10,7 @@ from livepapers.lab.claims import LEVEL, judge
 from livepapers.lab.study import Cells
 from livepapers.papers import catalogue
 
+
 @check(33)
 def claims_are_complete(subject: Subject) -> None:
     """Each claim says where in the paper, what is measured, its reference, why, and at what scale."""
@@ -58,7 +59,7 @@ def headline_claims_have_enough_pairs(subject: Subject) -> None:
             best = statistics.smallest_p(pairs) * max(len(decided), 1)
             require(
                 best <= LEVEL,
-                f"{claim.id} rests on {pairs} pairs: at best p = {best:.3g} after correction over {len(decided)} claims",
+                f"{claim.id} has {pairs} pairs: at best p = {best:.3g} after correction over {len(decided)} claims",
             )
 
 

@@ -1,6 +1,7 @@
 """What all commands share: their class, their options, and the paper they are about."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -84,4 +85,22 @@ store_option = click.option(
     "--store",
     metavar="PLACE",
     help="File, folder or database URL of the run store. [default: $LIVEPAPERS_HOME or ./.livepapers]",
+)
+
+
+def _in_a_folder(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
+    """Refuse, before anything is measured, a page that could not be written where it is wanted."""
+    if path is not None and not path.absolute().parent.is_dir():
+        from livepapers.core.errors import InputError
+
+        raise InputError.of("html", str(path), expected="a file in a folder that exists", cause="a mistyped folder")
+    return path
+
+
+html_option = click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PATH",
+    callback=_in_a_folder,
+    help="Where the report goes. [default: reports/RUN.html beside the store]",
 )

@@ -106,8 +106,11 @@ def call(arguments: Sequence[str]) -> int:
         outcome = group.main(args=list(arguments), prog_name="livepapers", standalone_mode=False)
         sys.stdout.flush()
         return outcome if isinstance(outcome, int) else 0
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        click.echo(f"Error: {_line(error)}{_where_to_read(error)}", err=True)
         return error.exit_code
     except Interrupted as stopped:
         click.echo(_line(stopped), err=True)
@@ -127,7 +130,13 @@ def call(arguments: Sequence[str]) -> int:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    text = error.format_message() if isinstance(error, click.ClickException) else str(error)
+    return " ".join(text.split())
+
+
+def _where_to_read(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f" (see `{context.command_path} --help`)" if context else ""
 
 
 def _unexpected(error: Exception, arguments: Sequence[str]) -> None:

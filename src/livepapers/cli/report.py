@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from livepapers.cli.command import Command, examples, json_option, store_option
+from livepapers.cli.command import Command, examples, html_option, json_option, store_option
 
 PIPE_WIDTH = 120
 """Columns of the tables on a pipe, where there is no terminal to ask."""
@@ -22,12 +22,7 @@ PIPE_WIDTH = 120
     ),
 )
 @click.argument("run", required=False)
-@click.option(
-    "--html",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="PATH",
-    help="Where the page goes. [default: reports/RUN.html beside the store]",
-)
+@html_option
 @click.option("--publish", is_flag=True, help="Make it the committed results of the paper, in a source checkout.")
 @store_option
 @json_option

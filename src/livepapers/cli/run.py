@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from livepapers.cli.command import Command, Names, examples, flat, json_option, slug_argument, store_option
+from livepapers.cli.command import Command, Names, examples, flat, html_option, json_option, slug_argument, store_option
 from livepapers.cli.measure import Request, address_option, engine_option, find, measure, workers_option
 
 NEWEST = "the newest interrupted run"
@@ -36,12 +36,7 @@ NEWEST = "the newest interrupted run"
 @address_option
 @workers_option
 @store_option
-@click.option(
-    "--html",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="PATH",
-    help="Where the report goes. [default: reports/RUN.html beside the store]",
-)
+@html_option
 @json_option
 @click.pass_context
 def command(

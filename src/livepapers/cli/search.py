@@ -23,9 +23,12 @@ def command(words: tuple[str, ...], limit: int, as_json: bool) -> None:
     """
     from livepapers.cli.list import STYLES
     from livepapers.cli.output import note, print_json, print_table
+    from livepapers.core.errors import InputError
     from livepapers.papers import catalogue
     from livepapers.papers.search import search
 
+    if not any(word.strip() for word in words):
+        raise InputError.of("words", " ".join(words), expected="at least one word")
     found = search(" ".join(words), catalogue.load())[:limit]
     if as_json:
         print_json([{"score": score, **catalogue.as_dict(card)} for score, card in found])

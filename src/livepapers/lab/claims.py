@@ -214,7 +214,11 @@ def _decide(tested: _Tested, family: _Family) -> Verdict:
         return _indicate(claim, tested.draft)
     draft = replace(tested.draft, p_holm=family.corrected[claim.id])
     significant = family.corrected[claim.id] <= LEVEL
-    outcome = _equality(tested, significant) if claim.direction == "equal" else _inequality(claim, draft, significant=significant)
+    outcome = (
+        _equality(tested, significant)
+        if claim.direction == "equal"
+        else _inequality(claim, draft, significant=significant)
+    )
     reason = _reason(claim, draft)
     if family.untested:
         count = len(family.corrected)

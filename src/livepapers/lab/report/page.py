@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from livepapers.lab import figures
-from livepapers.lab.report.summary import notes, of_ours, of_paper, tally
+from livepapers.lab.report.summary import by_setting, notes, of_ours, of_paper, tally
 from livepapers.lab.words import count, duration, estimate, number, p_text
 
 
@@ -42,7 +42,13 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "duration": duration, "count": count, "p": p_text}
+    environment.filters |= {
+        "number": number,
+        "duration": duration,
+        "count": count,
+        "p": p_text,
+        "by_setting": by_setting,
+    }
     return environment.get_template("report.html.j2")
 
 

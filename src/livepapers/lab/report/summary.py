@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from livepapers.lab.claims import OUTCOMES
 from livepapers.lab.machine import CHANGED
 from livepapers.lab.study import NOT_IN_PAPER
+from livepapers.lab.words import number
 
 
 def tally(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -23,6 +25,20 @@ def of_paper(verdicts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 def of_ours(verdicts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The verdicts on questions that the study adds: controls and ablations that the paper does not report."""
     return [verdict for verdict in verdicts if verdict["published"] == NOT_IN_PAPER]
+
+
+def by_setting(verdict: Mapping[str, Any]) -> str:
+    """The mean effect and the pairs of each setting that a verdict pools, "set-small 1.2 (6), set-large -0.8 (4)".
+
+    A mean over settings can hide that they disagree. Empty for claims that do not pool settings.
+    """
+    pooled: dict[str, list[float]] = {}
+    if verdict["unit"] == "seed x setting":
+        for name, effect in verdict["effects"].items():
+            pooled.setdefault(name.rpartition("/")[0], []).append(effect)
+    if len(pooled) < 2:
+        return ""
+    return ", ".join(f"{name} {number(fmean(effects))} ({len(effects)})" for name, effects in pooled.items())
 
 
 def notes(found: Mapping[str, Any]) -> list[str]:
