@@ -75,12 +75,26 @@ def share(cells: Cells, arm: str, setting: str, seed: int) -> float:
 
 
 def largest_saving(cells: Cells) -> Effects:
-    """Per seed, the saving at the best point of the curve, in the plant where it is largest on average."""
+    """Per seed, the saving at the best point of the curve, in the plant where the *other* seeds save most on average.
+
+    A plant chosen by the seeds that are then tested would show a saving where there is none.
+    """
     by_plant = {name: saving(best_cost, "pdppo", "ppo", (name,))(cells) for name in PLANTS}
-    by_plant = {name: effects for name, effects in by_plant.items() if effects}
-    if not by_plant:
+    saved = {
+        name: {pair.rpartition("seed ")[2]: value for pair, value in effects.items()}
+        for name, effects in by_plant.items()
+        if effects
+    }
+    if not saved:
         return {}
-    return max(by_plant.values(), key=lambda effects: float(np.mean(list(effects.values()))))
+    common = sorted(set.intersection(*(set(of_plant) for of_plant in saved.values())), key=int)
+    if len(common) < 2:
+        return {}
+
+    def elsewhere(name: str, seed: str) -> float:
+        return float(np.mean([saved[name][other] for other in common if other != seed]))
+
+    return {f"seed {seed}": saved[max(saved, key=lambda name: elsewhere(name, seed))][seed] for seed in common}
 
 
 def spread(cells: Cells) -> Effects:
@@ -154,10 +168,10 @@ CLAIMS = (
     Claim(
         "C1", "In specific scenarios PDPPO reaches up to nearly twice the largest reward of PPO.",
         "abstract", "nearly double",
-        "least cost along training saved against fair PPO, in the plant where that is largest, %",
+        "least cost along training saved against fair PPO, in the plant where the other seeds save most, %",
         largest_saving, "seed", BOTH, PLANTS, "greater",
-        "25 % on at least one instance: rewards are negative, so twice the reward has no fixed meaning; choosing the "
-        "plant by its mean favours the claim", SCALE, margin=25.0, headline=True, precondition=learned(PLANTS, BOTH),
+        "25 % on at least one instance: rewards are negative, so twice the reward has no fixed meaning; each seed's "
+        "plant is chosen by the other seeds", SCALE, margin=25.0, headline=True, precondition=learned(PLANTS, BOTH),
     ),
     Claim(
         "C2a", "PDPPO ends with lower cost than PPO in lot-sizing plants.",
