@@ -36,6 +36,16 @@ def test_progress_goes_to_standard_error_and_json_alone_to_standard_output(cli: 
     assert "[13/13]" in outcome.err
 
 
+def test_the_command_that_repeats_a_run_names_the_claims_where_it_can(cli: Cli, small_study: str):
+    def repeated(*options: str) -> str:
+        return cli("run", small_study, "--preset", "smoke", "--workers", "0", "--json", *options).json["run"]["command"]
+
+    beginning = f"livepapers run {small_study} --preset smoke"
+    assert repeated() == beginning
+    assert repeated("--claims", "C1", "--seeds", "2") == f"{beginning} --seeds 2 --claims C1"
+    assert repeated("--arms", "floor") == f"{beginning} --arms floor"
+
+
 def test_arms_settings_seeds_and_claims_choose_cells(cli: Cli, small_study: str):
     def cells(*arguments: str) -> int:
         outcome = cli("run", small_study, "--preset", "laptop", "--workers", "0", "--json", *arguments)

@@ -71,7 +71,7 @@ def _run(record: RunRecord, study: Study, seed: int) -> dict[str, Any]:
         "cells": dict(record.cells),
         "statistics_seed": seed,
         "kept_seeds": study.kept_seeds(record.preset, record.options.get("seeds"), record.options.get("settings")),
-        "command": _command(record),
+        "command": _command(record, study),
     }
 
 
@@ -88,13 +88,27 @@ def _plan(study: Study, preset: str, rows: Sequence[CellRecord]) -> dict[str, in
     return {"cells": len(planned), "finished": sum(row.status == "finished" and row.cell in planned for row in rows)}
 
 
-def _command(record: RunRecord) -> str:
+def _command(record: RunRecord, study: Study) -> str:
+    """What repeats the run; by the claims that its arms and settings belong to, where that says the same."""
+    options = dict(record.options)
+    claims = _claims_of(study, options.get("arms"), options.get("settings"))
+    if claims:
+        options = {"seeds": options.get("seeds"), "claims": claims}
     words = ["livepapers", "run", record.slug, "--preset", record.preset]
-    for name in ("seeds", "arms", "settings"):
-        value = record.options.get(name)
+    for name in ("seeds", "claims", "arms", "settings"):
+        value = options.get(name)
         if value:
             words += [f"--{name}", str(value) if isinstance(value, int) else ",".join(value)]
     return shlex.join(words)
+
+
+def _claims_of(study: Study, arms: Sequence[str] | None, settings: Sequence[str] | None) -> list[str]:
+    """The claims whose arms and settings together are exactly these; none where there are no such claims."""
+    if not arms or not settings:
+        return []
+    inside = [c for c in study.claims if not c.needs and {*c.arms} <= {*arms} and {*c.settings} <= {*settings}]
+    covered = ({arm for c in inside for arm in c.arms}, {name for c in inside for name in c.settings})
+    return [c.id for c in inside] if covered == ({*arms}, {*settings}) else []
 
 
 def _claim(claim: Claim, verdict: dict[str, Any]) -> dict[str, Any]:
