@@ -46,11 +46,11 @@ def test_plant_cells_measure_cost_curve_and_the_bound_below_it():
     policy, run = measured("pdppo", "plant 6x3")
     bound, _ = measured("hindsight bound", "plant 6x3")
     idle, _ = measured("idle", "plant 6x3")
-    assert {"cost", "cost_greedy", "cost_30", "setup_cost"} <= policy.keys()
+    assert {"cost", "cost_greedy", "cost_early", "setup_cost"} <= policy.keys()
     assert run.work["environment_steps"] == 8 * 25 * 4
     assert [set(metrics) for _, metrics in run.points] == [{"curve", "advantage", "entropy"}] * 4
     assert run.kept["cost"].shape == (8,)
-    assert 0 <= bound["cost_30"] <= min(policy["cost_30"], idle["cost_30"])
+    assert 0 <= bound["cost_early"] <= min(policy["cost_early"], idle["cost_early"])
     assert idle["setup_cost"] == 0
     assert run.artifacts["policy"].made_by["arm"] == "pdppo"
     made = run.artifacts["policy"].spaces["task"]

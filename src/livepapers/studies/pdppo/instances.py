@@ -7,7 +7,6 @@ from livepapers.tasks.lot_sizing import LotSizing, LotSizingPlant, Scenario
 from livepapers.tasks.slippery_lake import SlipperyLake
 
 HORIZON = 100
-BOUND_PERIODS = 30
 
 
 @functools.cache

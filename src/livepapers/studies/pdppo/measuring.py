@@ -13,7 +13,7 @@ from livepapers.core.rng import generator
 from livepapers.lab.study import Run, Setting
 from livepapers.methods import pdppo
 from livepapers.studies.pdppo.design import BUDGETS, LEARNERS, Budget
-from livepapers.studies.pdppo.instances import BOUND_PERIODS, cut, lake, paths, simulator
+from livepapers.studies.pdppo.instances import cut, lake, paths, simulator
 from livepapers.tasks.lot_sizing import LotSizing, PlantPolicy
 from livepapers.tasks.slippery_lake import SlipperyLake
 
@@ -47,12 +47,12 @@ def _in_the_plant(arm: str, setting: Setting, seed: int, budget: Budget, run: Ru
     p = setting.parameters
     sim = simulator(p["items"], p["machines"], observe_setup=p["observe_setup"])
     test = paths(sim, "test", budget.paths)
-    short = cut(test, count=budget.bounds, periods=BOUND_PERIODS)
+    short = cut(test, count=budget.bounds, periods=budget.bound_periods)
     if arm == "hindsight bound":
         found = hindsight_bounds(sim.plant, short, paths=budget.bounds, seconds=BOUND_SECONDS, nodes=budget.bound_nodes)
         run.samples("bound", np.array([one.bound for one in found]))
         return {
-            "cost_30": float(np.mean([one.bound for one in found])),
+            "cost_early": float(np.mean([one.bound for one in found])),
             "solver_gap": float(np.mean([one.gap for one in found])),
         }
     policy, metrics = _policy(arm, sim, budget, run)
@@ -66,7 +66,7 @@ def _in_the_plant(arm: str, setting: Setting, seed: int, budget: Budget, run: Ru
     run.samples("cost", rollout.cost.numpy())
     return {
         **metrics, "cost": float(rollout.cost.mean()), "setup_cost": float(rollout.setup_cost.double().sum(1).mean()),
-        "cost_30": float(sim.rollout(policy, short).cost.mean()),
+        "cost_early": float(sim.rollout(policy, short).cost.mean()),
     }  # fmt: skip
 
 
