@@ -11,6 +11,7 @@ from livepapers.lab.study import Cell, Cells, load_study
 from livepapers.studies import yann_rl as study
 from livepapers.studies.yann_rl import claims
 from livepapers.studies.yann_rl.instances import RATES, world
+from livepapers.tasks import worlds
 from studies.fake_run import FakeRun
 
 DEFAULT = {"actor_rate": 1e-4, "critic_rate": 1e-3, "cost_scale": 0.01, "largest_value": 20.0}
@@ -33,6 +34,11 @@ def test_every_trained_arm_reports_before_and_after_and_its_violations(arm: str,
     assert found["cost_before"] == pytest.approx(run.kept["cost_before"].mean(), rel=1e-6)
     assert run.work["environment_steps"] == 10 * 20
     assert len(run.points) == 11
+    kept = run.artifacts["controller"]
+    assert kept.made_by == {"arm": arm}
+    task = kept.spaces["task"]
+    assert isinstance(task, dict)
+    assert worlds.make(str(task["name"]), {}).observation_space.shape == (2,)
 
 
 def test_arms_of_a_seed_share_their_exact_start_and_plain_arms_do_not_have_it(tmp_path: Path):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from livepapers.blocks.networks import MLP
+from livepapers.core.rng import generator as make_generator
 
 
 class PlainActor(nn.Module):
@@ -18,7 +19,7 @@ class PlainActor(nn.Module):
         high: Highest input, `[m]`.
         angles: Columns that are angles, seen by cosine and sine as in Gymnasium.
         hidden: Widths.
-        generator: Source of the initial weights.
+        generator: Source of the initial weights; None when weights are loaded afterwards.
     """
 
     width: Tensor
@@ -33,21 +34,29 @@ class PlainActor(nn.Module):
         high: Sequence[float],
         angles: Sequence[int] = (),
         hidden: Sequence[int] = (256, 256),
-        generator: torch.Generator,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        self.arguments = {
+            "width": list(width), "low": list(low), "high": list(high), "angles": list(angles), "hidden": list(hidden),
+        }  # fmt: skip
         self.angles = tuple(angles)
         bottom, top = np.array(low), np.array(high)
         for name, value in (("width", width), ("middle", (bottom + top) / 2), ("reach", (top - bottom) / 2)):
             self.register_buffer(name, torch.as_tensor(np.array(value), dtype=torch.float32), persistent=False)
         self.network = MLP(
-            len(width) + len(self.angles), hidden, outputs=len(bottom), activation="relu", generator=generator
-        )
+            len(width) + len(self.angles), hidden, outputs=len(bottom), activation="relu",
+            generator=generator or make_generator(0, "plain actor"),
+        )  # fmt: skip
 
     def forward(self, observation: Tensor) -> Tensor:
         """Inputs `[batch, m]` for states `[batch, n]`."""
         seen = features(observation, width=self.width, angles=self.angles)
         return self.middle + self.reach * torch.tanh(self.network(seen))
+
+
+ARCHITECTURES = {"PlainActor": PlainActor}
+"""What an artifact may name."""
 
 
 class PlainCritic(nn.Module):

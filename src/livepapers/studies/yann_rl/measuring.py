@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from livepapers.baselines.plain_controllers import PlainActor
 from livepapers.baselines.point_location import first_region_move
+from livepapers.core.artifact import Artifact
 from livepapers.core.rng import derive
 from livepapers.lab.study import Run, Setting
 from livepapers.methods import yann_rl
@@ -26,6 +27,7 @@ DESIGNS: dict[str, Callable[[], Design]] = {
     "published reactor": yann_rl.published_reactor_design,
     "double integrator": yann_rl.double_integrator_design,
 }
+WORLD_NAMES = {"pendulum": "clipped-pendulum", "reactor": "reactor"}  # by which a kept controller finds its plant
 FIXED = ("linear-mpc", "clipped-lqr", "no-control")
 CURVE_POINTS = 10
 LITERAL_UP_TO = 500  # regions; beyond, a dense network of mostly zeros is no way to deploy a law
@@ -64,6 +66,7 @@ def _trained(arm: str, name: str, updates: int | None, preset: str, run: Run, *,
     after = play(name, made.actor)
     run.samples("cost_before", before.cost.numpy())
     run.samples("cost_after", after.cost.numpy())
+    _keep(made.actor, arm, name, run)
     change = 100.0 * (after.cost - before.cost) / before.cost.clamp(min=1e-9)
     return {
         **_after(after, name),
@@ -76,6 +79,16 @@ def _trained(arm: str, name: str, updates: int | None, preset: str, run: Run, *,
         "violations_training": float(made.violations),
         "parameters": float(sum(p.numel() for p in made.actor.parameters())),
     }
+
+
+def _keep(actor: nn.Module, arm: str, name: str, run: Run) -> None:
+    """Keep a trained controller as an artifact of the run, with the plant it is for."""
+    kind = "baselines.plain_controllers:PlainActor" if isinstance(actor, PlainActor) else "methods.yann_rl:YannActor"
+    described = Artifact(
+        kind="policy", slug="yann-rl", architecture=kind, arguments=actor.arguments,  # type: ignore[arg-type]
+        made_by={"arm": arm}, spaces={"task": {"name": WORLD_NAMES[name], "arguments": {}}},
+    )  # fmt: skip
+    run.artifact("controller", described, weights=actor.state_dict())
 
 
 def _after(played: Episodes, name: str) -> dict[str, float]:
