@@ -103,7 +103,7 @@ def test_only_the_learned_variant_moves_sigma():
 
 
 def test_the_learned_baseline_explains_what_the_state_decides():
-    """Advantages that are a function of the stock shrink to noise; the first forecast is 0."""
+    """Advantages that are a function of the stock shrink to noise; the first forecast is a small constant."""
     simulator = make_problem("S2-L2-p39").simulator
     baseline = reinforce.LearnedBaseline(simulator, reinforce.Config(variant="critic"))
     stream = generator(0, "states")
@@ -114,7 +114,7 @@ def test_the_learned_baseline_explains_what_the_state_decides():
         advantage = stock - stock.mean()
         left = baseline.subtract(state, advantage).square().mean() / advantage.square().mean()
         first, last = (left.item() if step == 0 else first), left.item()
-    assert first == 1.0
+    assert first == pytest.approx(1.0, abs=0.05)
     assert last < 0.05
 
 
