@@ -8,6 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from livepapers.blocks.compiling import tanh
+
 Activation = Literal["elu", "leaky_relu", "relu", "tanh"]
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"elu": nn.ELU, "leaky_relu": nn.LeakyReLU, "relu": nn.ReLU, "tanh": nn.Tanh}
@@ -58,7 +60,22 @@ class MLP(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Apply the network to the last axis."""
+        if torch.compiler.is_compiling() and inputs.dim() == 2:
+            return self._compiled(inputs)
         return self.layers(inputs)
+
+    def _compiled(self, inputs: Tensor) -> Tensor:
+        """The same for a compiler's eyes: a tanh that fuses, and gradients of narrow layers as fast products.
+
+        From a transposed copy of the weights, autograd derives `inputs.T @ gradient` instead of `gradient.T @ inputs`,
+        which MKL multiplies six times slower when there are few inputs.
+        """
+        for layer in self.layers:
+            if isinstance(layer, nn.Linear):
+                inputs = torch.addmm(layer.bias, inputs, layer.weight.T.contiguous())
+            else:
+                inputs = tanh(inputs) if isinstance(layer, nn.Tanh) else layer(inputs)
+        return inputs
 
 
 @torch.no_grad()

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from livepapers.blocks.advantages import generalised_advantages, standardise
-from livepapers.blocks.distributions import distribution, parameter_count
+from livepapers.blocks.compiling import Compiler
+from livepapers.blocks.distributions import Actions, parameter_count
 from livepapers.blocks.networks import MLP, Activation, orthogonal
 from livepapers.blocks.policies import Actor, Greedy, GreedyPolicy, Normaliser, flat_width
 from livepapers.blocks.rollouts import EpisodeReturns, Rollout, collect
@@ -59,6 +60,9 @@ class PPOConfig(Presets):
     target_kl: float = setting(0.0, "an update stops at an epoch whose KL is over 1.5 times this; 0 = never", ge=0)
     standardise: Literal["minibatch", "update", "never"] = setting("minibatch", "over what advantages are standardised")
     adam_epsilon: float = setting(1e-5, "Adam's denominator", gt=0)
+    compile: Literal["never", "auto", "always"] = setting(
+        "never", "compiled loss and acting, which the first update pays for: auto falls back, always refuses"
+    )
 
 
 class Estimate(NamedTuple):
@@ -227,6 +231,9 @@ class PPO(Learner):
             expected = f"a divisor of steps x lanes = {config.steps} x {task.lanes}"
             raise InputError.of("minibatches", config.minibatches, expected=expected)
         self.task, self.agent, self.config, self._seed = task, agent, config, seed
+        self._actions_of = Actions(task.action_space)
+        self.compiler = Compiler(config.compile)
+        self._choose, self._loss = self.compiler.wrap(self._chosen), self.compiler.wrap(self._measured_loss)
         self._estimate, self._losses = estimate or self.generalised, tuple(losses)
         self._trained = [parameter for parameter in agent.parameters() if parameter.requires_grad]
         if not self._trained:
@@ -327,39 +334,47 @@ class PPO(Learner):
             self._returns.restart()
 
     def _act(self, observation: Tensor, mask: Tensor | None, generator: torch.Generator) -> tuple[Tensor, ...]:
+        self._actions_of.check(mask)
+        return self._choose(observation, mask, self._actions_of.noise(len(observation), generator))
+
+    def _chosen(self, observation: Tensor, mask: Tensor | None, noise: Tensor) -> tuple[Tensor, ...]:
+        """Actions, their log-probabilities and the values; compiled where the configuration says so."""
         parameters, value = self.agent(observation)
-        chosen = distribution(self.task.action_space, parameters, log_std=_log_std(self.agent), mask=mask)
-        action = chosen.sample(generator)
-        return action, chosen.log_prob(action), value
+        now = self._actions_of(parameters, log_std=_log_std(self.agent), mask=mask)
+        action = now.at(noise)
+        return action, now.log_prob(action), value
 
     def _epoch(self, steps: Minibatch) -> Tensor:
         """One pass over all steps in random order; `[minibatches, 6]` metrics."""
         order = torch.randperm(len(steps.advantage), generator=self._shuffles)
-        return torch.stack([self._step(_take(steps, rows)) for rows in order.view(self.config.minibatches, -1)])
+        return torch.stack([self._step(steps, rows) for rows in order.view(self.config.minibatches, -1)])
 
-    def _step(self, batch: Minibatch) -> Tensor:
+    def _step(self, steps: Minibatch, rows: Tensor) -> Tensor:
         """One gradient step; `[6]` metrics. The loss is a mean, so pieces of a minibatch give its gradient in parts."""
-        rows = len(batch.advantage)
+        advantage = steps.advantage[rows]
         if self.config.standardise == "minibatch":
-            batch = batch._replace(advantage=standardise(batch.advantage))
-        pieces = 1 if self._losses else -(-rows // PIECE)  # what a further loss is of a whole, only its author knows
+            advantage = standardise(advantage)
+        pieces = 1 if self._losses else -(-len(rows) // PIECE)  # what a further loss is of a whole, only its author knows
         measured = torch.zeros(5)
         self._optimizer.zero_grad()
-        for part in torch.arange(rows).chunk(pieces):
-            piece = batch if pieces == 1 else _slice(batch, part)
-            share = len(part) / rows
-            loss, values = self._loss(piece)
+        for part, its in zip(rows.chunk(pieces), advantage.chunk(pieces), strict=True):
+            share = len(part) / len(rows)
+            loss, values = self._loss(steps, part, its)
             (loss * share).backward()
             measured += share * values
         norm = nn.utils.clip_grad_norm_(self._trained, self.config.clip_norm or float("inf"))
         self._optimizer.step()
         return torch.cat([measured, norm[None]])
 
-    def _loss(self, batch: Minibatch) -> tuple[Tensor, Tensor]:
-        """The loss of some steps whose advantages are as they shall be, and its metrics `[5]`."""
+    def _measured_loss(self, steps: Minibatch, rows: Tensor, advantage: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of some rows of the steps, and its metrics `[5]`; compiled where the configuration says so.
+
+        The advantages of the rows come apart, because they may be standardised over more rows than these.
+        """
         config = self.config
+        batch = _take(steps, rows)._replace(advantage=advantage)
         parameters, value = self.agent(batch.observation)
-        now = distribution(self.task.action_space, parameters, log_std=_log_std(self.agent), mask=batch.mask)
+        now = self._actions_of(parameters, log_std=_log_std(self.agent), mask=batch.mask)
         log_prob, entropy = now.log_prob(batch.action), now.entropy()
         gain = clipped_surrogate(log_prob, batch.log_prob, batch.advantage, low=config.clip_low, high=config.clip_high)
         error = parameters.new_zeros(())
@@ -400,14 +415,6 @@ def _flat(rollout: Rollout, estimate: Estimate, *, standardised: bool) -> Miniba
         None if rollout.mask is None else rollout.mask.flatten(0, 1),
         tuple(each.flatten(0, 1) for each in rollout.extra),
     )
-
-
-def _slice(steps: Minibatch, rows: Tensor) -> Minibatch:
-    """Steps that stand side by side, without a copy."""
-    first, last = int(rows[0]), int(rows[-1]) + 1
-    *parts, extra = steps
-    taken = [None if part is None else part[first:last] for part in parts]
-    return Minibatch(*taken, tuple(each[first:last] for each in extra))  # type: ignore[arg-type]
 
 
 def _take(steps: Minibatch, rows: Tensor) -> Minibatch:
