@@ -19,6 +19,10 @@ from torch import Tensor
 from livepapers.core.errors import InputError
 
 
+FEW = 8
+"""Choices up to which compiled code compares instead of gathering: it can then use vector instructions."""
+
+
 class Distribution(Protocol):
     """A batch of distributions over actions."""
 
@@ -76,6 +80,9 @@ class Categorical:
         index = action.unsqueeze(-1) if self._flat else action
         if self._first is not None:
             index = index - self._first
+        if torch.compiler.is_compiling() and self.log_probs.shape[-1] <= FEW:
+            chosen = index.unsqueeze(-1) == torch.arange(self.log_probs.shape[-1])
+            return torch.where(chosen, self.log_probs, 0.0).sum(-1)
         return self.log_probs.gather(-1, index.unsqueeze(-1)).squeeze(-1)
 
     def entropy(self) -> Tensor:

@@ -10,7 +10,7 @@ with one ratio for each component c of the action. What a paper changes comes in
 included: what needs no gradient is not touched), the estimate of advantages, further losses.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import gymnasium
@@ -347,32 +347,28 @@ class PPO(Learner):
     def _epoch(self, steps: Minibatch) -> Tensor:
         """One pass over all steps in random order; `[minibatches, 6]` metrics."""
         order = torch.randperm(len(steps.advantage), generator=self._shuffles)
-        return torch.stack([self._step(steps, rows) for rows in order.view(self.config.minibatches, -1)])
+        return torch.stack([self._step(_take(steps, rows)) for rows in order.view(self.config.minibatches, -1)])
 
-    def _step(self, steps: Minibatch, rows: Tensor) -> Tensor:
+    def _step(self, batch: Minibatch) -> Tensor:
         """One gradient step; `[6]` metrics. The loss is a mean, so pieces of a minibatch give its gradient in parts."""
-        advantage = steps.advantage[rows]
+        rows = len(batch.advantage)
         if self.config.standardise == "minibatch":
-            advantage = standardise(advantage)
-        pieces = 1 if self._losses else -(-len(rows) // PIECE)  # what a further loss is of a whole, only its author knows
+            batch = batch._replace(advantage=standardise(batch.advantage))
+        pieces = 1 if self._losses else -(-rows // PIECE)  # what a further loss is of a whole, only its author knows
         measured = torch.zeros(5)
         self._optimizer.zero_grad()
-        for part, its in zip(rows.chunk(pieces), advantage.chunk(pieces), strict=True):
-            share = len(part) / len(rows)
-            loss, values = self._loss(steps, part, its)
+        for piece in _chunks(batch, pieces):
+            share = len(piece.advantage) / rows
+            loss, values = self._loss(piece)
             (loss * share).backward()
             measured += share * values
         norm = nn.utils.clip_grad_norm_(self._trained, self.config.clip_norm or float("inf"))
         self._optimizer.step()
         return torch.cat([measured, norm[None]])
 
-    def _measured_loss(self, steps: Minibatch, rows: Tensor, advantage: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of some rows of the steps, and its metrics `[5]`; compiled where the configuration says so.
-
-        The advantages of the rows come apart, because they may be standardised over more rows than these.
-        """
+    def _measured_loss(self, batch: Minibatch) -> tuple[Tensor, Tensor]:
+        """The loss of some steps whose advantages are as they shall be, and its metrics `[5]`; may be compiled."""
         config = self.config
-        batch = _take(steps, rows)._replace(advantage=advantage)
         parameters, value = self.agent(batch.observation)
         now = self._actions_of(parameters, log_std=_log_std(self.agent), mask=batch.mask)
         log_prob, entropy = now.log_prob(batch.action), now.entropy()
@@ -418,7 +414,18 @@ def _flat(rollout: Rollout, estimate: Estimate, *, standardised: bool) -> Miniba
 
 
 def _take(steps: Minibatch, rows: Tensor) -> Minibatch:
-    """Some of the steps."""
+    """Some of the steps; `index_select` takes rows several times faster than an index in brackets."""
+    return _each(steps, lambda part: part.index_select(0, rows))
+
+
+def _chunks(steps: Minibatch, count: int) -> Iterator[Minibatch]:
+    """Steps in `count` parts that stand side by side, without a copy."""
+    size = -(-len(steps.advantage) // count)
+    for first in range(0, len(steps.advantage), size):
+        yield _each(steps, lambda part, first=first: part[first : first + size])
+
+
+def _each(steps: Minibatch, function: Callable[[Tensor], Tensor]) -> Minibatch:
     *parts, extra = steps
-    taken = [None if part is None else part[rows] for part in parts]
-    return Minibatch(*taken, tuple(each[rows] for each in extra))  # type: ignore[arg-type]
+    made = [None if part is None else function(part) for part in parts]
+    return Minibatch(*made, tuple(function(each) for each in extra))  # type: ignore[arg-type]
