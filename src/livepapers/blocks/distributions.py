@@ -18,7 +18,6 @@ from torch import Tensor
 
 from livepapers.core.errors import InputError
 
-
 FEW = 8
 """Choices up to which compiled code compares instead of gathering: it can then use vector instructions."""
 

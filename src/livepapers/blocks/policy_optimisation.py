@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from livepapers.blocks.advantages import generalised_advantages, standardise
-from livepapers.blocks.compiling import Compiler
 from livepapers.blocks.distributions import Actions, parameter_count
 from livepapers.blocks.networks import MLP, Activation, orthogonal
 from livepapers.blocks.policies import Actor, Greedy, GreedyPolicy, Normaliser, flat_width
 from livepapers.blocks.rollouts import EpisodeReturns, Rollout, collect
 from livepapers.core.checkpoint import require_keys
+from livepapers.core.compiling import Compile, Compiler
 from livepapers.core.config import Presets, config_dataclass, setting
 from livepapers.core.errors import InputError
 from livepapers.core.learner import Learner, State, load_optimizer_state, load_or_keep, optimizer_state
@@ -60,7 +60,7 @@ class PPOConfig(Presets):
     target_kl: float = setting(0.0, "an update stops at an epoch whose KL is over 1.5 times this; 0 = never", ge=0)
     standardise: Literal["minibatch", "update", "never"] = setting("minibatch", "over what advantages are standardised")
     adam_epsilon: float = setting(1e-5, "Adam's denominator", gt=0)
-    compile: Literal["never", "auto", "always"] = setting(
+    compile: Compile = setting(
         "never", "compiled loss and acting, which the first update pays for: auto falls back, always refuses"
     )
 
@@ -309,6 +309,7 @@ class PPO(Learner):
             "returns": self._returns.state_dict(),
             "updates": self._updates,
             "gradient_steps": self._gradient_steps,
+            "compiled": self.compiler.on,
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -318,6 +319,7 @@ class PPO(Learner):
         """
         require_keys(state, self.state_dict(), what="ppo state")
         require_keys(state["agent"], self.agent.state_dict(), what="agent")
+        self.compiler.check(bool(state["compiled"]))
         load_or_keep(self, self._load, state)
 
     def _load(self, state: State) -> None:
@@ -329,6 +331,7 @@ class PPO(Learner):
         self._returns.load_state_dict(state["returns"])
         self._updates, self._gradient_steps = int(state["updates"]), int(state["gradient_steps"])
         self._observation = state["observation"].clone()
+        self.compiler.follow(bool(state["compiled"]))
         if not restored:
             self._observation = self.task.reset(derive(self._seed, "ppo", "task", self._updates) >> 32)
             self._returns.restart()
