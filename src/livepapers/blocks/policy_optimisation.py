@@ -118,12 +118,15 @@ class ActorCritic(nn.Module):
         normalise: bool,
         log_std: float,
         generator: torch.Generator,
+        squash: bool = False,
     ) -> None:
         super().__init__()
-        self._shape = (observation_space, action_space, hidden, activation)
+        self._shape, self._squash = (observation_space, action_space, hidden, activation), squash
         width = flat_width(observation_space)
         self.normaliser = Normaliser(width) if normalise else None
-        self.actor = Actor(width, action_space, hidden=hidden, activation=activation, generator=generator)
+        self.actor = Actor(
+            width, action_space, hidden=hidden, activation=activation, generator=generator, squash=squash
+        )
         critic = MLP(width, hidden, outputs=1, activation=activation, generator=generator)
         self.critic = orthogonal(critic, gain=1.0, generator=generator)
         self.log_std = None
@@ -144,8 +147,9 @@ class ActorCritic(nn.Module):
         """A copy of the actor that gives the most likely action; an artifact can rebuild it."""
         observation_space, action_space, hidden, activation = self._shape
         policy = GreedyPolicy(
-            observation_space, action_space, hidden=hidden, activation=activation, normalise=self.normaliser is not None
-        )
+            observation_space, action_space, hidden=hidden, activation=activation,
+            normalise=self.normaliser is not None, squash=self._squash,
+        )  # fmt: skip
         policy.actor.load_state_dict(self.actor.state_dict())
         if self.normaliser is not None and policy.normaliser is not None:
             policy.normaliser.load_state_dict(self.normaliser.state_dict())
@@ -161,6 +165,7 @@ def actor_critic(
     normalise: bool = True,
     log_std: float = 0.0,
     generator: torch.Generator,
+    squash: bool = False,
 ) -> ActorCritic:
     """A new agent.
 
@@ -172,6 +177,7 @@ def actor_critic(
         normalise: Whether observations are normalised by their running mean and standard deviation.
         log_std: For boxes: logarithm of the first standard deviation in half-widths of a bounded box, else in its unit.
         generator: Source of the initial weights.
+        squash: Whether means are kept inside a bounded box by tanh, see `policies.Actor`.
     """
     if not isinstance(observation_space, Box):
         raise InputError.of("observation space", str(observation_space), expected="a Box", cause="flatten it first")
@@ -183,6 +189,7 @@ def actor_critic(
         normalise=normalise,
         log_std=log_std,
         generator=generator,
+        squash=squash,
     )
 
 

@@ -41,15 +41,21 @@ class Compiler:
         from torch._inductor.exc import InductorError
 
         compiled = torch.compile(function, fullgraph=True, dynamic=False, options=OPTIONS)
+        tried = False
 
         def call(*arguments: Any) -> Any:
+            nonlocal tried
+            if self.on and tried:
+                return compiled(*arguments)
             if self.on:
                 try:
-                    made = compiled(*arguments)
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("ignore", DeprecationWarning)  # of PyTorch's tracer about itself
+                        made = compiled(*arguments)
                 except (TorchDynamoException, InductorError) as error:
                     self._give_up(f"{function.__name__}: {error}")
                 else:
-                    self._ran = True
+                    self._ran = tried = True
                     return made
             return function(*arguments)
 
