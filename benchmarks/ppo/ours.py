@@ -34,8 +34,7 @@ def measure(compiled: Compile) -> list[dict[str, object]]:
     learner.update()
     until_first = time.perf_counter() - start
     start = time.process_time()
-    for _ in range(UPDATES):
-        metrics = learner.update()
+    metrics = [learner.update() for _ in range(UPDATES)][-1]
     rate = UPDATES * config.steps * LANES / (time.process_time() - start)
     check = {"mean return of the episodes that ended in the last update": round(metrics["episode_return"], 1)}
     return [
@@ -49,8 +48,9 @@ def main() -> None:
     versions = {
         "python": platform.python_version(), "torch": torch.__version__, "livepapers": metadata.version("livepapers")
     }  # fmt: skip
-    for who, compiled in (("livepapers, not compiled", "never"), ("livepapers", "always")):
-        for line in measure(compiled):
+    ways: dict[str, Compile] = {"livepapers, not compiled": "never", "livepapers": "always"}
+    for who, way in ways.items():
+        for line in measure(way):
             print(json.dumps({**line, "who": who, "versions": versions}), flush=True)
 
 

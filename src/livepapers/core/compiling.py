@@ -12,7 +12,7 @@ from livepapers.core.errors import CorruptFileError, InputError
 
 Compile = Literal["never", "auto", "always"]
 
-OPTIONS = {"cpp.enable_floating_point_contract_flag": "fast"}
+OPTIONS: dict[str, Any] = {"cpp.enable_floating_point_contract_flag": "fast"}
 """Multiply and add in one instruction: fewer of them, and one rounding less."""
 
 
