@@ -297,6 +297,35 @@ def test_what_cannot_be_is_refused_in_one_line():
         PPO(task(Match), nn.Linear(1, 2).requires_grad_(False), config=SMALL, seed=0)
 
 
+def from_the_edge(squash: bool) -> PPO:
+    where = task(Steer)
+    agent = actor_critic(
+        where.observation_space,
+        where.action_space,
+        hidden=(16,),
+        log_std=-1.5,
+        squash=squash,
+        generator=stream("agent"),
+    )
+    with torch.no_grad():
+        agent.actor.network.layers[-1].bias.fill_(-3.0)  # means of -10 in a box from 0 to 10, or of 0.02 if squashed
+    return PPO(where, agent, config=SMALL, seed=0)
+
+
+def test_means_kept_inside_their_box_find_back_from_its_edge_and_others_do_not():
+    assert mean_reward(from_the_edge(squash=False), 80) < -2.5, "every draw is clipped to 0, which earns -2.9"
+    learner, observation = from_the_edge(squash=True), torch.linspace(-1, 1, 9)[:, None]
+    mean, _ = learner.agent(observation)
+    assert bool(((mean > 0) & (mean < 0.1)).all())
+    assert mean_reward(learner, 80) > -0.1
+    policy: Any = learner.policy()
+    again = type(policy)(**policy.arguments)
+    again.load_state_dict(policy.state_dict())
+    assert torch.equal(policy(observation), again(observation)), "an artifact knows that it is squashed"
+    with pytest.raises(InputError, match="squash"):
+        actor_critic(learner.task.observation_space, gymnasium.spaces.Discrete(2), squash=True, generator=stream())
+
+
 def test_the_policy_is_a_copy_that_keeps_to_its_box():
     learner = ppo(Steer)
     learner.update()
