@@ -80,12 +80,12 @@ def theirs(seed: int, updates: int) -> list[float]:
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--steps", type=int, default=65_536, help="a multiple of 4,096")
+    parser.add_argument("--steps", type=int, default=65_536, help="of all environments together; a multiple of 4,096")
     parser.add_argument("--compile", choices=("never", "auto", "always"), default="never", help="of ours")
     parser.add_argument("--save", type=Path, help="write the figures there as JSON")
     given = parser.parse_args()
-    if given.seeds < 2 or given.steps < 1 or given.steps % (4 * LANES * STEPS):
-        parser.error(f"--seeds must be at least 2 and --steps a multiple of {4 * LANES * STEPS}")
+    if given.seeds < 5 or given.steps < 1 or given.steps % (4 * LANES * STEPS):
+        parser.error(f"--seeds must be 5 or more (fewer cannot show it), --steps a multiple of {4 * LANES * STEPS}")
     return given
 
 
