@@ -6,7 +6,7 @@ import torch
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 
 from blocks.small_worlds import stream
-from livepapers.blocks.distributions import distribution, into, parameter_count
+from livepapers.blocks.distributions import Actions, distribution, into, parameter_count
 from livepapers.core.errors import InputError
 
 PARTS = MultiDiscrete([2, 4, 3])
@@ -97,3 +97,19 @@ def test_boxes_of_any_shape_and_without_bounds():
     inside = into(space)(drawn)
     assert bool((inside[..., 0] >= 0).all())
     assert torch.equal(inside[..., 1], drawn[..., 1])
+
+
+@pytest.mark.parametrize("space", [Discrete(4), PARTS, MultiDiscrete([3, 3]), Box(-1, 1, (2, 3))])
+def test_noise_drawn_before_gives_the_same_actions(space):
+    actions, parameters = Actions(space), torch.randn(50, parameter_count(space), generator=stream())
+    made = actions(parameters, log_std=torch.full((parameter_count(space),), -0.5))
+    assert torch.equal(made.at(actions.noise(50, stream("draw"))), made.sample(stream("draw")))
+
+
+def test_a_row_without_any_action_of_a_part_is_found():
+    mask = torch.ones(4, 9, dtype=torch.bool)
+    Actions(PARTS).check(mask)
+    Actions(PARTS).check(None)
+    mask[2, :2] = False
+    with pytest.raises(InputError, match="row 2"):
+        Actions(PARTS).check(mask)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from livepapers.blocks.networks import MLP, linear
+from livepapers.blocks.networks import MLP, linear, rational_tanh
 from livepapers.core.rng import generator
 
 
@@ -29,3 +29,14 @@ def test_shapes_with_empty_single_and_odd_batches(batch: int):
     network = MLP(3, (), outputs=2, activation="tanh", generator=generator(0), output_bias=5.0)
     assert network(torch.zeros(batch, 4, 3)).shape == (batch, 4, 2)
     assert bool((network(torch.zeros(batch, 3)) == 5.0).all())
+
+
+def test_the_rational_tanh_is_tanh_to_four_ten_millionths_and_so_is_its_gradient():
+    x = torch.cat([torch.linspace(-12, 12, 100_001), torch.logspace(-30, 1, 10_000)]).requires_grad_()
+    exact = torch.tanh(x.detach().double())
+    y = rational_tanh(x)
+    assert bool(((y - exact).abs() <= 4e-7 * exact.abs()).all())
+    assert float(y.detach().abs().max()) <= 1.0
+    y.sum().backward()
+    assert x.grad is not None
+    assert torch.allclose(x.grad.double(), 1.0 - exact.square(), atol=1e-6)

@@ -24,6 +24,7 @@ from livepapers.blocks.policy_optimisation import (
 )
 from livepapers.blocks.rollouts import Rollout, collect
 from livepapers.core import checkpoint
+from livepapers.core.compiling import missing_compiler
 from livepapers.core.config import replace
 from livepapers.core.errors import CorruptFileError, InputError
 from livepapers.tasks.vector import Step
@@ -242,13 +243,87 @@ def test_pieces_of_a_minibatch_give_its_gradient(monkeypatch: pytest.MonkeyPatch
     assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-6) for a, b in zip(found[0][1], found[1][1], strict=True))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("world", [MaskedParts, Steer])
+def test_compiled_it_learns_the_same(world: type, monkeypatch: pytest.MonkeyPatch):
+    if missing := missing_compiler():
+        pytest.skip(f"torch.compile cannot work here: {missing}")
+    monkeypatch.setattr(policy_optimisation, "PIECE", 32)  # two pieces a minibatch
+    settings = replace(SMALL, learning_rate=3e-4, entropy_weight=0.01)
+    eager, one, other = (ppo(world, replace(settings, compile=way)) for way in ("never", "always", "auto"))
+    assert one.update() == pytest.approx(eager.update(), rel=1e-5, abs=1e-5)
+    for mine, its in zip(one.agent.parameters(), eager.agent.parameters(), strict=True):
+        assert torch.allclose(mine, its, rtol=0, atol=1e-5)
+    other.update()
+    for (name, mine), its in zip(one.agent.state_dict().items(), other.agent.state_dict().values(), strict=True):
+        assert torch.equal(mine, its), f"{name}: the same seed gives the same bits"
+    before = eager.state_dict()
+    with pytest.raises(CorruptFileError, match="compiled"):
+        eager.load_state_dict(one.state_dict())
+    with pytest.raises(CorruptFileError, match="compiled"):
+        one.load_state_dict(before)
+    other.load_state_dict(one.state_dict())
+    assert other.update() == one.update(), "a resumed run is the uninterrupted one"
+
+
+def test_an_agent_that_cannot_be_compiled_is_refused_or_left_as_it_is():
+    where = task(Match)
+    plain = ppo(Match).agent
+
+    class ByValue(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = plain
+
+        def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+            return self.inner(observation if bool(observation.sum() > -1e9) else -observation)
+
+    with pytest.raises(InputError, match="compile"):
+        PPO(where, ByValue(), config=replace(SMALL, compile="always"), seed=0).update()
+    learner = PPO(task(Match), ByValue(), config=replace(SMALL, compile="auto"), seed=0)
+    with pytest.warns(UserWarning, match="going on without"):
+        learner.update()
+    assert learner.state_dict()["compiled"] is False
+
+
 def test_what_cannot_be_is_refused_in_one_line():
+    with pytest.raises(InputError, match="compile"):
+        replace(SMALL, compile="yes")
     with pytest.raises(InputError, match="minibatches"):
         ppo(Match, replace(SMALL, minibatches=3))
     with pytest.raises(InputError, match="flatten"):
         actor_critic(gymnasium.spaces.Discrete(3), gymnasium.spaces.Discrete(2), generator=stream())
     with pytest.raises(InputError, match="to train"):
         PPO(task(Match), nn.Linear(1, 2).requires_grad_(False), config=SMALL, seed=0)
+
+
+def from_the_edge(squash: bool) -> PPO:
+    where = task(Steer)
+    agent = actor_critic(
+        where.observation_space,
+        where.action_space,
+        hidden=(16,),
+        log_std=-1.5,
+        squash=squash,
+        generator=stream("agent"),
+    )
+    with torch.no_grad():
+        agent.actor.network.layers[-1].bias.fill_(-3.0)  # means of -10 in a box from 0 to 10, or of 0.02 if squashed
+    return PPO(where, agent, config=SMALL, seed=0)
+
+
+def test_means_kept_inside_their_box_find_back_from_its_edge_and_others_do_not():
+    assert mean_reward(from_the_edge(squash=False), 80) < -2.5, "every draw is clipped to 0, which earns -2.9"
+    learner, observation = from_the_edge(squash=True), torch.linspace(-1, 1, 9)[:, None]
+    mean, _ = learner.agent(observation)
+    assert bool(((mean > 0) & (mean < 0.1)).all())
+    assert mean_reward(learner, 80) > -0.1
+    policy: Any = learner.policy()
+    again = type(policy)(**policy.arguments)
+    again.load_state_dict(policy.state_dict())
+    assert torch.equal(policy(observation), again(observation)), "an artifact knows that it is squashed"
+    with pytest.raises(InputError, match="squash"):
+        actor_critic(learner.task.observation_space, gymnasium.spaces.Discrete(2), squash=True, generator=stream())
 
 
 def test_the_policy_is_a_copy_that_keeps_to_its_box():

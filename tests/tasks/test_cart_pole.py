@@ -8,7 +8,8 @@ from gymnasium.utils.env_checker import check_env
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livepapers.core.errors import InputError
+from livepapers.core.compiling import missing_compiler
+from livepapers.core.errors import CorruptFileError, InputError
 from livepapers.core.rng import generator
 from livepapers.tasks import worlds
 from livepapers.tasks.cart_pole import CartPole, CartPoleState
@@ -79,3 +80,25 @@ def test_worlds_are_made_by_name_and_other_names_are_refused():
         worlds.make("cart-pole", {"size": 3})
     with pytest.raises(InputError, match="NoSuch"):
         worlds.make("gymnasium:NoSuch-v0", {})
+
+
+@pytest.mark.slow
+def test_a_compiled_step_is_the_step():
+    if missing := missing_compiler():
+        pytest.skip(f"torch.compile cannot work here: {missing}")
+    plain, compiled, stream = (
+        SimulatorTask(CartPole(), 32),
+        SimulatorTask(CartPole(), 32, compiled="always"),
+        generator(0),
+    )
+    assert torch.equal(plain.reset(5), compiled.reset(5))
+    ended = 0
+    for _ in range(40):  # long enough for falls and restarts, too short for chaos to blow roundings up
+        action = torch.randint(0, 2, (32,), generator=stream)
+        mine, its = plain.step(action), compiled.step(action)
+        for one, other in zip(mine, its, strict=True):
+            assert torch.allclose(one.float(), other.float(), atol=1e-4)
+        ended += int(mine.terminated.sum())
+    assert ended > 10
+    with pytest.raises(CorruptFileError, match="compiled"):
+        plain.load_state_dict(compiled.state_dict())

@@ -18,12 +18,19 @@ from torch import Tensor
 
 from livepapers.core.errors import InputError
 
+FEW = 8
+"""Choices up to which compiled code compares instead of gathering: it can then use vector instructions."""
+
 
 class Distribution(Protocol):
     """A batch of distributions over actions."""
 
     def sample(self, generator: torch.Generator) -> Tensor:
         """One action each, `[batch, ...]`; a Box's are not clipped to it."""
+        ...
+
+    def at(self, noise: Tensor) -> Tensor:
+        """The actions that `Actions.noise` of this batch stands for: `sample` without a generator."""
         ...
 
     def mode(self) -> Tensor:
@@ -53,11 +60,14 @@ class Categorical:
         self._first, self._flat = first, flat
 
     def sample(self, generator: torch.Generator) -> Tensor:
+        """`at` uniform numbers."""
+        return self.at(torch.rand(self.log_probs.shape[:-1], generator=generator, dtype=self.log_probs.dtype))
+
+    def at(self, noise: Tensor) -> Tensor:
         """The inverse of the cumulative probabilities at uniform numbers: what has probability 0 is never drawn."""
         cumulative = self.log_probs.exp().cumsum(-1)
         # a uniform number < 1 times the last sum rounds to less than it, so no draw falls behind the last choice
-        uniform = torch.rand(cumulative.shape[:-1], generator=generator, dtype=cumulative.dtype)
-        threshold = (uniform * cumulative[..., -1]).unsqueeze(-1)
+        threshold = (noise * cumulative[..., -1]).unsqueeze(-1)
         return self._action((cumulative <= threshold).sum(-1))
 
     def mode(self) -> Tensor:
@@ -69,6 +79,9 @@ class Categorical:
         index = action.unsqueeze(-1) if self._flat else action
         if self._first is not None:
             index = index - self._first
+        if torch.compiler.is_compiling() and self.log_probs.shape[-1] <= FEW:
+            chosen = index.unsqueeze(-1) == torch.arange(self.log_probs.shape[-1])
+            return torch.where(chosen, self.log_probs, 0.0).sum(-1)
         return self.log_probs.gather(-1, index.unsqueeze(-1)).squeeze(-1)
 
     def entropy(self) -> Tensor:
@@ -96,7 +109,10 @@ class Gaussian:
 
     def sample(self, generator: torch.Generator) -> Tensor:
         """Unclipped."""
-        noise = torch.randn(self.mean.shape, generator=generator, dtype=self.mean.dtype)
+        return self.at(torch.randn(self.mean.shape, generator=generator, dtype=self.mean.dtype))
+
+    def at(self, noise: Tensor) -> Tensor:
+        """Mean and standard deviations at standard normal numbers."""
         return (self.mean + noise * self.log_std.exp()).reshape(-1, *self._shape)
 
     def mode(self) -> Tensor:
@@ -122,6 +138,55 @@ def parameter_count(space: gymnasium.Space) -> int:
     return sum(_sizes(space))
 
 
+class Actions:
+    """What outputs mean for the actions of one space; its sizes are read once, so that calls can be compiled.
+
+    Args:
+        space: `Discrete`, `MultiDiscrete` or `Box`; raises `InputError` for another kind.
+    """
+
+    def __init__(self, space: gymnasium.Space) -> None:
+        self._shape = space.shape if isinstance(space, Box) else None
+        self._flat = isinstance(space, Discrete)
+        self._sizes = (math.prod(space.shape),) if isinstance(space, Box) else _sizes(space)
+        self._first = None if isinstance(space, Box) else _first(space)
+        self._table = None if len(set(self._sizes)) == 1 else _padded(self._sizes)
+
+    def __call__(
+        self, parameters: Tensor, *, log_std: Tensor | None = None, mask: Tensor | None = None
+    ) -> Distribution:
+        """See `distribution`; that every row of the mask allows an action is for `check` to say."""
+        if self._shape is not None:
+            if log_std is None:
+                expected = "standard deviations, as the actions are real numbers"
+                raise InputError.of("log_std", "nothing", expected=expected)
+            return Gaussian(parameters, log_std, shape=self._shape)
+        if mask is not None:
+            parameters = parameters.masked_fill(~mask, -torch.inf)
+        return Categorical(self._parts(parameters, -torch.inf), first=self._first, flat=self._flat)
+
+    def noise(self, batch: int, generator: torch.Generator) -> Tensor:
+        """All that is random in `batch` draws: what `Distribution.at` takes."""
+        if self._shape is not None:
+            return torch.randn(batch, self._sizes[0], generator=generator)
+        return torch.rand(batch, len(self._sizes), generator=generator)
+
+    def check(self, mask: Tensor | None) -> None:
+        """Raise `InputError` where a row of a mask allows no action of a part."""
+        if mask is None or self._shape is not None:
+            return
+        allowed = self._parts(mask, False).any(-1).all(-1)
+        if not bool(allowed.all()):
+            row = int((~allowed).nonzero()[0])
+            raise InputError.of("mask", f"row {row} without any allowed action", expected="at least one in each part")
+
+    def _parts(self, row: Tensor, absent: float | bool) -> Tensor:
+        """`[batch, sum of sizes] -> [batch, parts, choices]`, with `absent` where a part has fewer choices."""
+        if self._table is None:
+            return row.reshape(-1, len(self._sizes), self._sizes[0])
+        return torch.cat([row, row.new_full((row.shape[0], 1), absent)], 1)[:, self._table]
+
+
 def distribution(
     space: gymnasium.Space, parameters: Tensor, *, log_std: Tensor | None = None, mask: Tensor | None = None
 ) -> Distribution:
@@ -136,22 +201,9 @@ def distribution(
     Raises:
         InputError: The space is of another kind, a Box comes without `log_std`, or a row allows no action.
     """
-    if isinstance(space, Box):
-        if log_std is None:
-            raise InputError.of("log_std", "nothing", expected="standard deviations, as the actions are real numbers")
-        return Gaussian(parameters, log_std, shape=space.shape)
-    sizes = _sizes(space)
-    if mask is not None:
-        parameters = parameters.masked_fill(~mask, -torch.inf)
-    if len(set(sizes)) == 1:
-        logits = parameters.reshape(-1, len(sizes), sizes[0])
-    else:
-        absent = parameters.new_full((parameters.shape[0], 1), -torch.inf)
-        logits = torch.cat([parameters, absent], 1)[:, _padded(sizes)]
-    if mask is not None and not torch.compiler.is_compiling() and bool((logits.amax(-1) == -torch.inf).any()):
-        row = int((logits.amax(-1) == -torch.inf).any(-1).nonzero()[0])
-        raise InputError.of("mask", f"row {row} without any allowed action", expected="at least one in each part")
-    return Categorical(logits, first=_first(space), flat=isinstance(space, Discrete))
+    actions = Actions(space)
+    actions.check(mask)
+    return actions(parameters, log_std=log_std, mask=mask)
 
 
 def into(space: gymnasium.Space) -> Callable[[Tensor], Tensor]:

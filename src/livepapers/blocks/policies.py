@@ -55,7 +55,8 @@ class Actor(nn.Module):
     """A network from flat observations to a distribution's parameters.
 
     Means of a bounded Box are measured in its half-widths from its centre: whatever the unit, outputs of order 1 reach
-    all of it.
+    all of it. A mean far outside of the box is a trap: all draws are clipped to the same edge, earn the same, and show
+    no way back. With `squash` means are squeezed into the box by tanh, so that half of the draws stay inside.
 
     Args:
         width: Numbers in a flat observation.
@@ -63,6 +64,7 @@ class Actor(nn.Module):
         hidden: Widths of the hidden layers.
         activation: Behind each hidden layer.
         generator: Source of the initial weights.
+        squash: Whether means are kept inside; a Box with bounds only.
     """
 
     centre: Tensor
@@ -76,11 +78,14 @@ class Actor(nn.Module):
         hidden: Sequence[int],
         activation: Activation,
         generator: torch.Generator,
+        squash: bool = False,
     ) -> None:
         super().__init__()
         network = MLP(width, hidden, outputs=parameter_count(space), activation=activation, generator=generator)
         self.network = orthogonal(network, gain=0.01, generator=generator)
-        self.scaled = isinstance(space, Box) and bool(space.is_bounded("both"))
+        self.scaled, self.squash = isinstance(space, Box) and bool(space.is_bounded("both")), squash
+        if squash and not self.scaled:
+            raise InputError.of("squash", squash, expected="False", cause=f"{space} is no box with bounds")
         low, high = bounds(space) if isinstance(space, Box) and self.scaled else (-torch.ones(1), torch.ones(1))
         self.register_buffer("centre", ((low + high) / 2.0).flatten(), persistent=False)
         self.register_buffer("reach", ((high - low) / 2.0).flatten(), persistent=False)
@@ -88,6 +93,7 @@ class Actor(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """`[batch, width] -> [batch, parameters]`."""
         outputs = self.network(features)
+        outputs = outputs.tanh() if self.squash else outputs
         return torch.addcmul(self.centre, self.reach, outputs) if self.scaled else outputs
 
 
@@ -100,6 +106,7 @@ class GreedyPolicy(nn.Module):
         hidden: Widths of the hidden layers.
         activation: Behind each hidden layer.
         normalise: Whether observations are normalised.
+        squash: Whether means are kept inside the box by tanh, see `Actor`.
     """
 
     takes = "observation"
@@ -112,18 +119,21 @@ class GreedyPolicy(nn.Module):
         hidden: Sequence[int],
         activation: Activation,
         normalise: bool,
+        squash: bool = False,
     ) -> None:
         super().__init__()
         self.observation_space, self.action_space = as_space(observation_space), as_space(action_space)
         self.arguments: dict[str, Any] = {
             "observation_space": spaces.to_json(self.observation_space),
             "action_space": spaces.to_json(self.action_space),
-            "hidden": list(hidden), "activation": activation, "normalise": normalise,
+            "hidden": list(hidden), "activation": activation, "normalise": normalise, "squash": squash,
         }  # fmt: skip
         width = flat_width(self.observation_space)
         self.normaliser = Normaliser(width) if normalise else None
         stream = make_generator(0, "policies", "weights")  # real weights are loaded afterwards
-        self.actor = Actor(width, self.action_space, hidden=hidden, activation=activation, generator=stream)
+        self.actor = Actor(
+            width, self.action_space, hidden=hidden, activation=activation, generator=stream, squash=squash
+        )
         self._mode = _Mode(self.action_space)
 
     def forward(self, observation: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -10,7 +10,7 @@ with one ratio for each component c of the action. What a paper changes comes in
 included: what needs no gradient is not touched), the estimate of advantages, further losses.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import gymnasium
@@ -20,11 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from livepapers.blocks.advantages import generalised_advantages, standardise
-from livepapers.blocks.distributions import distribution, parameter_count
+from livepapers.blocks.distributions import Actions, parameter_count
 from livepapers.blocks.networks import MLP, Activation, orthogonal
 from livepapers.blocks.policies import Actor, Greedy, GreedyPolicy, Normaliser, flat_width
 from livepapers.blocks.rollouts import EpisodeReturns, Rollout, collect
 from livepapers.core.checkpoint import require_keys
+from livepapers.core.compiling import Compile, Compiler
 from livepapers.core.config import Presets, config_dataclass, setting
 from livepapers.core.errors import InputError
 from livepapers.core.learner import Learner, State, load_optimizer_state, load_or_keep, optimizer_state
@@ -59,6 +60,9 @@ class PPOConfig(Presets):
     target_kl: float = setting(0.0, "an update stops at an epoch whose KL is over 1.5 times this; 0 = never", ge=0)
     standardise: Literal["minibatch", "update", "never"] = setting("minibatch", "over what advantages are standardised")
     adam_epsilon: float = setting(1e-5, "Adam's denominator", gt=0)
+    compile: Compile = setting(
+        "never", "compiled loss and acting, which the first update pays for: auto falls back, always refuses"
+    )
 
 
 class Estimate(NamedTuple):
@@ -114,12 +118,16 @@ class ActorCritic(nn.Module):
         normalise: bool,
         log_std: float,
         generator: torch.Generator,
+        squash: bool = False,
     ) -> None:
         super().__init__()
         self._shape = (observation_space, action_space, hidden, activation)
+        self._squash = squash
         width = flat_width(observation_space)
         self.normaliser = Normaliser(width) if normalise else None
-        self.actor = Actor(width, action_space, hidden=hidden, activation=activation, generator=generator)
+        self.actor = Actor(
+            width, action_space, hidden=hidden, activation=activation, generator=generator, squash=squash
+        )
         critic = MLP(width, hidden, outputs=1, activation=activation, generator=generator)
         self.critic = orthogonal(critic, gain=1.0, generator=generator)
         self.log_std = None
@@ -140,8 +148,9 @@ class ActorCritic(nn.Module):
         """A copy of the actor that gives the most likely action; an artifact can rebuild it."""
         observation_space, action_space, hidden, activation = self._shape
         policy = GreedyPolicy(
-            observation_space, action_space, hidden=hidden, activation=activation, normalise=self.normaliser is not None
-        )
+            observation_space, action_space, hidden=hidden, activation=activation,
+            normalise=self.normaliser is not None, squash=self._squash,
+        )  # fmt: skip
         policy.actor.load_state_dict(self.actor.state_dict())
         if self.normaliser is not None and policy.normaliser is not None:
             policy.normaliser.load_state_dict(self.normaliser.state_dict())
@@ -157,6 +166,7 @@ def actor_critic(
     normalise: bool = True,
     log_std: float = 0.0,
     generator: torch.Generator,
+    squash: bool = False,
 ) -> ActorCritic:
     """A new agent.
 
@@ -168,6 +178,7 @@ def actor_critic(
         normalise: Whether observations are normalised by their running mean and standard deviation.
         log_std: For boxes: logarithm of the first standard deviation in half-widths of a bounded box, else in its unit.
         generator: Source of the initial weights.
+        squash: Whether means are kept inside a bounded box by tanh, see `policies.Actor`.
     """
     if not isinstance(observation_space, Box):
         raise InputError.of("observation space", str(observation_space), expected="a Box", cause="flatten it first")
@@ -179,6 +190,7 @@ def actor_critic(
         normalise=normalise,
         log_std=log_std,
         generator=generator,
+        squash=squash,
     )
 
 
@@ -227,6 +239,9 @@ class PPO(Learner):
             expected = f"a divisor of steps x lanes = {config.steps} x {task.lanes}"
             raise InputError.of("minibatches", config.minibatches, expected=expected)
         self.task, self.agent, self.config, self._seed = task, agent, config, seed
+        self._actions_of = Actions(task.action_space)
+        self.compiler = Compiler(config.compile)
+        self._choose, self._loss = self.compiler.wrap(self._chosen), self.compiler.wrap(self._measured_loss)
         self._estimate, self._losses = estimate or self.generalised, tuple(losses)
         self._trained = [parameter for parameter in agent.parameters() if parameter.requires_grad]
         if not self._trained:
@@ -302,6 +317,7 @@ class PPO(Learner):
             "returns": self._returns.state_dict(),
             "updates": self._updates,
             "gradient_steps": self._gradient_steps,
+            "compiled": self.compiler.on,
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -311,6 +327,7 @@ class PPO(Learner):
         """
         require_keys(state, self.state_dict(), what="ppo state")
         require_keys(state["agent"], self.agent.state_dict(), what="agent")
+        self.compiler.check(bool(state["compiled"]))
         load_or_keep(self, self._load, state)
 
     def _load(self, state: State) -> None:
@@ -322,15 +339,21 @@ class PPO(Learner):
         self._returns.load_state_dict(state["returns"])
         self._updates, self._gradient_steps = int(state["updates"]), int(state["gradient_steps"])
         self._observation = state["observation"].clone()
+        self.compiler.follow(bool(state["compiled"]))
         if not restored:
             self._observation = self.task.reset(derive(self._seed, "ppo", "task", self._updates) >> 32)
             self._returns.restart()
 
     def _act(self, observation: Tensor, mask: Tensor | None, generator: torch.Generator) -> tuple[Tensor, ...]:
+        self._actions_of.check(mask)
+        return self._choose(observation, mask, self._actions_of.noise(len(observation), generator))
+
+    def _chosen(self, observation: Tensor, mask: Tensor | None, noise: Tensor) -> tuple[Tensor, ...]:
+        """Actions, their log-probabilities and the values; compiled where the configuration says so."""
         parameters, value = self.agent(observation)
-        chosen = distribution(self.task.action_space, parameters, log_std=_log_std(self.agent), mask=mask)
-        action = chosen.sample(generator)
-        return action, chosen.log_prob(action), value
+        now = self._actions_of(parameters, log_std=_log_std(self.agent), mask=mask)
+        action = now.at(noise)
+        return action, now.log_prob(action), value
 
     def _epoch(self, steps: Minibatch) -> Tensor:
         """One pass over all steps in random order; `[minibatches, 6]` metrics."""
@@ -342,12 +365,14 @@ class PPO(Learner):
         rows = len(batch.advantage)
         if self.config.standardise == "minibatch":
             batch = batch._replace(advantage=standardise(batch.advantage))
-        pieces = 1 if self._losses else -(-rows // PIECE)  # what a further loss is of a whole, only its author knows
+        most = (
+            PIECE // 2 if self.compiler.on else PIECE
+        )  # compiled, a call costs less and more is kept for the gradient
+        pieces = 1 if self._losses else -(-rows // most)  # what a further loss is of a whole, only its author knows
         measured = torch.zeros(5)
         self._optimizer.zero_grad()
-        for part in torch.arange(rows).chunk(pieces):
-            piece = batch if pieces == 1 else _slice(batch, part)
-            share = len(part) / rows
+        for piece in _chunks(batch, pieces):
+            share = len(piece.advantage) / rows
             loss, values = self._loss(piece)
             (loss * share).backward()
             measured += share * values
@@ -355,11 +380,11 @@ class PPO(Learner):
         self._optimizer.step()
         return torch.cat([measured, norm[None]])
 
-    def _loss(self, batch: Minibatch) -> tuple[Tensor, Tensor]:
-        """The loss of some steps whose advantages are as they shall be, and its metrics `[5]`."""
+    def _measured_loss(self, batch: Minibatch) -> tuple[Tensor, Tensor]:
+        """The loss of some steps whose advantages are as they shall be, and its metrics `[5]`; may be compiled."""
         config = self.config
         parameters, value = self.agent(batch.observation)
-        now = distribution(self.task.action_space, parameters, log_std=_log_std(self.agent), mask=batch.mask)
+        now = self._actions_of(parameters, log_std=_log_std(self.agent), mask=batch.mask)
         log_prob, entropy = now.log_prob(batch.action), now.entropy()
         gain = clipped_surrogate(log_prob, batch.log_prob, batch.advantage, low=config.clip_low, high=config.clip_high)
         error = parameters.new_zeros(())
@@ -402,16 +427,25 @@ def _flat(rollout: Rollout, estimate: Estimate, *, standardised: bool) -> Miniba
     )
 
 
-def _slice(steps: Minibatch, rows: Tensor) -> Minibatch:
-    """Steps that stand side by side, without a copy."""
-    first, last = int(rows[0]), int(rows[-1]) + 1
-    *parts, extra = steps
-    taken = [None if part is None else part[first:last] for part in parts]
-    return Minibatch(*taken, tuple(each[first:last] for each in extra))  # type: ignore[arg-type]
-
-
 def _take(steps: Minibatch, rows: Tensor) -> Minibatch:
-    """Some of the steps."""
+    """Some of the steps; `index_select` is several times faster than brackets, and on numbers than on rows of one."""
+
+    def take(part: Tensor) -> Tensor:
+        if part.numel() == len(part):
+            return part.reshape(-1).index_select(0, rows).view(-1, *part.shape[1:])
+        return part.index_select(0, rows)
+
+    return _each(steps, take)
+
+
+def _chunks(steps: Minibatch, count: int) -> Iterator[Minibatch]:
+    """Steps in `count` parts that stand side by side, without a copy."""
+    size = -(-len(steps.advantage) // count)
+    for first in range(0, len(steps.advantage), size):
+        yield _each(steps, lambda part, first=first: part[first : first + size])
+
+
+def _each(steps: Minibatch, function: Callable[[Tensor], Tensor]) -> Minibatch:
     *parts, extra = steps
-    taken = [None if part is None else part[rows] for part in parts]
-    return Minibatch(*taken, tuple(each[rows] for each in extra))  # type: ignore[arg-type]
+    made = [None if part is None else function(part) for part in parts]
+    return Minibatch(*made, tuple(function(each) for each in extra))  # type: ignore[arg-type]

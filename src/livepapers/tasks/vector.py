@@ -17,6 +17,7 @@ from gymnasium.vector.utils import batch_space, iterate
 from torch import Tensor
 
 from livepapers.core.checkpoint import require_keys
+from livepapers.core.compiling import Compile, Compiler
 from livepapers.core.errors import CorruptFileError, InputError
 from livepapers.core.rng import generator
 from livepapers.tasks.simulator import Simulator
@@ -59,9 +60,14 @@ class SimulatorTask(Generic[StateT]):
 
     Noise is keyed by (seed, round, t), `t` counting the batch's steps since its last restart: arms that act in tasks
     of one seed and size meet common random numbers. Rounds end when all lanes are truncated together.
+
+    Args:
+        simulator: The world.
+        lanes: How many of it.
+        compiled: Whether a step is compiled, for worlds whose every step ends some lanes; see `core.compiling`.
     """
 
-    def __init__(self, simulator: Simulator[StateT, Any, Any], lanes: int) -> None:
+    def __init__(self, simulator: Simulator[StateT, Any, Any], lanes: int, *, compiled: Compile = "never") -> None:
         if lanes < 1:
             raise InputError.of("lanes", lanes, expected="a whole number >= 1")
         self.simulator = simulator
@@ -70,6 +76,8 @@ class SimulatorTask(Generic[StateT]):
         self.state: StateT | None = None
         self._seed = self._round = self._time = 0
         self._elapsed = torch.zeros(lanes, dtype=torch.int64)
+        self._compiler = Compiler(compiled)
+        self._fused = self._compiler.wrap(self._whole_step)
 
     def reset(self, seed: int) -> Tensor:
         """Start all lanes from `seed`."""
@@ -80,6 +88,8 @@ class SimulatorTask(Generic[StateT]):
         """Both halves of a step for all lanes; ended lanes restart."""
         if self.state is None:
             raise InputError.of("step", "a task that was never reset", expected="a call of reset first")
+        if self._compiler.on:
+            return self._compiled_step(action)
         with torch.no_grad():
             post, decided = self.simulator.decide(self.state, action)
             noise = self.simulator.draw(self.lanes, self._time, self._stream("noise"))
@@ -100,6 +110,32 @@ class SimulatorTask(Generic[StateT]):
             observation = self.simulator.observe(self.state)
         return Step(observation, decided + resolved, terminated, truncated, final)
 
+    @torch.no_grad()
+    def _compiled_step(self, action: Tensor) -> Step:
+        """`step` in one call; what ended lanes would restart from is drawn in any case."""
+        noise = self.simulator.draw(self.lanes, self._time, self._stream("noise"))
+        self._time += 1
+        fresh = self.simulator.initial(self.lanes, self._stream("restart"))
+        self.state, self._elapsed, over, step = self._fused(self.state, action, noise, fresh, self._elapsed)
+        if bool(over):
+            self._round += 1
+            step = step._replace(observation=self._restart())
+        return step
+
+    def _whole_step(
+        self, state: StateT, action: Tensor, noise: Any, fresh: StateT, elapsed: Tensor
+    ) -> tuple[StateT, Tensor, Tensor, Step]:
+        """(Next state, steps of the episodes, whether all ended, what the step gives), ended lanes restarted."""
+        post, decided = self.simulator.decide(state, action)
+        after, resolved, terminated = self.simulator.resolve(post, noise)
+        elapsed = elapsed + 1
+        truncated = (elapsed >= self.simulator.horizon) & ~terminated
+        ended = terminated | truncated
+        kept = choose(ended, fresh, after)
+        final, observation = self.simulator.observe(after), self.simulator.observe(kept)
+        step = Step(observation, decided + resolved, terminated, truncated, final)
+        return kept, torch.where(ended, 0, elapsed), ended.all(), step
+
     def mask(self) -> Tensor | None:
         """Allowed actions in the present states."""
         return None if self.state is None else self.simulator.mask(self.state)
@@ -112,6 +148,7 @@ class SimulatorTask(Generic[StateT]):
             "time": self._time,
             "elapsed": self._elapsed,
             "state": None if self.state is None else leaves(self.state),
+            "compiled": self._compiler.on,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -124,8 +161,10 @@ class SimulatorTask(Generic[StateT]):
             tensors = dict(enumerate(leaves(template)))
             require_keys(dict(enumerate(state["state"])), tensors, what="task state")  # type: ignore[arg-type]
             kept = rebuilt(template, iter(state["state"]))
+        self._compiler.check(bool(state["compiled"]))
         self._seed, self._round, self._time = int(state["seed"]), int(state["round"]), int(state["time"])
         self._elapsed, self.state = state["elapsed"].clone(), kept
+        self._compiler.follow(bool(state["compiled"]))
 
     def _restart(self) -> Tensor:
         self._time = 0
