@@ -1,8 +1,8 @@
 """Dispatch rules that learn nothing: what a learned dispatcher has to beat.
 
-    random              a matching drawn uniformly: every free vehicle gets an order while there are any
-    nearest vehicle     as many pairs as can be matched, at the least total pick-up time
-    one-step greedy     the matching of the largest total immediate reward, known exactly; idle where it is negative
+random              a matching drawn uniformly: every free vehicle gets an order while there are any
+nearest vehicle     as many pairs as can be matched, at the least total pick-up time
+one-step greedy     the matching of the largest total immediate reward, known exactly; idle where it is negative
 """
 
 import torch

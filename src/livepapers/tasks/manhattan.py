@@ -31,13 +31,14 @@ BINS = 24 * 60 // BIN_MINUTES
 FILES = {"trips": "trips.csv", "speeds": "speeds.csv", "zones": "taxizones.geojson"}
 
 
-def manhattan(first_bin: int, *, bins: int = 2, rate: float, path: Path | None = None) -> City:
+def manhattan(first_bin: int, *, bins: int = 2, rate: float, origins: float = 1.0, path: Path | None = None) -> City:
     """The demand and speeds of a window of business days.
 
     Args:
         first_bin: Quarter of an hour of the day that the window begins with: 76 is 19:00.
         bins: Quarters of an hour in the window.
         rate: Mean orders a minute over the window; the data give the proportions of bins and zone pairs.
+        origins: Share of the zones, those with the most pick-ups in the window, in which trips may begin.
         path: A `pyhailing` wheel, or a folder with its three data files; None looks for the installed package, then
             fetches the wheel.
 
@@ -49,10 +50,14 @@ def manhattan(first_bin: int, *, bins: int = 2, rate: float, path: Path | None =
     names, places = zones(path)
     counts, speeds = _day(path)
     window = slice(first_bin, first_bin + bins)
+    if not 0 < origins <= 1:
+        raise InputError.of("origins", origins, expected="a share above 0, at most 1")
     trips, known = counts[window], speeds[window] > 0
+    busiest = trips.sum((0, 2)).argsort(descending=True, stable=True)
+    trips = trips.index_fill(1, busiest[max(1, round(origins * len(names))) :], 0.0)
     reference = None
     if path is None:
-        reference = {"source": "manhattan", "first_bin": first_bin, "bins": bins, "rate": rate}
+        reference = {"source": "manhattan", "first_bin": first_bin, "bins": bins, "rate": rate, "origins": origins}
     return City(
         names, places, filled_speeds(speeds[window], known=known), trips, scaled_rates(trips, mean=rate),
         reference=reference,
@@ -62,12 +67,17 @@ def manhattan(first_bin: int, *, bins: int = 2, rate: float, path: Path | None =
 @lru_cache(maxsize=2)
 def zones(path: Path | None = None) -> tuple[tuple[str, ...], Tensor]:
     """Names and centroids `[Z, 2]` of the zones, kilometres along the streets, in ascending order of their numbers."""
-    features = json.loads(read("zones", path=path))["features"]
-    outlines = {int(one["properties"]["zone_id"]): np.array(one["geometry"]["coordinates"][0]) for one in features}
-    order = sorted(outlines)
-    centroids = np.stack([_centroid(outlines[zone]) for zone in order])
+    shapes = _shapes(path)
+    centroids = np.stack([_centroid(shape) for shape in shapes.values()])
     turned = rotated(torch.as_tensor(centroids - centroids.mean(0)), degrees=STREET_ANGLE)
-    return tuple(str(zone) for zone in order), turned.float()
+    return tuple(str(zone) for zone in shapes), turned.float()
+
+
+def outlines(path: Path | None = None) -> list[Tensor]:
+    """The outlines `[n, 2]` of the zones, in the order and the coordinates of `zones`."""
+    shapes = _shapes(path)
+    middle = np.stack([_centroid(shape) for shape in shapes.values()]).mean(0)
+    return [rotated(torch.as_tensor(shape - middle), degrees=STREET_ANGLE).float() for shape in shapes.values()]
 
 
 def speeds(first_bin: int, *, bins: int, path: Path | None = None) -> Tensor:
@@ -100,6 +110,13 @@ def _installed() -> Path | None:
     return Path(places[0]) / "data" if places else None
 
 
+def _shapes(path: Path | None) -> dict[int, np.ndarray]:
+    """Each zone's outline `[n, 2]`, kilometres, by ascending number."""
+    features = json.loads(read("zones", path=path))["features"]
+    found = {int(one["properties"]["zone_id"]): np.array(one["geometry"]["coordinates"][0]) for one in features}
+    return dict(sorted(found.items()))
+
+
 @lru_cache(maxsize=2)
 def _day(path: Path | None) -> tuple[Tensor, Tensor]:
     """Trip counts over all business days, and speeds in kilometres a minute (0 = unknown), `[96, Z, Z]` each."""
@@ -115,7 +132,9 @@ def _table(content: bytes, columns: list[str]) -> pd.DataFrame:
     try:
         return pd.read_csv(io.BytesIO(content), usecols=columns)
     except ValueError as error:
-        raise InputError.of("pyhailing data", columns, expected="a table with these columns", cause=str(error)) from None
+        raise InputError.of(
+            "pyhailing data", columns, expected="a table with these columns", cause=str(error)
+        ) from None
 
 
 def _matrix(table: pd.DataFrame, index: Mapping[int, int], *, bins: Any, value: str) -> Tensor:
@@ -131,4 +150,6 @@ def _centroid(outline: np.ndarray) -> np.ndarray:
     x, y = (outline - origin).T
     cross = x * np.roll(y, -1) - np.roll(x, -1) * y
     area = cross.sum() / 2.0
-    return origin + np.array([((x + np.roll(x, -1)) * cross).sum(), ((y + np.roll(y, -1)) * cross).sum()]) / (6.0 * area)
+    return origin + np.array([((x + np.roll(x, -1)) * cross).sum(), ((y + np.roll(y, -1)) * cross).sum()]) / (
+        6.0 * area
+    )

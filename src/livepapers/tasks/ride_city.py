@@ -94,24 +94,32 @@ class City:
         return (minute // self.bin_minutes).clamp(0, len(self.rate) - 1)
 
     def to_json(self) -> dict[str, Any]:
-        """How to have this city again: its reference, or its tables."""
+        """How to have this city again: its reference, or its tables (one number where a bin's speeds are equal)."""
         if self.reference is not None:
             return dict(self.reference)
+        same = [
+            float(one.flatten()[0]) if bool((one == one.flatten()[0]).all()) else one.tolist() for one in self.speed
+        ]
+        demand = [{"pair": one.flatten().nonzero().flatten(), "count": one[one > 0]} for one in self.trips]
         return {
-            "zones": list(self.zones), "places": self.places.tolist(), "speed": self.speed.tolist(),
-            "trips": self.trips.tolist(), "rate": self.rate.tolist(), "bin_minutes": self.bin_minutes,
+            "zones": list(self.zones), "places": self.places.tolist(), "speed": same,
+            "trips": [{name: part.tolist() for name, part in one.items()} for one in demand],
+            "rate": self.rate.tolist(), "bin_minutes": self.bin_minutes,
         }  # fmt: skip
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, Any]) -> "City":
         """The inverse of `to_json` for a city without a reference; raises `InputError` for what it did not write."""
         try:
-            numbers = {
-                name: torch.tensor(tables[name], dtype=torch.float32) for name in ("places", "speed", "trips", "rate")
-            }
             zones = tuple(str(zone) for zone in tables["zones"])
-            length = int(tables["bin_minutes"])
-        except (KeyError, TypeError, ValueError) as error:
+            count, length = len(zones), int(tables["bin_minutes"])
+            numbers = {name: torch.tensor(tables[name], dtype=torch.float32) for name in ("places", "rate")}
+            speeds = [torch.tensor(one, dtype=torch.float32).expand(count, count) for one in tables["speed"]]
+            trips = torch.zeros(len(tables["trips"]), count * count)
+            for row, one in zip(trips, tables["trips"], strict=True):
+                row[torch.tensor(one["pair"], dtype=torch.int64)] = torch.tensor(one["count"], dtype=torch.float32)
+            numbers |= {"speed": torch.stack(speeds), "trips": trips.unflatten(1, (count, count))}
+        except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
             raise InputError.of("city", sorted(tables), expected="the tables of a city", cause=str(error)) from None
         if length < 1:
             raise InputError.of("bin_minutes", length, expected="a whole number of minutes >= 1")

@@ -1,10 +1,12 @@
 """Ride pooling as a batched simulator: a fleet of equal vehicles, several passengers each, orders every minute.
 
 The order of one minute (all tensors batched over lanes and vehicles):
-    1. The policy sees vehicles and open orders. A vehicle is free when it is not on its way to a pick-up and has a seat.
-    2. `decide`: each free vehicle takes at most one open order. It will drive to the pick-up first, then along the drop-
-       offs in the order that ends soonest, found by trying all; every accepted order earns its reward at once.
-    3. `resolve`: everybody drives for a minute, passengers get out, orders that waited too long are lost, new ones come.
+    1. The policy sees vehicles and open orders. A vehicle is free when it is not on its way to a pick-up and has a
+    seat.
+    2. `decide`: each free vehicle takes at most one open order. It will drive to the pick-up first, then along the
+       drop- offs in the order that ends soonest, found by trying all; every accepted order earns its reward at once.
+    3. `resolve`: everybody drives for a minute, passengers get out, orders that waited too long are lost, new ones
+    come.
 Reward of an accepted order, weights in `Reward`:
     r = accept + km kilometres - pickup minutes / 60 - late (passengers aboard beyond the limit) - added minutes / 60
         - [added > limit] over (added - limit) / 60
@@ -30,6 +32,7 @@ from livepapers.tasks.ride_city import City, grid_city
 NOBODY = -1
 VEHICLE_FEATURES, PASSENGER_FEATURES, ORDER_FEATURES = 8, 5, 5
 MOST_SEATS = 4  # all orders of drop-offs are tried
+_TIE = 1e-4  # by how much a minute of waiting counts beside a minute of the whole route
 _SOON = 1e-4  # minutes; a rounding error from the end of a leg is its end
 TALLY = ("offered", "accepted", "delivered", "lost", "pickup_minutes", "detour_minutes", "late")
 """What a state counts: orders that came, were accepted, delivered, lost; minutes to the pick-ups of accepted orders;
@@ -134,12 +137,13 @@ class RidePooling:
         seats: K, 1 to 4.
         horizon: Minutes of an episode.
         patience: Minutes that an order waits.
+        most_arrivals: At least so many orders can come within a minute; for recorded orders.
         reward: Weights.
 
     Attributes:
         most_arrivals: A, orders that can come within a minute; Poisson draws beyond (five standard deviations) are cut.
-        places: M = (patience + 1) A places for open orders: each minute's arrivals take those of the minute before which
-            no order can still be waiting.
+        places: M = (patience + 1) A places for open orders: each minute's arrivals take those of the minute before
+            which no order can still be waiting.
     """
 
     def __init__(
@@ -150,18 +154,19 @@ class RidePooling:
         seats: int = 3,
         horizon: int = 30,
         patience: int = 5,
+        most_arrivals: int = 0,
         reward: Reward | None = None,
     ) -> None:
         for field, value, low, high in (
             ("vehicles", vehicles, 1, 100_000), ("seats", seats, 1, MOST_SEATS), ("horizon", horizon, 1, 1440),
-            ("patience", patience, 0, 120),
+            ("patience", patience, 0, 120), ("most_arrivals", most_arrivals, 0, 100_000),
         ):  # fmt: skip
             if not low <= value <= high:
                 raise InputError.of(field, value, expected=f"a whole number from {low} to {high:,}")
         self.city, self.vehicles, self.seats, self.horizon, self.patience = city, vehicles, seats, horizon, patience
         self.reward = reward or Reward()
         rate = float(city.rate.max())
-        self.most_arrivals = int(rate + 5.0 * rate**0.5) + 3
+        self.most_arrivals = max(most_arrivals, int(rate + 5.0 * rate**0.5) + 3)
         self.places = (patience + 1) * self.most_arrivals
         self.vehicle_width = VEHICLE_FEATURES + PASSENGER_FEATURES * seats
         width = vehicles * self.vehicle_width + self.places * (ORDER_FEATURES + 1)
@@ -173,21 +178,13 @@ class RidePooling:
         """Name and arguments by which `tasks.worlds` makes this world again."""
         arguments = {
             "city": self.city.to_json(), "vehicles": self.vehicles, "seats": self.seats, "horizon": self.horizon,
-            "patience": self.patience, "reward": asdict(self.reward),
+            "patience": self.patience, "most_arrivals": self.most_arrivals, "reward": asdict(self.reward),
         }  # fmt: skip
         return {"name": "ride-pooling", "arguments": arguments}
 
     def initial(self, batch: int, generator: torch.Generator) -> FleetState:
         """Empty vehicles in zones drawn uniformly, and the orders of the first minute."""
-        zone = torch.randint(len(self.city.zones), (batch, self.vehicles), generator=generator)
-        per_vehicle, per_seat = torch.zeros(batch, self.vehicles), torch.zeros(batch, self.vehicles, self.seats)
-        orders = torch.full((batch, self.places), NOBODY)
-        state = FleetState(
-            torch.full((batch,), -1), self.city.places[zone], zone, per_vehicle, zone,
-            per_seat.long() + NOBODY, per_seat, per_seat, per_seat, per_vehicle, orders, orders, orders,
-            torch.zeros(batch, len(TALLY)),
-        )  # fmt: skip
-        return self._arrive(state, self.draw(batch, -1, generator))
+        return self.begin(self.draw(batch, -1, generator), generator)
 
     def draw(self, batch: int, t: int, generator: torch.Generator) -> Arrivals:
         """The orders that come after the decisions of minute `t`: Poisson many, each between a pair of zones."""
@@ -223,7 +220,7 @@ class RidePooling:
         return torch.cat([self.vehicle_features(state).flatten(1), orders.flatten(1)], 1)
 
     def vehicle_features(self, state: FleetState) -> Tensor:
-        """`[B, N, 8 + 5 K]`: place, free seats, minutes to the pick-up, busy, time, own and mean reward; then the seats.
+        """`[B, N, 8 + 5 K]`: place, free seats, minutes to the pick-up, busy, time, own and mean reward, seats.
 
         A seat has the place of the drop-off, minutes to it, total minutes and detour; zeros when it is empty.
         """
@@ -245,7 +242,7 @@ class RidePooling:
         return torch.cat([self._scaled(state.order_origin), self._scaled(state.order_goal), minute], -1)
 
     def offers(self, state: FleetState, lane: Tensor, vehicle: Tensor, place: Tensor) -> Offer:
-        """What it would mean if vehicles took orders: `lane`, `vehicle` and `place` are `[P]` int64 indices of pairs."""
+        """What it would mean if vehicles took orders; `lane`, `vehicle` and `place` `[P]` int64 name the pairs."""
         city, weights = self.city, self.reward
         row = city.bin_of(state.minute[lane])
         origin, goal = state.order_origin[lane, place], state.order_goal[lane, place]
@@ -315,6 +312,18 @@ class RidePooling:
         nothing = torch.zeros(len(state.minute))
         return state, nothing, nothing.bool()
 
+    def begin(self, orders: Arrivals, generator: torch.Generator) -> FleetState:
+        """Empty vehicles in zones drawn uniformly, and given orders of the first minute."""
+        batch = len(orders.origin)
+        zone = torch.randint(len(self.city.zones), (batch, self.vehicles), generator=generator)
+        per_vehicle, per_seat = torch.zeros(batch, self.vehicles), torch.zeros(batch, self.vehicles, self.seats)
+        places = torch.full((batch, self.places), NOBODY)
+        state = FleetState(
+            torch.full((batch,), -1), self.city.places[zone], zone, per_vehicle, zone, per_seat.long() + NOBODY,
+            per_seat, per_seat, per_seat, per_vehicle, places, places, places, torch.zeros(batch, len(TALLY)),
+        )  # fmt: skip
+        return self._arrive(state, orders)
+
     def scenario(self, batch: int, generator: torch.Generator) -> Scenario:
         """Starts and orders of whole episodes, for comparisons."""
         state = self.initial(batch, generator)
@@ -358,7 +367,7 @@ class RidePooling:
         return arrival
 
     def _soonest(self, row: Tensor, origin: Tensor, stops: Tensor) -> Tensor:
-        """The same where all n seats `[P, n]` are taken; of equal orders the first."""
+        """The same where all n seats `[P, n]` are taken; of orders that end together the one that serves sooner."""
         zones = len(self.city.zones)
         first, minutes = row * zones * zones, self._flat
         best, soonest = torch.zeros(stops.shape), torch.full(row.shape, torch.inf)
@@ -367,9 +376,10 @@ class RidePooling:
             for seat in order:
                 time = time + minutes[first + here * zones + stops[:, seat]]
                 arrival[seat], here = time, stops[:, seat]
-            better = time < soonest
-            best = torch.where(better[:, None], torch.stack(arrival, 1), best)
-            soonest = torch.where(better, time, soonest)
+            arrivals = torch.stack(arrival, 1)
+            end = time + _TIE * arrivals.sum(1)
+            better = end < soonest
+            best, soonest = torch.where(better[:, None], arrivals, best), torch.where(better, end, soonest)
         return best
 
     def _accepted(self, state: FleetState, action: Tensor) -> Tensor:
@@ -442,13 +452,14 @@ def described(
     seats: int,
     horizon: int,
     patience: int,
+    most_arrivals: int,
     reward: Mapping[str, Any],
 ) -> RidePooling:
     """The world that `RidePooling.world` describes; raises `InputError` for one that cannot be run."""
     weights = Reward(**{name: float(value) for name, value in reward.items()})
     return RidePooling(
         city_from_json(city), vehicles=int(vehicles), seats=int(seats), horizon=int(horizon), patience=int(patience),
-        reward=weights,
+        most_arrivals=int(most_arrivals), reward=weights,
     )  # fmt: skip
 
 
@@ -457,7 +468,10 @@ def city_from_json(values: Mapping[str, Any]) -> City:
     if "source" not in values:
         return City.from_tables(values)
     if values["source"] == "manhattan":
-        return manhattan(int(values["first_bin"]), bins=int(values["bins"]), rate=float(values["rate"]))
+        return manhattan(
+            int(values["first_bin"]), bins=int(values["bins"]), rate=float(values["rate"]),
+            origins=float(values["origins"]),
+        )  # fmt: skip
     raise InputError.of("city: source", values["source"], expected="manhattan, or the tables of a city")
 
 
