@@ -230,7 +230,9 @@ def _parquet_columns(path: Path) -> list[str]:
 
 
 def _times(column: Any, *, where: str) -> pd.Series:
-    times = pd.Series(pd.to_datetime(column, errors="coerce"))
+    times = pd.Series(pd.to_datetime(column, errors="coerce", format="ISO8601"))
+    if len(times) and pd.isna(times.iloc[0]):  # as New York's open data portal writes it
+        times = pd.Series(pd.to_datetime(column, errors="coerce", format="%m/%d/%Y %I:%M:%S %p"))
     bad = times.isna().to_numpy()
     if bad.any():
         row = int(bad.argmax())

@@ -13,7 +13,8 @@ Equations   (1) p(j | i) = softmax over open orders j of a shared score of vehic
             (3) OSPO: A_i,t = (r_i,t - mean_j r_j,t) / (std_j r_j,t + 1e-8) + penalty_t: `one_step_advantage`.
             (4) GRPO: G_k = r_k + discount^gap G_k+1 of each vehicle's own rewards, standardised: `reward_to_go`.
             (5) penalty_t = -(growth of the standard deviation of what vehicles have earned): `fairness_penalty`.
-            (6) minimise -min(ratio A, clip(ratio, 0.8, 1.28) A) - 0.05 entropy + weight KL to the best network.
+            (6) minimise -min(ratio A, clip(ratio, 0.8, 1.28) A) - 0.05 entropy + weight KL to the best network (the
+            KL is averaged over orders, as released).
             What breaks (3): decisions that lead to places of very different future, vehicles that differ, groups of
             few.
 Shapes      reward [K], group [K] int64 -> advantage [K]; observation [B, F] float32 -> action [B, N] int64
@@ -29,9 +30,8 @@ Deviations  1. Released code: travel times in whole minutes from a routing serve
             6. Released: stored probabilities as small as 1e-8. Ours: not below 1e-3 in ratios, and ratios held below
                10, as no clip holds them where the advantage is negative (`floor`).
             7. Released: a group of equal rewards is divided by 1e-8. Ours: rewards within 1e-5 of the mean give 0.
-            8. Released KL averages p log(p / p_best) over orders. Ours: their sum, which is the KL.
-            9. Released longitude of carried orders is scaled by mistake. Ours: as all coordinates.
-           10. IPPO and DDQN are ours: the paper's lists of rivals were not found. They get the same network, episodes,
+            8. Released longitude of carried orders is scaled by mistake. Ours: as all coordinates.
+            9. IPPO and DDQN are ours: the paper's lists of rivals were not found. They get the same network, episodes,
                gradient steps, batches, rates and exploration.
 """
 

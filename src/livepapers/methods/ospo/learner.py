@@ -287,7 +287,8 @@ class GroupPolicyOptimizer(Dispatcher):
         if weight:
             with torch.no_grad():
                 best = log_probabilities(self.best.scorer(vehicle, episode.orders, minute), there)
-            kl = (probability * (finite - best.masked_fill(~there, 0.0))).sum(1).mean()
+            apart = probability * (finite - best.masked_fill(~there, 0.0))
+            kl = (apart.sum(1) / there.sum(1)).mean()  # over orders, as released: the limit is meant for it
             loss = loss + weight * kl
         if self.critic is not None:
             error = functional.mse_loss(self._value(vehicle, episode.context[minute]), target[rows])

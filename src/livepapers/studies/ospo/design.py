@@ -84,7 +84,10 @@ SETTINGS = (
         "morning", "8:00 to 8:30, demand runs towards midtown", (*MAIN, *WIDTHS, *RULES), (0, 4, 10), part="scenarios",
         first_bin=32,
     ),
-    _setting("late", "22:00 to 22:30", (*MAIN, *RULES), (0, 4, 10), part="scenarios", first_bin=88),
+    _setting(
+        "late", "22:00 to 22:30, longer trips at higher speeds", (*MAIN, *RULES), (0, 4, 10), part="scenarios",
+        first_bin=88,
+    ),
     _setting(
         DEAD_ZONES, "8:00 to 8:30 with half the fleet, and orders only from the busiest third of the zones: a trip to "
         "any other leaves a vehicle where nobody wants one",
