@@ -1,8 +1,8 @@
 """Our side of the ospo benchmark: minutes of dispatching a fleet a second.
 
 `python benchmarks/ospo/ours.py` prints one JSON object a line; `livepapers bench ospo` runs it beside the peer. A
-minute is the whole of it: decide by the rule or the network, match, send vehicles off on their routes, drive, drop off, new
-orders. Episodes stand side by side here, one after the other at the peer; the check is the share of orders accepted.
+minute is the whole of it: decide by the rule or the network, match, send vehicles off on their routes, drive, drop off,
+new orders. Episodes stand side by side here, one after the other at the peer; the check is the share accepted.
 """
 
 import json
@@ -19,7 +19,7 @@ from livepapers.methods.ospo import DispatchPolicy
 from livepapers.tasks.ride_city import grid_city
 from livepapers.tasks.ride_pooling import FleetPolicy, RidePooling
 
-VEHICLES, ORDERS, MINUTES, LANES = 300, 37.0, 15, 8
+VEHICLES, ORDERS, MINUTES, LANES = 300, 37.0, 15, 32
 ROUNDS = 3
 
 

@@ -119,6 +119,9 @@ def test_offers_are_what_a_loop_over_vehicles_and_orders_of_stops_finds():
         lane, vehicle, column = (fleet.free(state)[:, :, None] & orders.there[:, None]).nonzero(as_tuple=True)
         place = orders.place[lane, column]
         offer = fleet.offers(state, lane, vehicle, place)
+        table = fleet.rewards(state, orders)
+        torch.testing.assert_close(table[lane, vehicle, column], offer.reward, atol=1e-4, rtol=0.0)
+        assert float(table[~fleet.free(state)].abs().sum()) == 0.0
         for k, (b, i, j) in enumerate(zip(lane.tolist(), vehicle.tolist(), place.tolist(), strict=True)):
             origin, goal = int(state.order_origin[b, j]), int(state.order_goal[b, j])
             km = float((state.position[b, i] - city.places[origin]).abs().sum())

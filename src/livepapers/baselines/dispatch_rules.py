@@ -37,7 +37,7 @@ def one_step_greedy(fleet: RidePooling) -> FleetPolicy:
 
     def act(state: FleetState) -> Tensor:
         orders, pairs = possible(fleet, state)
-        return matched(orders, rewards_of_pairs(fleet, state, orders, pairs), pairs, idle=0.0)
+        return matched(orders, fleet.rewards(state, orders), pairs, idle=0.0)
 
     return act
 
@@ -54,10 +54,3 @@ def matched(orders: Board, scores: Tensor, pairs: Tensor, *, idle: float | None)
     if not orders.place.shape[1]:
         return column + 1
     return torch.where(column >= 0, orders.place.gather(1, column.clamp(min=0)) + 1, 0)
-
-
-def rewards_of_pairs(fleet: RidePooling, state: FleetState, orders: Board, pairs: Tensor) -> Tensor:
-    """The immediate reward of each of the `pairs`, `[B, N, M']`; 0 elsewhere."""
-    lane, vehicle, column = pairs.nonzero(as_tuple=True)
-    found = fleet.offers(state, lane, vehicle, orders.place[lane, column]).reward
-    return torch.zeros(pairs.shape).index_put((lane, vehicle, column), found)

@@ -15,9 +15,8 @@ Source: Zhao and Li, arXiv 2507.15351, and its released code.
 """
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
 import gymnasium
@@ -33,6 +32,7 @@ NOBODY = -1
 VEHICLE_FEATURES, PASSENGER_FEATURES, ORDER_FEATURES = 8, 5, 5
 MOST_SEATS = 4  # all orders of drop-offs are tried
 _TIE = 1e-4  # by how much a minute of waiting counts beside a minute of the whole route
+_PAIRS = 8192  # whose rewards are computed at once: what they need stays in a processor's cache
 _SOON = 1e-4  # minutes; a rounding error from the end of a leg is its end
 TALLY = ("offered", "accepted", "delivered", "lost", "pickup_minutes", "detour_minutes", "late")
 """What a state counts: orders that came, were accepted, delivered, lost; minutes to the pick-ups of accepted orders;
@@ -256,21 +256,30 @@ class RidePooling:
         total = total_before - before + remaining
         added = remaining.sum(-1) - before.sum(-1)
         late = (total > weights.limit).sum(-1).float()
-        over = added - weights.limit
-        reward = (
-            weights.accept + weights.km * city.distance[origin, goal] - weights.pickup * pickup / 60.0
-            - weights.late * late - weights.added * added / 60.0 - weights.over * over.clamp(min=0.0) / 60.0
-        )  # fmt: skip
+        reward = self._reward(city.distance[origin, goal], pickup, added, late)
         newly = late - (total_before > weights.limit).sum(-1).float()
         return Offer(reward, pickup, remaining, seat, pickup + city.minutes[row, origin, goal], newly)
 
     def pickup_minutes(self, state: FleetState, orders: Board) -> Tensor:
         """`[B, N, M']` minutes from each vehicle to each order; without meaning where there is none."""
         origin = state.order_origin.gather(1, orders.place).clamp(min=0)
-        place = self.city.places[origin]
-        km = (state.position[:, :, None] - place[:, None]).abs().sum(-1)
-        row = self.city.bin_of(state.minute)[:, None, None]
-        return km / self.city.speed[row, state.zone[:, :, None], origin[:, None]]
+        km = torch.cdist(state.position, self.city.places[origin], p=1.0)
+        zones = len(self.city.zones)
+        first = (self.city.bin_of(state.minute)[:, None] * zones + state.zone) * zones
+        return km / torch.take(self.city.speed, first[:, :, None] + origin[:, None])
+
+    def rewards(self, state: FleetState, orders: Board) -> Tensor:
+        """`[B, N, M']` what `offers` says of the reward of each free vehicle and order; 0 for others."""
+        pickup = self.pickup_minutes(state, orders)
+        found, carried, free = torch.zeros_like(pickup), (state.goal != NOBODY).sum(-1), self.free(state)
+        rows = max(1, _PAIRS // max(1, pickup.shape[2]))
+        for passengers in range(self.seats):  # who carries fewer has fewer orders of drop-offs to try
+            lanes, vehicles = (free & (carried == passengers)).nonzero(as_tuple=True)
+            for lane, vehicle in zip(lanes.split(rows), vehicles.split(rows), strict=True):
+                found[lane, vehicle] = self._rewards(
+                    state, orders.place, lane, vehicle, passengers, pickup[lane, vehicle]
+                )
+        return found * orders.there[:, None]
 
     def decide_each(self, state: FleetState, action: Tensor) -> tuple[FleetState, Tensor]:
         """Vehicles take orders: (state afterwards, reward of each vehicle `[B, N]`)."""
@@ -342,11 +351,6 @@ class RidePooling:
             state, _, _ = self.resolve(post, arrivals)
         return Rollout(torch.stack(rewards, 1), state.tally, state)
 
-    @cached_property
-    def _flat(self) -> Tensor:
-        """Minutes from zone to zone of all bins in one row."""
-        return self.city.minutes.flatten()
-
     def _scaled(self, zone: Tensor) -> Tensor:
         low, extent = self.city.box
         return ((self.city.places - low) / extent)[zone.clamp(min=0)]
@@ -362,24 +366,59 @@ class RidePooling:
             these = (count == passengers).nonzero().squeeze(-1)
             chosen = stops[these]
             seats = torch.argsort((chosen == NOBODY).to(torch.uint8), dim=-1, stable=True)[:, :passengers]
-            times = self._soonest(row[these], origin[these], chosen.gather(1, seats))
-            arrival[these[:, None], seats] = times
+            times = self._soonest(row[these], origin[these], chosen.gather(1, seats).unbind(1))
+            arrival[these[:, None], seats] = torch.stack(times, 1)
         return arrival
 
-    def _soonest(self, row: Tensor, origin: Tensor, stops: Tensor) -> Tensor:
-        """The same where all n seats `[P, n]` are taken; of orders that end together the one that serves sooner."""
-        zones = len(self.city.zones)
-        first, minutes = row * zones * zones, self._flat
-        best, soonest = torch.zeros(stops.shape), torch.full(row.shape, torch.inf)
-        for order in itertools.permutations(range(stops.shape[1])):
-            here, time, arrival = origin, torch.zeros(row.shape), [soonest] * len(order)
+    def _rewards(
+        self, state: FleetState, place: Tensor, lane: Tensor, vehicle: Tensor, passengers: int, pickup: Tensor
+    ) -> Tensor:
+        """Rewards `[R, M']` of R vehicles that carry so many, for all orders of their lanes."""
+        city, weights = self.city, self.reward
+        origin, goal = (part.gather(1, place).clamp(min=0)[lane] for part in (state.order_origin, state.order_goal))
+        km = torch.take(city.distance, origin * len(city.zones) + goal)
+        row = city.bin_of(state.minute)[lane, None]
+        seats = torch.argsort((state.goal[lane, vehicle] == NOBODY).to(torch.uint8), dim=-1, stable=True)
+        goals, before, total = (
+            part[lane, vehicle].gather(1, seats)[:, :passengers, None].unbind(1)
+            for part in (state.goal, state.remaining, state.total)
+        )
+        arrivals = self._soonest(row, origin, [*goals, goal])
+        added, late = (passengers + 1) * pickup + sum(arrivals), (pickup + arrivals[-1] > weights.limit).float()
+        for old, planned, arrival in zip(before, total, arrivals, strict=False):
+            added = added - old
+            late = late + (planned - old + pickup + arrival > weights.limit)
+        return self._reward(km, pickup, added, late)
+
+    def _reward(self, km: Tensor, pickup: Tensor, added: Tensor, late: Tensor) -> Tensor:
+        """The reward of an accepted order, by its parts."""
+        weights = self.reward
+        over = (added - weights.limit).clamp(min=0.0)
+        return (
+            weights.accept + weights.km * km - weights.pickup / 60.0 * pickup - weights.late * late
+            - weights.added / 60.0 * added - weights.over / 60.0 * over
+        )  # fmt: skip
+
+    def _soonest(self, row: Tensor, origin: Tensor, stops: Sequence[Tensor]) -> list[Tensor]:
+        """Minutes from the pick-up to each of n stops along the order that ends soonest, the kinder one of equals.
+
+        All tensors share a shape, or have one that broadcasts to that of `origin`.
+        """
+        zones, minutes = len(self.city.zones), self.city.minutes
+        first = row * (zones * zones)
+        if len(stops) == 1:
+            return [torch.take(minutes, first + origin * zones + stops[0])]
+        best: list[Tensor] = []
+        soonest = torch.full(origin.shape, torch.inf)
+        for order in itertools.permutations(range(len(stops))):
+            here, time, arrival = origin, torch.zeros(()), list(stops)
             for seat in order:
-                time = time + minutes[first + here * zones + stops[:, seat]]
-                arrival[seat], here = time, stops[:, seat]
-            arrivals = torch.stack(arrival, 1)
-            end = time + _TIE * arrivals.sum(1)
+                time = time + torch.take(minutes, first + here * zones + stops[seat])
+                arrival[seat], here = time, stops[seat]
+            end = time + _TIE * sum(arrival)
             better = end < soonest
-            best, soonest = torch.where(better[:, None], arrivals, best), torch.where(better, end, soonest)
+            best = [torch.where(better, a, b) for a, b in zip(arrival, best or arrival, strict=True)]
+            soonest = torch.where(better, end, soonest)
         return best
 
     def _accepted(self, state: FleetState, action: Tensor) -> Tensor:
@@ -413,7 +452,7 @@ class RidePooling:
         delivered = ((state.goal != NOBODY) & ~taken).sum((1, 2)).float()
         tally = state.tally.clone()
         tally[:, TALLY.index("delivered")] += delivered
-        zone = (position.unsqueeze(-2) - places).abs().sum(-1).argmin(-1)
+        zone = torch.cdist(position, places, p=1.0).argmin(-1)
         return state._replace(
             position=position, zone=zone, pickup_left=left, remaining=remaining, tally=tally,
             goal=torch.where(taken, state.goal, NOBODY), total=torch.where(taken, state.total, 0.0),
