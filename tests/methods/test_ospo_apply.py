@@ -28,7 +28,7 @@ def trip_lines(days: int) -> list[str]:
                 pair = NAMES[(minute + k) % 5], NAMES[(minute + 2 * k + 1) % 5]
                 ended = begun + pd.Timedelta(minutes=4)
                 lines.append(f"{begun},{ended},{pair[0]},{pair[1]},1.0")
-        lines.append(f"{begun},{ended},nowhere,a,1.0")
+        lines.append(f"{pd.Timestamp('2024-07-01 23:55') + pd.Timedelta(days=day)},2024-07-09 00:00:00,nowhere,a,1.0")
     return lines
 
 
@@ -150,7 +150,7 @@ def test_zones_twice_and_distances_that_are_not_kilometres_are_refused(given: di
 def test_parquet_is_read_or_its_extra_is_named(given: dict[str, Path], tmp_path: Path):
     path = tmp_path / "trips.parquet"
     try:
-        import pyarrow.parquet  # noqa: F401
+        import pyarrow.parquet  # type: ignore[import-not-found]  # noqa: F401
     except ModuleNotFoundError:
         path.write_bytes(b"PAR1")
         with pytest.raises(MissingExtraError, match="parquet"):

@@ -208,9 +208,10 @@ def test_lanes_may_stand_in_any_order_and_arguments_stay_as_they_are(fleet: Ride
 def test_the_world_is_made_again_by_name_with_the_same_numbers(fleet: RidePooling):
     again = worlds.make(fleet.world["name"], fleet.world["arguments"], lanes=3)
     assert isinstance(again, SimulatorTask)
-    scenario, second = fleet.scenario(3, generator(0, "x")), again.simulator.scenario(3, generator(0, "x"))
-    rule = nearest_vehicle(fleet)
-    assert torch.equal(fleet.rollout(rule, scenario).reward, again.simulator.rollout(rule, second).reward)
+    other, rule = again.simulator, nearest_vehicle(fleet)
+    assert isinstance(other, RidePooling)
+    scenario, second = (one.scenario(3, generator(0, "x")) for one in (fleet, other))
+    assert torch.equal(fleet.rollout(rule, scenario).reward, other.rollout(rule, second).reward)
     with pytest.raises(InputError, match="source"):
         worlds.make("ride-pooling", {**fleet.world["arguments"], "city": {"source": "nowhere"}})
 
@@ -234,7 +235,7 @@ def test_a_fleet_is_a_gymnasium_vector_environment(fleet: RidePooling):
 )  # fmt: skip
 def test_a_fleet_that_cannot_be_run_is_refused_by_name(field: str, options: dict[str, int]):
     with pytest.raises(InputError, match=field):
-        RidePooling(grid_city(2, 2), **{"vehicles": 2, **options})
+        RidePooling(grid_city(2, 2), **{"vehicles": 2, **options})  # type: ignore[arg-type]
 
 
 def test_a_city_that_cannot_be_run_is_refused():

@@ -138,7 +138,7 @@ def _table(content: bytes, columns: list[str]) -> pd.DataFrame:
 
 
 def _matrix(table: pd.DataFrame, index: Mapping[int, int], *, bins: Any, value: str) -> Tensor:
-    origin, goal = (table[name].map(index).to_numpy() for name in ("puzone", "dozone"))
+    origin, goal = (table[name].map(index.get).to_numpy() for name in ("puzone", "dozone"))
     made = np.zeros((BINS, len(index), len(index)))
     np.add.at(made, (bins, origin.astype(int), goal.astype(int)), table[value].to_numpy())
     return torch.as_tensor(made, dtype=torch.float32)

@@ -113,17 +113,17 @@ class City:
         try:
             zones = tuple(str(zone) for zone in tables["zones"])
             count, length = len(zones), int(tables["bin_minutes"])
-            numbers = {name: torch.tensor(tables[name], dtype=torch.float32) for name in ("places", "rate")}
+            places, rate = (torch.tensor(tables[name], dtype=torch.float32) for name in ("places", "rate"))
             speeds = [torch.tensor(one, dtype=torch.float32).expand(count, count) for one in tables["speed"]]
             trips = torch.zeros(len(tables["trips"]), count * count)
             for row, one in zip(trips, tables["trips"], strict=True):
                 row[torch.tensor(one["pair"], dtype=torch.int64)] = torch.tensor(one["count"], dtype=torch.float32)
-            numbers |= {"speed": torch.stack(speeds), "trips": trips.unflatten(1, (count, count))}
+            speed, trips = torch.stack(speeds), trips.unflatten(1, (count, count))
         except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
             raise InputError.of("city", sorted(tables), expected="the tables of a city", cause=str(error)) from None
         if length < 1:
             raise InputError.of("bin_minutes", length, expected="a whole number of minutes >= 1")
-        return cls(zones, **numbers, bin_minutes=length)
+        return cls(zones, places, speed, trips, rate, bin_minutes=length)
 
 
 def grid_city(

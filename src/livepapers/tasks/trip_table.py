@@ -94,7 +94,7 @@ def read_trips(path: Path, window: Window, names: tuple[str, ...], *, timed: boo
     inside = (since < window.length).to_numpy()
     index = {name: row for row, name in enumerate(names)}
     origin, goal = (
-        table[column].map(_zone_name).map(index).fillna(NOBODY).to_numpy().astype(np.int64) for column in ZONES
+        table[column].map(_zone_name).map(index.get).fillna(NOBODY).to_numpy().astype(np.int64) for column in ZONES
     )
     known = (origin != NOBODY) & (goal != NOBODY)
     kept = inside & known
@@ -219,8 +219,8 @@ def _csv_columns(path: Path) -> list[str]:
 
 def _parquet_columns(path: Path) -> list[str]:
     try:
-        import pyarrow.lib
-        import pyarrow.parquet
+        import pyarrow.lib  # type: ignore[import-not-found] - an extra
+        import pyarrow.parquet  # type: ignore[import-not-found]
     except ModuleNotFoundError:
         raise MissingExtraError("pyarrow", "parquet") from None
     try:

@@ -66,12 +66,10 @@ def play(
         width = max(width, seen.there.shape[1])
         rewards.append(discount**t * each.sum(1))
         state, _, _ = fleet.resolve(post, arrivals)
-    *flat, orders, there, context, penalty = zip(*columns, strict=True)
+    parts = list(zip(*columns, strict=True))
+    orders, there = (_padded(part, width) for part in parts[7:9])
+    episode = Episode(*(torch.cat(part) for part in parts[:7]), orders, there, *map(torch.cat, parts[9:]))  # type: ignore[call-arg]
     tally = dict(zip(TALLY, state.tally.T, strict=True))
-    episode = Episode(
-        *(torch.cat(part) for part in flat), _padded(orders, width), _padded(there, width),
-        torch.cat(context), torch.cat(penalty),
-    )  # fmt: skip
     return Played(episode, torch.stack(rewards).sum(0), tally["accepted"] / tally["offered"].clamp(min=1.0))
 
 

@@ -145,7 +145,8 @@ class DispatchPolicy(nn.Module):
         self.arguments: dict[str, Any] = {
             "vehicles": vehicles, "seats": seats, "places": places, "hidden": list(hidden), "meaning": meaning
         }  # fmt: skip
-        self.vehicles, self.seats, self.meaning = vehicles, seats, meaning
+        self.vehicles, self.seats = vehicles, seats
+        self.meaning: Meaning = meaning
         width = VEHICLE_FEATURES + PASSENGER_FEATURES * seats
         size = vehicles * width + places * (ORDER_FEATURES + 1)
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32)
