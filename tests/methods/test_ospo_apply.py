@@ -49,7 +49,7 @@ def test_trips_give_a_policy_a_comparison_and_a_map(given: dict[str, Path], tmp_
     else:
         assert done.headline.startswith("heuristics win: ")
         assert "use the rule that wins" in done.notes[0]
-    assert any("recorded days" in note for note in done.notes)
+    assert any("last 1 of the 4 recorded days" in note for note in done.notes)
     assert any("160 of 164 trips" in note and "4 more" in note for note in done.notes)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(done.files)
     assert not (tmp_path / "out.partial").exists()

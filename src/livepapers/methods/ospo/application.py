@@ -199,7 +199,7 @@ def _notes(problem: _Problem, results: Mapping[str, Rollout]) -> tuple[str, ...]
     notes = [
         f"{len(trips.day):,} of {trips.read:,} trips lie in the window, on {trips.days} day{'s' * (trips.days != 1)}; "
         f"{trips.outside:,} more began or ended in no known zone and were left out",
-        f"the comparison replays {problem.recorded_days} recorded days that training never saw"
+        f"the comparison replays the last {problem.recorded_days} of the {trips.days} recorded days, kept from training"
         if problem.recorded_days
         else f"the comparison draws fresh orders from the same demand: {trips.days} days are too few to keep some back",
         "the reward is the paper's: 3 an order, 1 a kilometre, less pick-up, detour and lateness; routes and times are "
