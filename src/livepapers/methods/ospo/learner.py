@@ -13,6 +13,7 @@ from livepapers.blocks.advantages import standardise
 from livepapers.blocks.deterministic_policy_gradient import follow
 from livepapers.blocks.networks import MLP
 from livepapers.blocks.policy_optimisation import clipped_surrogate
+from livepapers.blocks.q_learning import next_value
 from livepapers.core.artifact import Artifact
 from livepapers.core.checkpoint import require_keys
 from livepapers.core.learner import JSON, Learner, State, load_optimizer_state, load_or_keep, optimizer_state
@@ -349,10 +350,8 @@ class QDispatcher(Dispatcher):
     def _goal(self, memory: Episode, rows: Tensor, after: Tensor) -> Tensor:
         """What the value of each decision should be, `[batch]`."""
         vehicle, minute = memory.vehicle[after], memory.minute[after]
-        there = memory.there[minute]
-        ours = self.current.scorer(vehicle, memory.orders, minute).masked_fill(~there, -torch.inf)
-        best = ours.argmax(1, keepdim=True)
-        value = self.target(vehicle, memory.orders, minute).gather(1, best).squeeze(1)
+        values, ours = (one(vehicle, memory.orders, minute) for one in (self.target, self.current.scorer))
+        value = next_value(values, ours, memory.there[minute])
         gap = (memory.time[after] - memory.time[rows]).float()
         return memory.reward[rows] + torch.where(after >= 0, self.config.discount**gap * value, 0.0)
 
