@@ -168,10 +168,23 @@ class QLearning(Learner):
         """The value of the next states, `[B]`; 0 where nothing follows."""
         values = self.target(batch["following"])
         chosen = self.network(batch["following"]) if self.config.double else values
-        if "mask" in batch:
-            chosen = chosen.masked_fill(~batch["mask"], -torch.inf)
-        value = values.gather(-1, chosen.argmax(-1, keepdim=True)).squeeze(-1)
-        return torch.where(batch["terminated"], 0.0, value)
+        return torch.where(batch["terminated"], 0.0, next_value(values, chosen, batch.get("mask")))
+
+
+def next_value(values: Tensor, chosen: Tensor, mask: Tensor | None = None) -> Tensor:
+    """What the next state is worth: Q'(s', argmax_a Q(s', a)), the action chosen by one network and valued by another.
+
+    Args:
+        values: `[B, actions]` of the target network, Q'.
+        chosen: `[B, actions]` of the network that chooses, Q; the same as `values` without double Q-learning.
+        mask: `[B, actions]` bool, allowed actions; None allows all.
+
+    Returns:
+        `[B]`.
+    """
+    if mask is not None:
+        chosen = chosen.masked_fill(~mask, -torch.inf)
+    return values.gather(-1, chosen.argmax(-1, keepdim=True)).squeeze(-1)
 
 
 class _First(nn.Module):

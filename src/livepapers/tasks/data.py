@@ -70,10 +70,18 @@ _HYPERNETX = Wheel(
     sha256="0304e5693ef2eaf45a4562ead1854b7f945842dfe7ee56025b5661557877b8c9",
     licence="BSD-3-Clause",
 )
+_PYHAILING = Wheel(
+    project="pyhailing",
+    version="0.0.9",
+    filename="pyhailing-0.0.9-py3-none-any.whl",
+    sha256="1b904591a65d60336267d0a3d1d63e4c62b7ff27076aa7dbe21c666f8b1443d2",
+    licence="Apache-2.0",
+)
 _SOCIOPATTERNS = "CC BY-NC-SA, as SocioPatterns publishes it; read from the wheel, never redistributed here"
 _SOCIOPATTERNS_LIKELY = (
     "CC BY-NC-SA as SocioPatterns' other sets; this set's own page is not verified; read from the wheel"
 )
+_TAXI = "Kullman's pyhailing, after the trip records of New York's Taxi and Limousine Commission; business days of 2018"
 _UNSTATED = "not verified: the wheel states no terms for its data; read from the wheel, never redistributed here"
 
 SOURCES: Mapping[str, Source] = MappingProxyType(
@@ -140,6 +148,27 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             _UNSTATED,
             "HyperNetX toy data after Knuth, The Stanford GraphBase (1993), jean.dat",
             "Which of 80 characters of Hugo's novel meet, encounter by encounter.",
+        ),
+        "manhattan-trips": Source(
+            _PYHAILING,
+            "pyhailing/data/trips.csv",
+            "Apache-2.0, as the wheel",
+            _TAXI,
+            "Taxi trips between 61 zones of Manhattan for each day of the week and quarter of an hour.",
+        ),
+        "manhattan-speeds": Source(
+            _PYHAILING,
+            "pyhailing/data/speeds.csv",
+            "Apache-2.0, as the wheel",
+            _TAXI,
+            "Mean speed of those trips for each pair of zones and quarter of an hour, kilometres a second.",
+        ),
+        "manhattan-zones": Source(
+            _PYHAILING,
+            "pyhailing/data/taxizones.geojson",
+            "Apache-2.0, as the wheel",
+            _TAXI,
+            "Outlines of the 61 zones, in kilometres.",
         ),
     }
 )

@@ -1,0 +1,130 @@
+"""The study of ospo: equal budgets, statistics that can fail, cells that measure what they say."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from livepapers.lab.statistics import FEWEST_PAIRS
+from livepapers.lab.study import Cell, Cells, Setting, load_study
+from livepapers.studies import ospo as study
+from livepapers.studies.ospo import claims
+from livepapers.studies.ospo.instances import file_of
+from livepapers.tasks import worlds
+from livepapers.tasks.ride_city import grid_city
+from studies.fake_run import FakeRun
+
+
+def setting(name: str) -> Setting:
+    return next(one for one in study.SETTINGS if one.name == name)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """What PREPARE leaves behind, of a town instead of Manhattan."""
+    tables = grid_city(3, 3, rate=5.0).to_json()
+    for one in study.SETTINGS:
+        (tmp_path / file_of(one)).write_text(json.dumps({"reference": None, "tables": tables}))
+    return tmp_path
+
+
+def test_trained_arms_differ_in_what_the_design_says_and_in_nothing_else():
+    for preset in study.BUDGETS:
+        plain = study.config_of("ospo", preset).to_json()
+        for arm, changes in study.LEARNERS.items():
+            config = study.config_of(arm, preset).to_json()
+            assert {field for field in plain if config[field] != plain[field]} <= set(changes)
+
+
+def test_headlines_can_pass_the_correction_over_all_claims():
+    pairs = load_study("ospo").pairs("laptop")
+    counted = [claim for claim in study.CLAIMS if pairs[claim.id] >= FEWEST_PAIRS]
+    for claim in study.CLAIMS:
+        if claim.headline:
+            assert len(counted) * 2.0 / 2 ** pairs[claim.id] < 0.05
+
+
+@pytest.mark.parametrize("arm", ["ospo", "ddqn", "one-step greedy", "random"])
+def test_cells_measure_reward_orders_and_times_on_the_same_episodes(arm: str, folder: Path):
+    run = FakeRun(folder)
+    found = study.measure(arm, setting("evening"), 0, "smoke", run)
+    assert {"reward", "served_percent", "pickup_minutes", "detour_minutes", "late_percent"} <= found.keys()
+    assert run.kept["reward"].shape == (2,)
+    assert found["reward"] == pytest.approx(run.kept["reward"].mean())
+    if arm in study.LEARNERS:
+        assert [sorted(metrics) for _, metrics in run.points] == [["curve", "first"], ["curve"]]
+        assert run.work["fleet_minutes"] == 4 * 30
+        made = run.artifacts["policy"].spaces["task"]
+        assert isinstance(made, dict)
+        assert isinstance(made["arguments"], dict)
+        assert worlds.make(str(made["name"]), made["arguments"]).observation_space.shape is not None
+
+
+def test_greedy_earns_more_than_random_where_a_cell_measures_them(folder: Path):
+    greedy, random = (
+        study.measure(arm, setting("dead zones"), 0, "smoke", FakeRun(folder))["reward"]
+        for arm in ("one-step greedy", "random")
+    )
+    assert greedy > random
+
+
+def test_a_city_keeps_the_reference_by_which_artifacts_name_it(folder: Path):
+    one = setting("late")
+    reference = {"source": "manhattan", "first_bin": 88, "bins": 2, "rate": 5.0, "origins": 1.0}
+    tables = dataclasses.replace(grid_city(2, 2), reference=None).to_json()
+    (folder / file_of(one)).write_text(json.dumps({"reference": reference, "tables": tables}))
+    assert study.city(folder, one).to_json() == reference
+
+
+def fake_cells(rewards: dict[str, dict[str, list[float]]], first: float = 1.0) -> Cells:
+    metrics = {
+        Cell(arm, name, seed): {"reward": value, "pickup_minutes": value, "served_percent": value}
+        for name, arms in rewards.items()
+        for arm, values in arms.items()
+        for seed, value in enumerate(values)
+    }
+
+    def curve(*_: object) -> tuple[np.ndarray, np.ndarray]:
+        return np.array([10.0]), np.array([first])
+
+    return Cells(metrics, samples=lambda *_: np.zeros(1), curves=curve)
+
+
+def effects(claim_id: str, cells: Cells) -> dict[str, float]:
+    return dict(next(claim for claim in study.CLAIMS if claim.id == claim_id).statistic(cells))
+
+
+def test_ten_percent_more_is_a_gain_of_ten():
+    cells = fake_cells({"evening": {"ospo": [110.0], "ippo": [100.0]}})
+    assert effects("C1a", cells) == {"evening/seed 0": pytest.approx(10.0)}
+
+
+def test_one_step_is_enough_needs_two_scenarios_of_three():
+    def cells(evening: float, morning: float, late: float) -> Cells:
+        values = {"evening": evening, "morning": morning, "late": late}
+        return fake_cells({name: {"ospo": [value], "grpo": [100.0]} for name, value in values.items()})
+
+    two = effects("C2", cells(120.0, 104.0, 99.0))
+    assert sorted(two.values()) == pytest.approx([-1.0, 4.0, 20.0])
+    one = effects("C2", cells(150.0, 99.0, 98.0))
+    assert sorted(one.values()) == pytest.approx([-2.0, -1.0, 0.0])
+    assert effects("C2", fake_cells({})) == {}
+
+
+def test_the_rise_is_counted_from_the_first_check():
+    cells = fake_cells({"late": {"ospo": [108.5]}}, first=100.0)
+    assert effects("C3", cells) == {"late/seed 0": pytest.approx(8.5)}
+
+
+def test_value_networks_are_met_at_their_better_one():
+    cells = fake_cells({"morning": {"ospo": [5.0], "ippo": [7.0], "ddqn": [6.0]}})
+    assert effects("C1e", cells) == {"morning/seed 0": -1.0}
+    assert effects("C1f", cells) == {"morning/seed 0": -2.0}
+
+
+def test_an_arm_no_better_than_chance_makes_a_claim_void():
+    check = claims.learned(("ospo",), ("evening",))
+    assert check(fake_cells({"evening": {"ospo": [20.0], "random": [10.0]}})) is None
+    assert "did not learn" in (check(fake_cells({"evening": {"ospo": [9.0], "random": [10.0]}})) or "")
