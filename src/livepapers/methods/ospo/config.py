@@ -33,7 +33,7 @@ class Config(Presets):
     trace: float = setting(0.95, "IPPO: lambda of generalised advantages", ge=0, le=1)
     value_weight: float = setting(0.5, "IPPO: of the critic's squared error", ge=0)
     replay: int = setting(50_000, "DDQN: decisions remembered", ge=1)
-    target_rate: float = setting(0.005, "DDQN: share of the network in its target at each gradient step", gt=0, le=1)
+    target_rate: float = setting(0.05, "DDQN: share of the network in its target a gradient step, of 600", gt=0, le=1)
     check_every: int = setting(10, "episodes between greedy evaluations on the dev episodes; released code", ge=1)
     check_episodes: int = setting(4, "dev episodes, on which the network that is kept is chosen", ge=1)
 
