@@ -98,7 +98,7 @@ class SwingUp:
             [self._model] * lanes, [self._data], full, control, skip_checks=True, nstep=1, state=after
         )  # fmt: skip
         reached = SwingUpState(torch.from_numpy(after[:, 0, 1:].copy()))
-        return reached, reward(self.observe(reached), action)
+        return reached, reward(self.observe(state), action, self.observe(reached))
 
     def resolve(self, post: SwingUpState, noise: Tensor) -> tuple[SwingUpState, Tensor, Tensor]:  # noqa: ARG002
         """Nothing happens: no episode ends before the horizon."""
@@ -106,8 +106,8 @@ class SwingUp:
         return post, torch.zeros(count), torch.zeros(count, dtype=torch.bool)
 
 
-def reward(after: Tensor, action: Tensor) -> Tensor:
-    """The reward `[B]` of a step that led to the observation `after` `[B, 5]` by `action` `[B, 1]`."""
+def reward(before: Tensor, action: Tensor, after: Tensor) -> Tensor:  # noqa: ARG001 - the form rewards have
+    """The reward `[B]` of a step by `action` `[B, 1]` that led to the observation `after` `[B, 5]`."""
     place, cosine, _, _, turn = after.unbind(1)
     upright = (cosine + 1.0) / 2.0
     centred = (1.0 + _near_zero(place, 2.0)) / 2.0

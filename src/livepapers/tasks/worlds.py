@@ -22,6 +22,7 @@ WORLDS = {
     "clipped-pendulum": "livepapers.tasks.pendulum:ClippedPendulum",
     "reactor": "livepapers.tasks.reactor:Reactor",
     "lot-sizing": "livepapers.tasks.lot_sizing:described",
+    "pendulum-swing-up": "livepapers.tasks.pendulum_swing_up:PendulumSwingUp",
     "cart-pole-swing-up": "livepapers.tasks.swing_up:SwingUp",
     "slippery-lake": "livepapers.tasks.slippery_lake:SlipperyLake",
 }

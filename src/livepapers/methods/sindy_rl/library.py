@@ -63,22 +63,25 @@ class Library:
         return self.constant + shared + self.inputs * (1 + (shared if self.tensor else 0))
 
     def __call__(self, state: Tensor, action: Tensor | None = None) -> Tensor:
-        """All terms `[..., p]` of states `[..., n]` and inputs `[..., m]`, in the dtype of the states."""
-        levels = [state] if self.degree else []
-        for parents, factors in self._products:
-            levels.append(levels[-1][..., parents] * state[..., factors])
+        """All terms `[B, p]` of states `[B, n]` and inputs `[B, m]`, in the dtype of the states."""
+        x = state.T.contiguous()  # terms are rows while they are made: each product runs along the batch
+        levels = [x] if self.degree else []
+        for starts in self._suffixes:
+            below = levels[-1]
+            parts = [x[i] * below[start:] for i, start in enumerate(starts)] if self.cross else [x * below]
+            levels.append(torch.cat(parts))
         for frequency in self.frequencies:
-            levels += [torch.sin(frequency * state), torch.cos(frequency * state)]
-        parts = [state.new_ones(*state.shape[:-1], 1)] if self.constant else []
-        parts += levels
+            levels += [torch.sin(frequency * x), torch.cos(frequency * x)]
+        rows = [x.new_ones(1, x.shape[1])] if self.constant else []
+        rows += levels
         if self.inputs:
             if action is None:
                 raise InputError.of("inputs", "none", expected=f"{self.inputs} inputs beside the states")
-            parts.append(action)
+            rows.append(action.T)
             if self.tensor and levels:
-                shared = torch.cat(levels, -1)
-                parts += [shared * action[..., i : i + 1] for i in range(self.inputs)]
-        return torch.cat(parts, -1)
+                shared = levels[0] if len(levels) == 1 else torch.cat(levels)
+                rows += [shared * action[:, i] for i in range(self.inputs)]
+        return torch.cat(rows).T
 
     @functools.cached_property
     def monomials(self) -> list[tuple[int, ...]]:
@@ -105,11 +108,14 @@ class Library:
         return dataclasses.asdict(self) | {"frequencies": list(self.frequencies)}
 
     @functools.cached_property
-    def _products(self) -> list[tuple[Tensor, Tensor]]:
-        """For each degree from 2: which monomial of the degree below, times which state."""
+    def _suffixes(self) -> list[list[int]]:
+        """For each degree from 2 and each state: where the monomials below begin that it multiplies.
+
+        A monomial is its first state times the rest, and the rest holds no earlier state: as monomials are sorted, the
+        possible rests are all from some place on.
+        """
         found = []
-        for d in range(2, self.degree + 1):
-            below = {m: i for i, m in enumerate(m for m in self.monomials if len(m) == d - 1)}
-            here = [m for m in self.monomials if len(m) == d]
-            found.append((torch.tensor([below[m[:-1]] for m in here]), torch.tensor([m[-1] for m in here])))
+        for degree in range(2, self.degree + 1):
+            firsts = [m[0] for m in self.monomials if len(m) == degree - 1]
+            found.append([firsts.index(i) for i in range(self.states)])
         return found

@@ -25,15 +25,15 @@ class SparseModel:
         self._covariance: Tensor | None = None
 
     def predict(self, state: Tensor, action: Tensor | None = None) -> Tensor:
-        """`[..., n]` states and `[..., m]` inputs -> `[..., d]` targets."""
+        """`[B, n]` states and `[B, m]` inputs -> `[B, d]` targets."""
         return self.library(state, action) @ self.coefficients.to(state.dtype)
 
     def spread(self, state: Tensor, action: Tensor | None = None) -> Tensor:
-        """Standard deviation of the members' predictions `[..., d]`, in closed form: sqrt(theta Cov(xi) theta')."""
+        """Standard deviation of the members' predictions `[B, d]`, in closed form: sqrt(theta Cov(xi) theta')."""
         if self._covariance is None:
             self._covariance = coefficient_covariance(self.ensemble)
         theta = self.library(state, action).double()
-        return torch.einsum("...p,dpq,...q->...d", theta, self._covariance, theta).clamp(min=0.0).sqrt().to(state.dtype)
+        return torch.einsum("bp,dpq,bq->bd", theta, self._covariance, theta).clamp(min=0.0).sqrt().to(state.dtype)
 
     @property
     def terms(self) -> int:

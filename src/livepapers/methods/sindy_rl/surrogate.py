@@ -13,8 +13,8 @@ from livepapers.core.errors import CorruptFileError, InputError
 from livepapers.core.rng import generator as make_generator
 from livepapers.tasks.vector import Step
 
-Reward = Callable[[Tensor, Tensor], Tensor]
-"""(observation the step led to `[B, n]`, action `[B, m]`) -> reward `[B]`."""
+Reward = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(observation `[B, n]`, action `[B, m]`, observation the step led to `[B, n]`) -> reward `[B]`."""
 
 
 class Dynamics(Protocol):
@@ -43,8 +43,9 @@ def on_circles(state: Tensor, circles: Sequence[tuple[int, int]]) -> Tensor:
 class SurrogateTask:
     """A batched task whose step is a model's. `learn` hands it a model; without one it can only be reset.
 
-    Episodes start from observations of real ones and end after `horizon` steps (truncated) or beyond the bounds
-    (terminated: the model has diverged). What lies beyond is worth `lost`, so that leaving never pays.
+    Episodes start as real ones do, a share of them from stored states instead, and end after `horizon` steps
+    (truncated) or beyond the bounds (terminated: the model has diverged). What lies beyond is worth `lost`, so that
+    leaving never pays.
 
     Args:
         observation_space: Of one lane.
@@ -54,6 +55,7 @@ class SurrogateTask:
         circles: Pairs of columns that are a cosine and its sine.
         lanes: B.
         horizon: Steps an episode.
+        stored: Share of the episodes that start from a stored state.
     """
 
     def __init__(
@@ -66,26 +68,36 @@ class SurrogateTask:
         circles: Sequence[tuple[int, int]],
         lanes: int,
         horizon: int,
+        stored: float = 0.0,
     ) -> None:
         self.observation_space, self.action_space = observation_space, action_space
         self.starts, self.bounds, self.circles = starts.float(), bounds, tuple(circles)
-        self.lanes, self.horizon = lanes, horizon
-        self.lost = 0.0
+        self.lanes, self.horizon, self.stored = lanes, horizon, stored
+        self._pool, self._lost, self._scale = self.starts, 0.0, 1.0
         self._model: Dynamics | None = None
         self._reward: Reward | None = None
         self._stream = make_generator(0, "surrogate")
         self._state = torch.zeros(lanes, self.starts.shape[1])
         self._elapsed = torch.zeros(lanes, dtype=torch.int64)
 
-    def learn(self, model: Dynamics, reward: Reward, *, lost: float) -> None:
-        """Go on with this model and reward; episodes under way stay where they are."""
-        self._model, self._reward, self.lost = model, reward, lost
+    def learn(self, model: Dynamics, reward: Reward, *, states: Tensor, lost: float, scale: float = 1.0) -> None:
+        """Go on with another model; episodes under way stay where they are.
+
+        Args:
+            model: The dynamics.
+            reward: Of a step.
+            states: `[N, n]`, stored states.
+            lost: What leaving the bounds costs more, in the reward's unit.
+            scale: Rewards that learners see are times this.
+        """
+        self._model, self._reward, self._pool, self._lost, self._scale = model, reward, states, lost, scale
 
     def reset(self, seed: int) -> Tensor:
         """Start all lanes."""
         self._stream = make_generator(seed, "surrogate")
         self._state = self._fresh()
-        self._elapsed = torch.zeros(self.lanes, dtype=torch.int64)
+        # lanes end at different times, so that later updates see all phases of an episode at once
+        self._elapsed = torch.randint(self.horizon, (self.lanes,), generator=self._stream)
         return self._state
 
     @torch.no_grad()
@@ -97,8 +109,8 @@ class SurrogateTask:
         reached = on_circles(self._model.predict(self._state, action), self.circles)
         terminated = ~((reached >= low) & (reached <= high)).all(1)  # what is not a number is beyond, too
         final = torch.minimum(torch.maximum(reached.nan_to_num(0.0), low), high)
-        reward = self._reward(final, action)
-        reward = torch.where(terminated, reward + self.lost, reward)
+        reward = self._reward(self._state, action, final)
+        reward = self._scale * torch.where(terminated, reward + self._lost, reward)
         self._elapsed += 1
         truncated = (self._elapsed >= self.horizon) & ~terminated
         ended = terminated | truncated
@@ -107,6 +119,16 @@ class SurrogateTask:
             self._state = torch.where(ended[:, None], self._fresh(), final)
             self._elapsed = torch.where(ended, 0, self._elapsed)
         return Step(self._state, reward, terminated, truncated, final)
+
+    def like(self, lanes: int) -> "SurrogateTask":
+        """Another surrogate of the same model, not yet reset, whose episodes all begin as real ones do."""
+        made = SurrogateTask(
+            self.observation_space, self.action_space, starts=self.starts, bounds=self.bounds, circles=self.circles,
+            lanes=lanes, horizon=self.horizon,
+        )  # fmt: skip
+        for name in ("_model", "_reward", "_pool", "_lost", "_scale"):
+            setattr(made, name, getattr(self, name))
+        return made
 
     def mask(self) -> None:
         """None: actions are real."""
@@ -125,7 +147,12 @@ class SurrogateTask:
         self._stream.set_state(state["stream"].clone())
 
     def _fresh(self) -> Tensor:
-        return self.starts[torch.randint(len(self.starts), (self.lanes,), generator=self._stream)]
+        rows = torch.randint(2**40, (2, self.lanes), generator=self._stream)
+        fresh = self.starts[rows[0] % len(self.starts)]
+        if not self.stored:
+            return fresh
+        other = torch.rand(self.lanes, 1, generator=self._stream) < self.stored
+        return torch.where(other, self._pool[rows[1] % len(self._pool)], fresh)
 
 
 @torch.no_grad()
