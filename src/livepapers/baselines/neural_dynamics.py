@@ -3,6 +3,7 @@
 All members are trained side by side, each on its own part of the rows, and stop early on rows that none has seen.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -39,9 +40,10 @@ class NeuralEnsemble:
 
     def _changes(self, state: Tensor, action: Tensor) -> Tensor:
         inputs = (torch.cat([state, action], 1) - self.input_mean) / self.input_size
-        return _forward(self.weights, self.biases, inputs.expand(len(self.weights[0]), -1, -1)) * (
-            self.change_size
-        ) + self.change_mean
+        return (
+            _forward(self.weights, self.biases, inputs.expand(len(self.weights[0]), -1, -1)) * (self.change_size)
+            + self.change_mean
+        )
 
 
 def fit_neural(
@@ -100,7 +102,7 @@ def _epoch(
 
 def _new(widths: list[int], generator: torch.Generator) -> tuple[list[Tensor], list[Tensor]]:
     weights, biases = [], []
-    for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+    for inputs, outputs in itertools.pairwise(widths):
         bound = 1.0 / math.sqrt(inputs)
         for shape, kept in (((MEMBERS, inputs, outputs), weights), ((MEMBERS, 1, outputs), biases)):
             kept.append(torch.empty(shape).uniform_(-bound, bound, generator=generator).requires_grad_())

@@ -25,9 +25,10 @@ Deviations  1. Real return: the paper keeps the last policy. Ours: each collecti
             6. Terms that repeat each other to 1e-6: ridge and least squares take the solution of least norm.
 """
 
+from livepapers.methods.sindy_rl.application import apply
 from livepapers.methods.sindy_rl.config import Config
 from livepapers.methods.sindy_rl.dictionary import Candidate, DictionaryPolicy, distil, mean_action, visited
-from livepapers.methods.sindy_rl.interaction import Interaction, Memory, Transitions, interact, random_actions
+from livepapers.methods.sindy_rl.interaction import Act, Interaction, Memory, Transitions, interact, random_actions
 from livepapers.methods.sindy_rl.learner import METRICS, ROLE, Known, SindyRL, example
 from livepapers.methods.sindy_rl.library import Library
 from livepapers.methods.sindy_rl.model import SparseModel, coefficient_covariance, fit_sparse
@@ -38,8 +39,8 @@ ARCHITECTURES = {"DictionaryPolicy": DictionaryPolicy}
 """What an artifact may name; learned networks are `blocks.policies:GreedyPolicy`."""
 
 __all__ = [
-    "ARCHITECTURES", "METRICS", "ROLE", "Candidate", "Config", "DictionaryPolicy", "Dynamics", "Interaction", "Known",
-    "Library", "Memory", "Reward", "SindyRL", "SparseModel", "SparseRegression", "SurrogateTask", "Transitions",
-    "coefficient_covariance", "distil", "example", "fit_sparse", "imagine", "interact", "mean_action", "median",
-    "normal_equations", "on_circles", "random_actions", "refit", "thresholded", "visited",
+    "ARCHITECTURES", "METRICS", "ROLE", "Act", "Candidate", "Config", "DictionaryPolicy", "Dynamics", "Interaction",
+    "Known", "Library", "Memory", "Reward", "SindyRL", "SparseModel", "SparseRegression", "SurrogateTask",
+    "Transitions", "apply", "coefficient_covariance", "distil", "example", "fit_sparse", "imagine", "interact",
+    "mean_action", "median", "normal_equations", "on_circles", "random_actions", "refit", "thresholded", "visited",
 ]  # fmt: skip

@@ -25,7 +25,9 @@ class Config(Presets):
     reward_ridge: float = setting(1e-5, "alpha of a learned reward; table, swimmer", ge=0)
     reward_threshold: float = setting(5e-2, "lambda of a learned reward; table, swimmer", ge=0)
     horizon: int = setting(1000, "steps of a surrogate episode; table", ge=1)
-    starts: int = setting(64, "real first observations that surrogate episodes start from; paper: a real reset each", ge=1)
+    starts: int = setting(
+        64, "real first observations that surrogate episodes start from; paper: a real reset each", ge=1
+    )
     stored: float = setting(0.0, "share of surrogate episodes that start from a stored state", ge=0, le=1)
     margin: float = setting(0.5, "bounds that nobody gave: the data's range, widened by this share of it", ge=0)
     rollback: float = setting(0.5, "share of the gain over random actions whose loss rolls back; 0 = never", ge=0, le=1)
@@ -43,7 +45,9 @@ class Config(Presets):
     log_std: float = setting(-0.5, "first log standard deviation, in half-widths; paper: 0", ge=-10, le=3)
     policy_degree: int = setting(3, "of the dictionary policy; section on dictionary policies", ge=1, le=6)
     policy_states: int = setting(20_000, "states of surrogate roll-outs it is fitted on", ge=10)
-    policy_noise: float = setting(0.1, "standard deviation of the noise on two copies of them, in each coordinate", ge=0)
+    policy_noise: float = setting(
+        0.1, "standard deviation of the noise on two copies of them, in each coordinate", ge=0
+    )
     policy_clip: float = setting(5.0, "largest label of a state, in half-widths of the action", gt=0)
 
     def __post_init__(self) -> None:

@@ -34,7 +34,9 @@ def as_latex(coefficients: Tensor, terms: Terms, outputs: Sequence[str], *, digi
     for name, column in zip(outputs, coefficients.T, strict=True):
         parts = []
         for value, term in _kept(column, terms):
-            number = re.sub(r"e([+-])0*(\d+)", lambda m: rf"\cdot 10^{{{m[1].strip('+')}{m[2]}}}", _number(value, digits))
+            number = re.sub(
+                r"e([+-])0*(\d+)", lambda m: rf"\cdot 10^{{{m[1].strip('+')}{m[2]}}}", _number(value, digits)
+            )
             powers = [rf"{_upright(f)}^{{{n}}}" if n > 1 else _upright(f) for f, n in Counter(term).items()]
             parts.append(r"\,".join([number, *powers]))
         lines.append(rf"{_upright(name)} &= " + (" ".join(_joined(parts)) or "0"))

@@ -35,7 +35,7 @@ class Interaction(NamedTuple):
 
 
 @torch.no_grad()
-def interact(task: BatchedTask, act: Act, *, steps: int, seed: int) -> Interaction:
+def interact(task: BatchedTask, act: Act, *, steps: int, seed: int, first: bool = False) -> Interaction:
     """Act for `steps` steps in all, from fresh starts.
 
     Args:
@@ -43,6 +43,7 @@ def interact(task: BatchedTask, act: Act, *, steps: int, seed: int) -> Interacti
         act: The policy; actions are clipped to the world's.
         steps: A multiple of the number of lanes.
         seed: Of the starts.
+        first: Stop as soon as an episode has ended.
     """
     observation, inside = task.reset(seed), into(task.action_space)
     kept: list[Transitions] = []
@@ -60,6 +61,8 @@ def interact(task: BatchedTask, act: Act, *, steps: int, seed: int) -> Interacti
             under_way[ended] = 0.0
             terminated += int(step.terminated.sum())
         observation = step.observation
+        if first and finished:
+            break
     whole = finished or under_way.tolist()
     together = Transitions(*(torch.cat(column) for column in zip(*kept, strict=True)))
     if not all(bool(part.isfinite().all()) for part in together):

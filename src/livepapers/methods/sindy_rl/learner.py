@@ -26,8 +26,9 @@ from livepapers.tasks.vector import BatchedTask, SimulatorTask
 
 ROLE = "learner"
 METRICS = (*PPO_METRICS, "real_steps", "real_return", "best_real_return", "model_error", "rollbacks")
-"""PPO's own, in the surrogate, returns in the real unit; real steps so far; the real return of the latest collection and of the best; error of
-the dynamics on the latest collection before it was fitted, root mean square over the spread of changes; roll-backs."""
+"""PPO's own, in the surrogate, returns in the real unit; real steps so far; the real return of the latest collection
+and of the best; error of the dynamics on the latest collection before it was fitted, root mean square over the spread
+of changes; roll-backs."""
 LARGEST_ERROR = 1e6
 
 FitDynamics = Callable[[Transitions, torch.Generator], Dynamics]

@@ -64,9 +64,7 @@ class SparseRegression:
         counts, active = self.draw(len(features), features.shape[1], generator=generator)
         return self.fit_drawn(features, targets, counts=counts, active=active)
 
-    def fit_drawn(
-        self, features: Tensor, targets: Tensor, *, counts: Tensor, active: Tensor | None = None
-    ) -> Tensor:
+    def fit_drawn(self, features: Tensor, targets: Tensor, *, counts: Tensor, active: Tensor | None = None) -> Tensor:
         """As `fit`, each model seeing each row `counts` `[M, rows]` times and using its `active` `[M, p]` terms."""
         features, targets = features.double(), targets.double()
         width, height = features.new_ones(features.shape[1]), targets.new_ones(targets.shape[1])
@@ -188,9 +186,7 @@ class _Solver:
         return coefficients - (free @ along).squeeze(-1)
 
 
-def refit(
-    found: Tensor, gram: Tensor, moments: Tensor, features: Tensor, targets: Tensor, *, counts: Tensor
-) -> Tensor:
+def refit(found: Tensor, gram: Tensor, moments: Tensor, features: Tensor, targets: Tensor, *, counts: Tensor) -> Tensor:
     """Least squares without ridge on the terms that were kept, refined once with the residuals of the rows.
 
     Args:

@@ -12,7 +12,8 @@ ARMS = (
     Arm("linear", "baseline", "The same loop and real steps in a linear surrogate by least squares (Dyna, DMD-like)."),
     Arm("neural", "baseline",
         "The same loop and real steps, all of them kept, in an ensemble of five networks of 64 x 64 (Dyna-NN)."),
-    Arm("ppo", "baseline", "PPO in the real world: the same network, rate, epochs and scale of rewards, 2 million real steps."),
+    Arm("ppo", "baseline",
+        "PPO in the real world: the same network, rate, epochs and scale of rewards, 2 million real steps."),
     Arm("known reward", "ablation", "As sindy in the pendulum, with the exact reward instead of a learned one."),
     Arm("random", "floor", "Uniform random actions."),
 )  # fmt: skip
@@ -43,7 +44,7 @@ DEVIATIONS = (
     "units of their spread, which the paper does not say of its own.",
     "Rewards are scaled by (1 - 0.99) / 0.3 in all arms, 0.3 being about the largest reward of random actions. PPO in "
     "the real world acts in 64 lanes of 128 steps with minibatches of 2,048, as in the surrogate.",
-    "C3: the paper's swimmer is replaced by the pendulum: cheap, and its reward is no sum of the library's terms either.",
+    "C3: the paper's swimmer is replaced by the pendulum: cheap, and its reward is no sum of the library's terms.",
     "C4: microseconds of a batch of 1,000 observations, so that the interpreter's own time does not decide.",
     "Half of the surrogate's episodes start from stored states; paper: from a reset.",
 )

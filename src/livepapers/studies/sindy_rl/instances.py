@@ -61,7 +61,7 @@ def swing_up_config(preset: str) -> Config:
 
 
 def pendulum_config(preset: str) -> Config:
-    """Settings of the pendulum, whose episodes start anywhere: one collection says little, so nothing is rolled back."""
+    """Settings of the pendulum: as its episodes start anywhere, one collection says little, and none rolls back."""
     config = Config(
         offline=2000, collect=200, online=2000, refit_every=4, horizon=200, updates=40, lanes=32, steps=64, epochs=10,
         minibatches=8, learning_rate=1e-3, discount=0.95, hidden=(32, 32), stored=0.5, rollback=0.0,

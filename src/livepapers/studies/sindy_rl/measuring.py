@@ -13,7 +13,7 @@ from livepapers.blocks.policies import GreedyPolicy
 from livepapers.blocks.policy_optimisation import PPO
 from livepapers.core.artifact import Artifact
 from livepapers.lab.study import Run, Setting
-from livepapers.methods.sindy_rl import Dynamics, DictionaryPolicy, Library, SindyRL, distil, on_circles, random_actions
+from livepapers.methods.sindy_rl import DictionaryPolicy, Dynamics, Library, SindyRL, distil, on_circles, random_actions
 from livepapers.studies.sindy_rl.instances import (
     PPO_LANES,
     PPO_STEPS,
@@ -180,7 +180,8 @@ def mean_change(actions: Tensor) -> float:
 
 def _keep(name: str, policy: nn.Module, arm: str, setting: str, run: Run) -> None:
     """Keep a policy as an artifact of the run, with the world it is for."""
-    kind = "methods.sindy_rl:DictionaryPolicy" if isinstance(policy, DictionaryPolicy) else "blocks.policies:GreedyPolicy"
+    dictionary = isinstance(policy, DictionaryPolicy)
+    kind = "methods.sindy_rl:DictionaryPolicy" if dictionary else "blocks.policies:GreedyPolicy"
     described = Artifact(
         kind="policy", slug="sindy-rl", architecture=kind, arguments=policy.arguments,  # type: ignore[arg-type]
         made_by={"arm": arm, "setting": setting}, spaces={"task": {"name": WORLDS[setting], "arguments": {}}},
