@@ -125,7 +125,7 @@ def units_do_not_matter_when_scaled() -> Comparison:
 
 
 def without_threshold_and_ridge_it_is_least_squares() -> Comparison:
-    """alpha = lambda = 0 on all rows is ordinary least squares."""
+    """Alpha = lambda = 0 on all rows is ordinary least squares."""
     library, state, action, target = _noisy("least squares")
     theta = library(state, action)
     made = SparseRegression(0.0, 0.0, models=1).fit(theta, target, generator=make_generator(0, "oracle"))
@@ -133,7 +133,7 @@ def without_threshold_and_ridge_it_is_least_squares() -> Comparison:
 
 
 def without_threshold_it_is_ridge() -> Comparison:
-    """lambda = 0 with the bias kept is ridge regression in closed form."""
+    """Lambda = 0 with the bias kept is ridge regression in closed form."""
     library, state, action, target = _noisy("ridge")
     theta = library(state, action)
     made = SparseRegression(3.0, 0.0, models=1, bias=True).fit(theta, target, generator=make_generator(0, "oracle"))

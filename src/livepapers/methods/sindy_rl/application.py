@@ -215,8 +215,8 @@ def _of_environment(env: str, config: Config, seed: int, output: Path | None) ->
     }  # fmt: skip
     better = returns["network"] > random_return
     headline = (
-        f"after {learner.real_steps + PROBED:,} real steps the network returns {returns['network']:.4g}, the dictionary policy "
-        f"of {dictionary.terms} terms {returns['dictionary']:.4g}, random actions {random_return:.4g}"
+        f"after {learner.real_steps + PROBED:,} real steps the network returns {returns['network']:.4g}, the "
+        f"dictionary policy of {dictionary.terms} terms {returns['dictionary']:.4g}, random actions {random_return:.4g}"
         + ("" if better else ": NOTHING WAS LEARNED")
     )
     notes = _environment_notes(learner, circles, horizon, network=returns["network"], dictionary=returns["dictionary"])
