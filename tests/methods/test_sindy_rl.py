@@ -320,6 +320,7 @@ def test_a_policy_that_lost_its_gain_is_rolled_back() -> None:
     learner.update()
     steps = learner.transitions()
     learner._floor, learner._best_return, learner._best_promised = -1000.0, -200.0, -1.0
+    learner._collections = 3
     best = {name: value.clone() for name, value in learner._best.items()}
     with torch.no_grad():
         for parameter in learner.ppo.agent.parameters():
