@@ -12,6 +12,8 @@ from torch import Tensor
 from livepapers.core.errors import InputError
 
 MOST_ROUNDS = 20
+PIECE = 2048
+"""Rows that are summed at once: they stay in a processor's cache while all models use them."""
 RANK = 1e-12
 """Eigenvalue of the correlation matrix of the active terms below which a direction counts as undetermined (terms that
 repeat each other up to 1e-6); the solution of least norm is taken there."""
@@ -98,14 +100,14 @@ def normal_equations(features: Tensor, targets: Tensor, counts: Tensor) -> tuple
     Returns:
         `[M, p, p]` and `[M, p, d]`.
     """
-    both = torch.cat([features, targets], 1)
-    sums = []
-    for count in counts:  # one product of matrices a model, over the rows that it has drawn
-        rows = count.nonzero().squeeze(1)
-        part = both[rows]
-        sums.append((part[:, : features.shape[1]] * count[rows, None]).T @ part)
-    together = torch.stack(sums)
-    return together[..., : features.shape[1]], together[..., features.shape[1] :]
+    terms = features.shape[1]
+    together = features.new_zeros(len(counts), terms, terms + targets.shape[1])
+    pieces = (part.T.split(PIECE, 1) for part in (features, targets, counts.T))  # terms are rows: rows lie side by side
+    for term, target, count in zip(*pieces, strict=True):
+        both = torch.cat([term, target])
+        for model, times in enumerate(count):
+            together[model].addmm_(term * times, both.T)
+    return together[..., :terms], together[..., terms:]
 
 
 def thresholded(
@@ -203,9 +205,13 @@ def refit(found: Tensor, gram: Tensor, moments: Tensor, features: Tensor, target
     support = (found != 0).transpose(1, 2)
     solver = _Solver(gram[:, None], support)
     first = solver(moments.transpose(1, 2))  # [M, d, p]
-    residual = targets.T - first @ features.T  # [M, d, rows]
-    better = first + solver((residual * counts[:, None]) @ features)
-    return (better * support).transpose(1, 2)
+    models, outputs, terms = first.shape
+    missing = torch.zeros_like(first)  # sums of term x residual
+    pieces = (part.T.split(PIECE, 1) for part in (features, targets, counts.T))
+    for term, target, count in zip(*pieces, strict=True):
+        residual = target - (first.reshape(-1, terms) @ term).view(models, outputs, -1)
+        missing += ((residual * count[:, None]).reshape(models * outputs, -1) @ term.T).view_as(first)
+    return ((first + solver(missing)) * support).transpose(1, 2)
 
 
 def spread(values: Tensor) -> Tensor:
@@ -222,7 +228,7 @@ def check_rows(features: Tensor, targets: Tensor) -> None:
         raise InputError.of("rows", shown, expected="terms [rows, p] and targets [rows, d] with equally many rows")
     if len(features) < 2:
         raise InputError.of("rows", len(features), expected="at least 2", cause="is the trajectory too short?")
-    if not bool(features.isfinite().all()) or not bool(targets.isfinite().all()):
+    if not bool(features.sum().isfinite()) or not bool(targets.sum().isfinite()):
         raise InputError.of("rows", "values that are not finite", expected="finite numbers")
 
 
