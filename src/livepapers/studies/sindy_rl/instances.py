@@ -54,12 +54,6 @@ class ScaledRewards:
         self._task.load_state_dict(state)
 
 
-def swing_up_config(preset: str) -> Config:
-    """Settings of the swing-up's surrogates."""
-    config = Config.preset(preset)
-    return replace(config, stored=0.5, updates=75) if preset == "laptop" else config
-
-
 def pendulum_config(preset: str) -> Config:
     """Settings of the pendulum: as its episodes start anywhere, one collection says little, and none rolls back."""
     config = Config(
@@ -71,7 +65,7 @@ def pendulum_config(preset: str) -> Config:
 
 def swing_up_learner(arm: str, *, preset: str, seed: int) -> SindyRL:
     """The loop in the surrogate of an arm: sindy, linear or neural."""
-    config = swing_up_config(preset)
+    config = Config.preset(preset)
     fit = None
     if arm == "linear":
         config = replace(config, degree=1, tensor=False, ridge=0.0, threshold=0.0)

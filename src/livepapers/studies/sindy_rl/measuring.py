@@ -168,8 +168,8 @@ def spread_correlation(model: Dynamics, steps: Any, circles: Any) -> float:
     predicted = on_circles(model.predict(steps.observation, steps.action), circles)
     error = ((predicted - steps.following) / size).norm(dim=1)
     spread = (model.spread(steps.observation, steps.action) / size).norm(dim=1)
-    if float(spread.std()) == 0.0 or float(error.std()) == 0.0:
-        return 0.0  # members that agree everywhere say nothing
+    if any(bool((part == part[0]).all()) for part in (spread, error)):
+        return 0.0  # members that agree equally well everywhere say nothing
     return float(scipy.stats.spearmanr(spread.numpy(), error.numpy()).statistic)
 
 
