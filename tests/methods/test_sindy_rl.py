@@ -183,7 +183,7 @@ def test_the_papers_library_has_41_terms_and_the_policys_55() -> None:
 @pytest.mark.parametrize("bad", [{"states": 0}, {"degree": 9}, {"degree": 0}, {"states": 400, "degree": 4}])
 def test_bad_libraries_are_refused(bad: dict[str, int]) -> None:
     with pytest.raises(InputError):
-        Library(**{"states": 2, **bad})
+        Library(**{"states": 2, **bad})  # type: ignore[arg-type]
 
 
 COEFFICIENTS = torch.tensor([[1.0, 0.0], [0.25, -2.0], [0.0, 0.0], [0.0, 1e-5]])

@@ -13,7 +13,7 @@ from livepapers.lab.statistics import holm, sign_flip_test
 from livepapers.lab.study import Cell, Cells, Setting
 from livepapers.methods.sindy_rl import Config, Known, SindyRL, Transitions
 from livepapers.studies import sindy_rl as study
-from livepapers.studies.sindy_rl.instances import Trial, swing_up_learner
+from livepapers.studies.sindy_rl.instances import Trial, real_ppo, swing_up_learner
 from livepapers.studies.sindy_rl.measuring import mean_change, spread_correlation
 from livepapers.tasks.pendulum_swing_up import PendulumSwingUp
 from livepapers.tasks.vector import SimulatorTask
@@ -61,8 +61,7 @@ def small_trial(due: Any) -> tuple[Trial, SindyRL]:
 
 def test_a_trial_tests_when_it_is_due_and_resumes() -> None:
     trial, _ = small_trial(lambda updates, _: float(updates) if updates % 2 == 0 else None)
-    for _ in range(3):
-        metrics = trial.update()
+    metrics = [trial.update() for _ in range(3)][-1]
     assert trial.tests == 1
     assert metrics["tested"] == trial.tested < 0.0
     assert trial.reached == -1  # no pendulum returns 700
@@ -84,6 +83,15 @@ def test_the_linear_arm_is_linear_and_the_neural_one_keeps_all() -> None:
         quadratic.offline,
         quadratic.collect,
     )
+
+
+@pytest.mark.parametrize("preset", ["smoke", "laptop", "paper"])
+def test_ppo_in_the_real_world_takes_the_surrogates_minibatches(preset: str) -> None:
+    config, ppo = Config.preset(preset), real_ppo(preset=preset, seed=0)
+    rows = ppo.task.lanes * ppo.config.steps
+    assert rows % ppo.config.minibatches == 0
+    assert rows / ppo.config.minibatches == pytest.approx(config.lanes * config.steps / config.minibatches, rel=0.05)
+    assert (ppo.config.epochs, ppo.config.learning_rate) == (config.epochs, config.learning_rate)
 
 
 def test_spread_that_grows_with_the_error_is_found() -> None:

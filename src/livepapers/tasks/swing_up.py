@@ -5,6 +5,7 @@ middle. Steps of 0.01 s by Runge-Kutta, 1,000 an episode, no end but the horizon
 a product of being upright, in the middle, slow and gentle. Batched over lanes by `mujoco.rollout` on one thread.
 """
 
+import importlib
 import math
 from typing import Any, NamedTuple
 
@@ -60,7 +61,7 @@ class SwingUp:
 
     def __init__(self) -> None:
         try:
-            import mujoco
+            mujoco: Any = importlib.import_module("mujoco")  # its names are made when it is loaded
             from mujoco import rollout
         except ImportError:
             raise MissingExtraError("mujoco", "mujoco") from None

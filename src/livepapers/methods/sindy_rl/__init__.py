@@ -29,7 +29,7 @@ from livepapers.methods.sindy_rl.application import apply
 from livepapers.methods.sindy_rl.config import Config
 from livepapers.methods.sindy_rl.dictionary import Candidate, DictionaryPolicy, distil, mean_action, visited
 from livepapers.methods.sindy_rl.interaction import Act, Interaction, Memory, Transitions, interact, random_actions
-from livepapers.methods.sindy_rl.learner import METRICS, ROLE, Known, SindyRL, example
+from livepapers.methods.sindy_rl.learner import METRICS, ROLE, FitDynamics, Known, SindyRL, example
 from livepapers.methods.sindy_rl.library import Library
 from livepapers.methods.sindy_rl.model import SparseModel, coefficient_covariance, fit_sparse
 from livepapers.methods.sindy_rl.regression import SparseRegression, median, normal_equations, refit, thresholded
@@ -39,7 +39,7 @@ ARCHITECTURES = {"DictionaryPolicy": DictionaryPolicy}
 """What an artifact may name; learned networks are `blocks.policies:GreedyPolicy`."""
 
 __all__ = [
-    "ARCHITECTURES", "METRICS", "ROLE", "Act", "Candidate", "Config", "DictionaryPolicy", "Dynamics", "Interaction",
+    "ARCHITECTURES", "METRICS", "ROLE", "Act", "Candidate", "Config", "DictionaryPolicy", "Dynamics", "FitDynamics", "Interaction",
     "Known", "Library", "Memory", "Reward", "SindyRL", "SparseModel", "SparseRegression", "SurrogateTask",
     "Transitions", "apply", "coefficient_covariance", "distil", "example", "fit_sparse", "imagine", "interact",
     "mean_action", "median", "normal_equations", "on_circles", "random_actions", "refit", "thresholded", "visited",

@@ -5,7 +5,6 @@ from typing import Any, Protocol
 
 import gymnasium
 import torch
-from gymnasium.spaces import Box
 from torch import Tensor
 
 from livepapers.core.checkpoint import require_keys
@@ -61,7 +60,7 @@ class SurrogateTask:
     def __init__(
         self,
         observation_space: gymnasium.Space,
-        action_space: Box,
+        action_space: gymnasium.Space,
         *,
         starts: Tensor,
         bounds: tuple[Tensor, Tensor],
@@ -70,7 +69,8 @@ class SurrogateTask:
         horizon: int,
         stored: float = 0.0,
     ) -> None:
-        self.observation_space, self.action_space = observation_space, action_space
+        self.observation_space: gymnasium.Space = observation_space
+        self.action_space: gymnasium.Space = action_space
         self.starts, self.bounds, self.circles = starts.float(), bounds, tuple(circles)
         self.lanes, self.horizon, self.stored = lanes, horizon, stored
         self._pool, self._lost, self._scale = self.starts, 0.0, 1.0

@@ -12,7 +12,7 @@ from livepapers.core.checkpoint import require_keys
 from livepapers.core.config import replace
 from livepapers.core.learner import Learner, State
 from livepapers.core.rng import derive, generator
-from livepapers.methods.sindy_rl import Config, Known, SindyRL, Transitions, interact
+from livepapers.methods.sindy_rl import Config, FitDynamics, Known, SindyRL, Transitions, interact
 from livepapers.studies.sindy_rl.design import TARGET
 from livepapers.tasks import pendulum_swing_up, swing_up
 from livepapers.tasks.vector import BatchedTask, SimulatorTask, Step
@@ -66,15 +66,17 @@ def pendulum_config(preset: str) -> Config:
 def swing_up_learner(arm: str, *, preset: str, seed: int) -> SindyRL:
     """The loop in the surrogate of an arm: sindy, linear or neural."""
     config = Config.preset(preset)
-    fit = None
+    fit: FitDynamics | None = None
     if arm == "linear":
         config = replace(config, degree=1, tensor=False, ridge=0.0, threshold=0.0)
     if arm == "neural":
         config = replace(config, online=config.collect * (config.updates // config.refit_every))
         epochs = NEURAL_EPOCHS[preset]
 
-        def fit(steps: Transitions, stream: torch.Generator) -> NeuralEnsemble:
+        def networks(steps: Transitions, stream: torch.Generator) -> NeuralEnsemble:
             return fit_neural(steps.observation, steps.action, steps.following, generator=stream, epochs=epochs)
+
+        fit = networks
 
     low, high = (torch.tensor(bound) for bound in swing_up.BOUNDS)
     known = Known(swing_up.reward, (low, high), swing_up.CIRCLES)
@@ -98,10 +100,13 @@ def real_ppo(*, preset: str, seed: int) -> PPO:
         task.observation_space, task.action_space, hidden=config.hidden, activation="tanh", log_std=config.log_std,
         generator=generator(seed, "sindy-rl", "weights"),
     )  # fmt: skip
-    rows = config.lanes * config.steps // config.minibatches  # of a minibatch, as in the surrogate
+    rows = (
+        config.lanes * config.steps // config.minibatches
+    )  # of a minibatch in the surrogate: as many here, up to a power of two
     settings = PPOConfig(
-        steps=steps, epochs=config.epochs, minibatches=max(lanes * steps // rows, 1), discount=config.discount,
-        trace=config.trace, clip_low=config.clip, clip_high=config.clip, learning_rate=config.learning_rate,
+        steps=steps, epochs=config.epochs, minibatches=1 << ((lanes * steps // rows).bit_length() - 1),
+        discount=config.discount, trace=config.trace, clip_low=config.clip, clip_high=config.clip,
+        learning_rate=config.learning_rate,
     )  # fmt: skip
     return PPO(task, agent, config=settings, seed=derive(seed, "sindy-rl"))
 

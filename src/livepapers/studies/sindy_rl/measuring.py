@@ -81,7 +81,8 @@ def _surrogate(
     config = learner.config
 
     def due(updates: int, mark: float) -> float | None:
-        return learner.best_real_return if updates > 1 and learner.best_real_return > mark else None
+        another = updates % config.refit_every == 0 and learner.best_real_return != mark
+        return learner.best_real_return if another else None
 
     trial = Trial(
         learner, policy=learner.best_policy, steps=lambda: learner.real_steps, due=due, world=world,
@@ -170,7 +171,7 @@ def spread_correlation(model: Dynamics, steps: Any, circles: Any) -> float:
     spread = (model.spread(steps.observation, steps.action) / size).norm(dim=1)
     if any(bool((part == part[0]).all()) for part in (spread, error)):
         return 0.0  # members that agree equally well everywhere say nothing
-    return float(scipy.stats.spearmanr(spread.numpy(), error.numpy()).statistic)
+    return float(scipy.stats.spearmanr(spread.numpy(), error.numpy())[0])  # type: ignore[arg-type]  # a named tuple
 
 
 def mean_change(actions: Tensor) -> float:
