@@ -39,8 +39,9 @@ ARCHITECTURES = {"DictionaryPolicy": DictionaryPolicy}
 """What an artifact may name; learned networks are `blocks.policies:GreedyPolicy`."""
 
 __all__ = [
-    "ARCHITECTURES", "METRICS", "ROLE", "Act", "Candidate", "Config", "DictionaryPolicy", "Dynamics", "FitDynamics", "Interaction",
-    "Known", "Library", "Memory", "Reward", "SindyRL", "SparseModel", "SparseRegression", "SurrogateTask",
-    "Transitions", "apply", "coefficient_covariance", "distil", "example", "fit_sparse", "imagine", "interact",
-    "mean_action", "median", "normal_equations", "on_circles", "random_actions", "refit", "thresholded", "visited",
+    "ARCHITECTURES", "METRICS", "ROLE", "Act", "Candidate", "Config", "DictionaryPolicy", "Dynamics", "FitDynamics",
+    "Interaction", "Known", "Library", "Memory", "Reward", "SindyRL", "SparseModel", "SparseRegression",
+    "SurrogateTask", "Transitions", "apply", "coefficient_covariance", "distil", "example", "fit_sparse", "imagine",
+    "interact", "mean_action", "median", "normal_equations", "on_circles", "random_actions", "refit", "thresholded",
+    "visited",
 ]  # fmt: skip

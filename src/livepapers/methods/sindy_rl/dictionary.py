@@ -96,7 +96,8 @@ def distil(
     states = visited(teacher, surrogate, states=config.policy_states, generator=generator)
     noisy = [states + config.policy_noise * torch.randn(states.shape, generator=generator) for _ in range(2)]
     rows = torch.cat([states, *noisy])
-    low, high = bounds(surrogate.action_space)
+    space: Any = surrogate.action_space  # a bounded box, as in the real world
+    low, high = bounds(space)
     centre, reach = (low + high) / 2.0, config.policy_clip * (high - low) / 2.0
     labels = torch.minimum(torch.maximum(mean_action(teacher, rows), centre - reach), centre + reach)
     library = Library(states.shape[1], degree=config.policy_degree)
