@@ -23,6 +23,8 @@ WORLDS = {
     "reactor": "livepapers.tasks.reactor:Reactor",
     "lot-sizing": "livepapers.tasks.lot_sizing:described",
     "ride-pooling": "livepapers.tasks.ride_pooling:described",
+    "pendulum-swing-up": "livepapers.tasks.pendulum_swing_up:PendulumSwingUp",
+    "cart-pole-swing-up": "livepapers.tasks.swing_up:SwingUp",
     "slippery-lake": "livepapers.tasks.slippery_lake:SlipperyLake",
 }
 """Name -> module:callable, which takes the arguments by keyword and gives a `Simulator`."""

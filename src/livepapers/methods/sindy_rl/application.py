@@ -1,0 +1,352 @@
+"""sindy-rl for a user: equations of recorded trajectories, or of an environment with policies learned inside them."""
+
+import hashlib
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from gymnasium.spaces import Box
+
+from livepapers.core import artifact, loop
+from livepapers.core.application import Application, Row, to_csv
+from livepapers.core.config import replace
+from livepapers.core.errors import InputError
+from livepapers.core.files import check_output_folder, new_folder, sha256
+from livepapers.core.rng import derive
+from livepapers.core.rng import generator as make_generator
+from livepapers.methods.sindy_rl import equations, trajectories
+from livepapers.methods.sindy_rl.config import Config
+from livepapers.methods.sindy_rl.dictionary import DictionaryPolicy, distil
+from livepapers.methods.sindy_rl.interaction import interact, random_actions
+from livepapers.methods.sindy_rl.learner import Known, SindyRL
+from livepapers.methods.sindy_rl.model import SparseModel
+from livepapers.tasks import worlds
+from livepapers.tasks.vector import BatchedTask, GymnasiumTask, SimulatorTask
+
+LONGEST = 1000  # steps of an episode that knows no end
+TEST_EPISODES, PROBED = 10, 200
+HARDLY = 0.9  # a roll-out error of this times that of foreseeing no change is no success
+ROUND_UPDATES = 8
+EQUATIONS, CANDIDATES, POLICIES, LEARNING = "Equations", "Models that were tried", "Policies", "Learning"
+FILES = {CANDIDATES: "candidates.csv", POLICIES: "policies.csv", LEARNING: "learning.csv"}
+
+
+def apply(
+    *,
+    env: str = "",
+    data: Path | None = None,
+    states: str = "",
+    inputs: str = "",
+    trajectory: str = "",
+    degree: int = 2,
+    threshold: float = 0.0,
+    models: int = 20,
+    random_steps: int = 4000,
+    rounds: int = 12,
+    round_steps: int = 1000,
+    seed: int = 0,
+    output: Path | None = None,
+) -> Application:
+    """Find the equations of your system, and, for an environment, a policy that is learned inside them.
+
+    With --data, the sparse equations of recorded trajectories are printed and judged by roll-outs on a held-out part.
+    With --env, random steps give first equations of dynamics and reward, a policy learns inside them, its own steps
+    correct them round by round, and the best policy is written out as a polynomial.
+
+    Args:
+        env: Gymnasium id with real actions (module:id for one that your module registers), or a world of livepapers.
+        data: CSV file of trajectories, one row a step.
+        states: With --data, the columns of the states, separated by commas.
+        inputs: With --data, the columns of the inputs, separated by commas; none when left out.
+        trajectory: With --data, the column that tells runs apart; one run when left out.
+        degree: Highest degree of the terms.
+        threshold: Least coefficient between terms and changes of unit spread; 0 tries several.
+        models: Bootstrap models of an ensemble.
+        random_steps: With --env, steps of random actions at the start.
+        rounds: With --env, how often the policy is sent into the environment.
+        round_steps: With --env, steps of each time.
+        seed: Of starts, bootstrap samples, weights and exploration.
+        output: Folder for equations (text, LaTeX, C), policies and tables; nothing is written when left out. An
+            interrupted run of --env leaves a folder of that name with .partial behind and goes on from there.
+
+    Returns:
+        The equations, and how far they and the policies can be trusted.
+
+    Raises:
+        InputError: One line that names option, file or column, and the likely cause; nothing was written.
+    """
+    _check_numbers(
+        degree=(degree, 1, 5), models=(models, 2, 200), random_steps=(random_steps, 10, 10_000_000),
+        rounds=(rounds, 1, 10_000), round_steps=(round_steps, 10, 1_000_000), seed=(seed, 0, 2**63 - 1),
+    )  # fmt: skip
+    if not 0 <= threshold <= 10:
+        raise InputError.of("threshold", threshold, expected="a number from 0 to 10")
+    if bool(env) == (data is not None):
+        raise InputError.of("env and data", "both" if env else "neither", expected="exactly one of --env and --data")
+    if output is not None:
+        check_output_folder(output)
+    if data is not None:
+        names = (_names(states), _names(inputs))
+        return _of_data(data, names, trajectory, degree, threshold or None, models, seed, output)
+    for name, value in (("states", states), ("inputs", inputs), ("trajectory", trajectory)):
+        if value:
+            raise InputError.of(name, value, expected="nothing with --env", cause="it names columns of --data")
+    limit = threshold or 0.01
+    config = Config(
+        offline=random_steps, collect=round_steps, online=round_steps * min(rounds, 8), refit_every=ROUND_UPDATES,
+        updates=ROUND_UPDATES * rounds, degree=degree, reward_degree=degree, ridge=trajectories.RIDGE, threshold=limit,
+        reward_ridge=trajectories.RIDGE, reward_threshold=limit, models=models, increments=True, scaled=True,
+        lanes=64, steps=64, minibatches=16, epochs=10, learning_rate=1e-3, stored=0.5, rollback=0.0,
+    )  # fmt: skip
+    return _of_environment(env, config, seed, output)
+
+
+def _check_numbers(**given: tuple[int, int, int]) -> None:
+    for name, (value, least, most) in given.items():
+        if not least <= value <= most:
+            raise InputError.of(name, value, expected=f"a whole number from {least:,} to {most:,}")
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _of_data(
+    data: Path,
+    names: tuple[list[str], list[str]],
+    trajectory: str,
+    degree: int,
+    threshold: float | None,
+    models: int,
+    seed: int,
+    output: Path | None,
+) -> Application:
+    states, inputs = names
+    runs = trajectories.read_trajectories(data, states=states, inputs=inputs, trajectory=trajectory)
+    circles = trajectories.circles_in(torch.cat([run.states for run in runs]))
+    tried = trajectories.judge(
+        runs, degree=degree, threshold=threshold, models=models, circles=circles, seed=seed
+    )  # fmt: skip
+    best, nothing = trajectories.chosen(tried), trajectories.persistence(runs)
+    lines = _equations(best.model, states, inputs)
+    tables = {
+        EQUATIONS: [{"equation": line} for line in lines],
+        CANDIDATES: [_tried(one, chosen=one is best) for one in tried],
+    }
+    steps = sum(len(run.inputs) for run in runs)
+    far = "diverge" if math.isinf(best.roll_out) else f"err by {100 * best.roll_out:.2g} % of the states' spread"
+    headline = (
+        f"{best.model.terms} terms of degree {best.degree} for {len(states)} states from {steps:,} steps; held-out "
+        f"roll-outs of {best.ahead} steps {far} (saying that nothing changes: {100 * nothing:.2g} %)"
+    )
+    notes = [f"{states[i]} and {states[j]} are put back onto the unit circle after each step" for i, j in circles]
+    if best.roll_out >= HARDLY * nothing:
+        notes.append("the equations foresee hardly more than that nothing changes: more data, other states or terms?")
+    if best.degree == degree and degree > 1:
+        notes.append("the highest degree was taken; a higher one may do better")
+    application = Application("sindy-rl", headline, tables, tuple(notes))
+    if output is None:
+        return application
+    made_by: dict[str, Any] = {
+        "data": sha256(data), "degree": degree, "threshold": threshold, "models": models, "seed": seed
+    }  # fmt: skip
+    described = artifact.Artifact(
+        "estimator", "sindy-rl", "", {"library": best.model.library.to_json()}, made_by,
+        {"states": list(states), "inputs": list(inputs), "circles": [list(pair) for pair in circles]},
+    )  # fmt: skip
+    weights = {"ensemble": best.model.ensemble, "coefficients": best.model.coefficients}
+    written = _model_files(best.model, states, inputs) | {FILES[CANDIDATES]: to_csv(tables[CANDIDATES])}
+    with new_folder(output) as folder:
+        artifact.save(folder, described, weights=weights, files=written)
+    return Application("sindy-rl", headline, tables, application.notes, _holds(written), output)
+
+
+def _tried(one: trajectories.Judged, *, chosen: bool) -> Row:
+    return {
+        "degree": one.degree, "threshold": one.threshold, "terms": one.model.terms,
+        "one step, % of changes": _rounded(100 * one.one_step),
+        f"{one.ahead} steps, % of states": None if math.isinf(one.roll_out) else _rounded(100 * one.roll_out),
+        "taken": chosen,
+    }  # fmt: skip
+
+
+def _of_environment(env: str, config: Config, seed: int, output: Path | None) -> Application:
+    make = _world(env)
+    task, horizon = make(1), _horizon(make(1))
+    circles = _circles(task, seed)
+    config = replace(config, horizon=horizon)
+    learner = SindyRL(task, config=config, seed=seed, known=Known(circles=circles))
+    made_by: dict[str, Any] = {"env": env, "seed": seed, **config.to_json()}
+    partial = None if output is None else output.with_name(output.name + ".partial")
+    fingerprint = hashlib.sha256(json.dumps(["sindy-rl", 1, made_by], sort_keys=True).encode()).hexdigest()
+    learning: list[Row] = []
+
+    def log(step: int, metrics: dict[str, float]) -> None:
+        if step % config.refit_every == 0:
+            learning.append({
+                "real steps": int(metrics["real_steps"]), "real return": _rounded(metrics["real_return"]),
+                "best": _rounded(metrics["best_real_return"]),
+                "surrogate's return": _rounded(metrics["episode_return"]),
+                "one step, % of changes": _rounded(100 * metrics["model_error"]),
+            })  # fmt: skip
+
+    loop.drive(
+        learner, config.updates, folder=partial, fingerprint=fingerprint, log=log, memory=lambda: learning,
+        recall=learning.extend,
+    )  # fmt: skip
+    network = learner.best_policy()
+    dictionary, _ = distil(
+        network, learner.surrogate, config=config, generator=make_generator(seed, "sindy-rl", "apply", "dictionary")
+    )
+    rows, random_return = _compare(make, {"network": network, "dictionary": dictionary}, horizon, seed)
+    returns = {str(row["policy"]): float(row["mean return"] or 0.0) for row in rows}
+    states = [f"x{i + 1}" for i in range(learner.observations)]
+    inputs = [f"u{i + 1}" for i in range(learner.actions)]
+    model, reward = learner.dynamics, learner.reward_model
+    if not isinstance(model, SparseModel) or reward is None:
+        raise RuntimeError("the loop ended without models")
+    lines = [*_equations(model, states, inputs), *reward.written([f"{x}'" for x in states], inputs, ["reward"])]
+    tables: dict[str, list[Row]] = {
+        EQUATIONS: [{"equation": line} for line in [*lines, *dictionary.written(states, inputs)]],
+        POLICIES: rows, LEARNING: learning,
+    }  # fmt: skip
+    better = returns["network"] > random_return
+    headline = (
+        f"after {learner.real_steps + PROBED:,} real steps the network returns {returns['network']:.4g}, the "
+        f"dictionary policy of {dictionary.terms} terms {returns['dictionary']:.4g}, random actions {random_return:.4g}"
+        + ("" if better else ": NOTHING WAS LEARNED")
+    )
+    notes = _environment_notes(learner, circles, horizon, network=returns["network"], dictionary=returns["dictionary"])
+    if output is None:
+        return Application("sindy-rl", headline, tables, notes)
+    world = _world_name(env)
+    spaces: dict[str, Any] = {} if world is None else {"task": {"name": world, "arguments": {}}}
+    written = _model_files(model, states, inputs)
+    written |= {"policy.c": dictionary.in_c(states, inputs), "equations.txt": "\n".join(
+        str(row["equation"]) for row in tables[EQUATIONS]) + "\n"}  # fmt: skip
+    written |= {FILES[title]: to_csv(tables[title]) for title in (POLICIES, LEARNING)}
+    with new_folder(output) as folder:
+        described = artifact.Artifact(
+            "policy", "sindy-rl", "blocks.policies:GreedyPolicy", network.arguments, made_by, spaces
+        )
+        artifact.save(folder, described, weights=network.state_dict(), files=written)
+        (folder / "dictionary").mkdir()
+        described = artifact.Artifact(
+            "policy", "sindy-rl", "methods.sindy_rl:DictionaryPolicy", dictionary.arguments, made_by, spaces
+        )
+        artifact.save(folder / "dictionary", described, weights=dictionary.state_dict())
+    if partial is not None:
+        shutil.rmtree(partial, ignore_errors=True)
+    holds = _holds(written) | {"dictionary": "the dictionary policy, an artifact of its own"}
+    return Application("sindy-rl", headline, tables, notes, holds, output)
+
+
+def _world(env: str) -> Any:
+    """Makes so many lanes of the user's environment."""
+
+    def make(lanes: int) -> BatchedTask:
+        if env in worlds.WORLDS:
+            return worlds.make(env, {}, lanes=lanes)
+        try:
+            return GymnasiumTask.make(env, lanes)
+        except ModuleNotFoundError as error:
+            raise InputError.of("env", env, expected="a Gymnasium id, or module:id", cause=str(error)) from None
+
+    return make
+
+
+def _world_name(env: str) -> str | None:
+    """What a file may call the environment; None for one that only the user's own module knows."""
+    if env in worlds.WORLDS:
+        return env
+    return None if ":" in env else f"{worlds.GYMNASIUM}{env}"
+
+
+def _horizon(task: BatchedTask) -> int:
+    if isinstance(task, SimulatorTask):
+        return task.simulator.horizon
+    limit = getattr(getattr(getattr(task, "env", None), "spec", None), "max_episode_steps", None)
+    return int(limit or LONGEST)
+
+
+def _circles(task: BatchedTask, seed: int) -> list[tuple[int, int]]:
+    """Columns of the observation that are a cosine and its sine, by `PROBED` random steps; these are not used again."""
+    if not isinstance(task.action_space, Box) or not task.action_space.is_bounded("both"):
+        raise InputError.of("env", f"actions {task.action_space}", expected="real actions with bounds")
+    act = random_actions(task.action_space, make_generator(seed, "sindy-rl", "apply", "probe"))
+    found = interact(task, act, steps=PROBED, seed=derive(seed, "sindy-rl", "apply", "probe") >> 32)
+    return trajectories.circles_in(found.steps.observation.flatten(1)) if found.steps.observation.ndim == 2 else []
+
+
+def _compare(make: Any, policies: Mapping[str, Any], horizon: int, seed: int) -> tuple[list[Row], float]:
+    """Each policy on the same fresh episodes, and the mean return of random actions."""
+    task = make(1)
+    random = random_actions(task.action_space, make_generator(seed, "sindy-rl", "apply", "random"))
+    rows: list[Row] = []
+    for name, act in {**policies, "random": random}.items():
+        returns = [
+            interact(
+                task, act, steps=horizon, seed=derive(seed, "sindy-rl", "apply", "test", k) >> 32, first=True
+            ).returns
+            for k in range(TEST_EPISODES)
+        ]  # fmt: skip
+        size = len(getattr(act, "coefficients", ()))
+        count = act.terms if isinstance(act, DictionaryPolicy) else sum(
+            parameter.numel() for parameter in getattr(act, "parameters", list)()
+        )  # fmt: skip
+        rows.append({
+            "policy": name, "mean return": _rounded(sum(returns) / len(returns)), "lowest": _rounded(min(returns)),
+            "highest": _rounded(max(returns)), "numbers": count if size or count else None,
+        })  # fmt: skip
+    return rows, float(rows[-1]["mean return"] or 0.0)
+
+
+def _environment_notes(
+    learner: SindyRL, circles: list[tuple[int, int]], horizon: int, *, network: float, dictionary: float
+) -> tuple[str, ...]:
+    notes = ["x1, x2 ... are the observation's columns, ' is the next step, u1 ... the actions before clipping"]
+    notes += [f"x{i + 1} and x{j + 1} are put back onto the unit circle after each step" for i, j in circles]
+    if learner.terminated:
+        notes.append(
+            f"the environment ended {learner.terminated} episodes itself; the surrogate knows no such end, only the "
+            "range of what was seen"
+        )
+    if dictionary < network - 0.1 * abs(network):
+        notes.append("the dictionary policy loses over a tenth of the network's return: use the network")
+    if learner.config.collect < horizon:
+        notes.append(f"rounds of {learner.config.collect:,} steps are shorter than an episode of {horizon:,}: the "
+                     "real return by which the best policy is kept is that of its beginning")  # fmt: skip
+    return tuple(notes)
+
+
+def _equations(model: SparseModel, states: list[str], inputs: list[str]) -> list[str]:
+    return model.written(states, inputs, [f"{name}'" for name in states])
+
+
+def _model_files(model: SparseModel, states: list[str], inputs: list[str]) -> dict[str, str]:
+    terms, after = model.library.terms(states, inputs), [f"{name}'" for name in states]
+    made = model.coefficients
+    return {
+        "equations.txt": "\n".join(equations.as_text(made, terms, after, digits=8)) + "\n",
+        "equations.tex": equations.as_latex(made, terms, after),
+        "model.c": equations.as_c(made, terms, after, function="next_state", states=states, inputs=inputs),
+    }
+
+
+def _holds(written: Mapping[str, str]) -> dict[str, str]:
+    about = {
+        "equations.txt": "the equations", "equations.tex": "the dynamics in LaTeX", "model.c": "the dynamics in C",
+        "policy.c": "the dictionary policy in C", **{file: title.lower() for title, file in FILES.items()},
+    }  # fmt: skip
+    return {
+        "artifact.json": "what this is and what made it", artifact.WEIGHTS: "its numbers",
+        **{name: about[name] for name in written},
+    }  # fmt: skip
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.5g}")

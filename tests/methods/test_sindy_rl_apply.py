@@ -1,0 +1,129 @@
+"""`livepapers apply sindy-rl` on users' trajectories and environments, good and bad."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from livepapers.cli.main import group
+from livepapers.core import artifact
+from livepapers.core.errors import InputError
+from livepapers.methods.sindy_rl import application as module
+from livepapers.methods.sindy_rl import apply, trajectories
+
+
+def oscillator(folder: Path, *, runs: int = 6, steps: int = 80, noise: float = 0.0) -> Path:
+    """x' = x + 0.1 v, v' = v - 0.1 x - 0.05 x^2 v + 0.2 u: recorded runs with random inputs."""
+    draw = np.random.default_rng(0)
+    lines = ["run,x,v,push"]
+    for run in range(runs):
+        x, v = draw.uniform(-2, 2, 2)
+        for _ in range(steps):
+            u = draw.uniform(-1, 1)
+            shown = draw.normal(0, noise, 2) if noise else np.zeros(2)
+            lines.append(f"r{run},{x + shown[0]!r},{v + shown[1]!r},{u!r}".replace("np.float64(", "").replace(")", ""))
+            x, v = x + 0.1 * v, v - 0.1 * x - 0.05 * x * x * v + 0.2 * u
+    path = folder / "runs.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_the_equations_of_recorded_runs_are_found_and_judged(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    done = apply(data=oscillator(tmp_path), states="x, v", inputs="push", trajectory="run", degree=3, output=output)
+    lines = [str(row["equation"]) for row in done.tables[module.EQUATIONS]]
+    assert lines == ["x' = 1 x + 0.1 v", "v' = -0.1 x + 1 v - 0.05 x^2 v + 0.2 push"]
+    assert "6 terms of degree 3" in done.headline
+    taken = [row for row in done.tables[module.CANDIDATES] if row["taken"]]
+    assert len(taken) == 1
+    assert float(taken[0]["one step, % of changes"] or 0.0) < 1e-3
+    assert sorted(path.name for path in output.iterdir()) == sorted(done.files)
+    described = artifact.load(output)
+    assert described.kind == "estimator"
+    library = described.arguments["library"]
+    assert isinstance(library, dict)
+    assert library["degree"] == 3
+    assert artifact.load_weights(output)["coefficients"].shape[1] == 2
+    assert "next_state(const double *x, const double *u, double *y)" in (output / "model.c").read_text()
+    assert r"\begin{align}" in (output / "equations.tex").read_text()
+
+
+def test_noise_alone_is_said_to_be_unforeseeable(tmp_path: Path) -> None:
+    draw = np.random.default_rng(3)
+    path = tmp_path / "noise.csv"
+    path.write_text("a\n" + "\n".join(str(value) for value in np.cumsum(draw.normal(size=300))) + "\n")
+    done = apply(data=path, states="a")
+    assert any("nothing changes" in note for note in done.notes)
+
+
+def test_circles_are_found_and_used(tmp_path: Path) -> None:
+    angle = 0.1 * np.arange(200)
+    path = tmp_path / "circle.csv"
+    rows = [f"{np.cos(a)},{np.sin(a)}" for a in angle]
+    path.write_text("c,s\n" + "\n".join(rows) + "\n")
+    done = apply(data=path, states="c,s", degree=1)
+    assert any("unit circle" in note for note in done.notes)
+    assert trajectories.circles_in(torch.randn(50, 3)) == []
+
+
+BAD = {
+    "neither": ({}, "exactly one of"),
+    "both": ({"env": "Pendulum-v1", "data": "runs.csv"}, "exactly one of"),
+    "no states": ({"data": "runs.csv"}, "states"),
+    "unknown column": ({"data": "runs.csv", "states": "x,w"}, "column w"),
+    "a column twice": ({"data": "runs.csv", "states": "x,x"}, "each column once"),
+    "the run as a state": ({"data": "runs.csv", "states": "x", "trajectory": "x"}, "beside states"),
+    "words": ({"data": "runs.csv", "states": "run"}, "finite number"),
+    "each row a run": ({"data": "runs.csv", "states": "x", "trajectory": "v"}, "at least 3"),
+    "constant": ({"data": "flat.csv", "states": "z"}, "a state that changes"),
+    "degree": ({"data": "runs.csv", "states": "x", "degree": 9}, "degree"),
+    "threshold": ({"data": "runs.csv", "states": "x", "threshold": -1.0}, "threshold"),
+    "models": ({"data": "runs.csv", "states": "x", "models": 1}, "models"),
+    "seed": ({"data": "runs.csv", "states": "x", "seed": -1}, "seed"),
+    "columns of an environment": ({"env": "Pendulum-v1", "states": "x"}, "nothing with --env"),
+    "unknown environment": ({"env": "NoSuchThing-v0"}, "Gymnasium"),
+    "unknown module": ({"env": "no_such_module:Thing-v0"}, "module:id"),
+    "discrete actions": ({"env": "CartPole-v1"}, "real actions with bounds"),
+}
+
+
+@pytest.mark.parametrize("name", list(BAD))
+def test_bad_input_gets_one_line_and_writes_nothing(name: str, tmp_path: Path) -> None:
+    options, message = BAD[name]
+    oscillator(tmp_path, runs=2, steps=5)
+    (tmp_path / "flat.csv").write_text("z\n" + "1.5\n" * 10)
+    given = dict(options)
+    if "data" in given:
+        given["data"] = tmp_path / str(given["data"])
+    with pytest.raises(InputError, match=message) as caught:
+        apply(**given, output=tmp_path / "out")  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["flat.csv", "runs.csv"]
+
+
+def test_an_environment_gives_equations_policies_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ROUND_UPDATES", 1)
+    output = tmp_path / "out"
+    arguments = ["apply", "sindy-rl", "--env", "Pendulum-v1", "--random-steps", "300", "--rounds", "2"]
+    arguments += ["--round-steps", "200", "--models", "5", "--output", str(output), "--json"]
+    result = CliRunner().invoke(group, arguments)
+    assert result.exit_code == 0, result.output
+    done = json.loads(result.stdout)
+    assert sorted(path.name for path in output.iterdir()) == sorted(done["files"])
+    assert not (tmp_path / "out.partial").exists()
+    assert "900 real steps" in done["headline"]  # 200 to look, 300 random ones, twice 200
+    names = [row["policy"] for row in done["tables"][module.POLICIES]]
+    assert names == ["network", "dictionary", "random"]
+    equations = [row["equation"] for row in done["tables"][module.EQUATIONS]]
+    assert [line.split(" = ")[0] for line in equations] == ["x1'", "x2'", "x3'", "reward", "u1"]
+    assert any("x1 and x2 are put back onto the unit circle" in note for note in done["notes"])
+    for folder in (output, output / "dictionary"):
+        described = artifact.load(folder)
+        assert described.spaces["task"] == {"name": "gymnasium:Pendulum-v1", "arguments": {}}
+        assert artifact.load_network(folder)(torch.zeros(4, 3)).shape == (4, 1)
+    result = CliRunner().invoke(group, ["evaluate", str(output / "dictionary"), "--episodes", "2", "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["slug"] == "sindy-rl"
