@@ -307,8 +307,10 @@ def from_the_edge(squash: bool) -> PPO:
         squash=squash,
         generator=stream("agent"),
     )
+    last = agent.actor.network.layers[-1]
+    assert isinstance(last, nn.Linear)
     with torch.no_grad():
-        agent.actor.network.layers[-1].bias.fill_(-3.0)  # means of -10 in a box from 0 to 10, or of 0.02 if squashed
+        last.bias.fill_(-3.0)  # means of -10 in a box from 0 to 10, or of 0.02 if squashed
     return PPO(where, agent, config=SMALL, seed=0)
 
 
