@@ -28,6 +28,7 @@ from livepapers.papers import catalogue, citation
 
 ROOT = Path(__file__).parents[1]
 NOTICE = "<!-- Written by docs/generate.py; `make docs` writes it anew. -->"
+BENCHMARKS = ROOT / "src/livepapers/results/benchmarks"
 BEGIN, END = "<!-- papers: written by docs/generate.py -->", "<!-- end of papers -->"
 HELP_WIDTH = 100
 
@@ -68,7 +69,27 @@ def index_page() -> str:
         if listed:
             lines += [f"### {name}: {about}", ""]
             lines += [f"- `{card.slug}` [{card.title}]({card.link}), {card.year}" for card in listed] + [""]
-    return "\n".join(lines)
+    engine = "\n\n".join(_benchmarks("ppo")).replace("## Benchmarks", "## The engine that papers share: PPO", 1)
+    return "\n".join(lines) + (f"\n{engine}\n\n{_equivalence()}\n" if engine else "")
+
+
+def _equivalence() -> str:
+    """Whether our PPO and Stable-Baselines3's learn alike, as `benchmarks/ppo/equivalence.py` measured it."""
+    found = json.loads((BENCHMARKS / "ppo-equivalence.json").read_text(encoding="utf-8"))
+    lines = ["| quarter of training | ours | Stable-Baselines3 | 90 % interval of the difference | margin | p |"]
+    lines += ["|---|---|---|---|---|---|"]
+    for row in found["quarters"]:
+        low, high = row["interval"]
+        lines.append(
+            f"| {row['quarter']} | {row['ours']:.1f} | {row['theirs']:.1f} | [{low:.1f}, {high:.1f}] | "
+            f"{row['margin']:g} | {p_text(row['p'])} |"
+        )
+    settings, verdict = found["settings"], "coincide" if found["coincide"] else "are not shown to coincide"
+    return (
+        f"Mean return of the training episodes on CartPole-v1 at equal settings, {settings['seeds']} seeds of "
+        f"{settings['steps']:,} steps each ({found['date']}, `benchmarks/ppo/equivalence.py`): the curves {verdict}. "
+        "The first ten of these seeds alone had not been enough to show it.\n\n" + "\n".join(lines)
+    )
 
 
 def papers_table(slugs: Sequence[str], *, folder: str) -> str:
@@ -168,7 +189,7 @@ def _study(study: Study) -> str:
 
 
 def _benchmarks(slug: str) -> Iterator[str]:
-    path = catalogue.results_path(slug).parent / "benchmarks" / f"{slug}.json"
+    path = BENCHMARKS / f"{slug}.json"
     if not path.is_file():
         return
     found = json.loads(path.read_text(encoding="utf-8"))

@@ -111,7 +111,8 @@ def main() -> None:
     verdict = "coincide" if coincide else "are not shown to coincide"
     print(f"{given.seeds} seeds of {given.steps} steps: the curves {verdict}")
     if given.save is not None:
-        made = {"settings": {**vars(given), "save": str(given.save)}, "seconds": round(time.perf_counter() - begun),
+        settings = {name: value for name, value in vars(given).items() if name != "save"}
+        made = {"settings": settings, "date": time.strftime("%Y-%m-%d"), "seconds": round(time.perf_counter() - begun),
                 "versions": {"python": platform.python_version(), "torch": torch.__version__,
                              "stable-baselines3": metadata.version("stable-baselines3")},
                 "ours": mine, "theirs": other, "quarters": quarters, "coincide": coincide}  # fmt: skip
