@@ -8,7 +8,8 @@ from livepapers.lab.study import Cells, Claim
 from livepapers.studies.hdpo.instances import KNOWN, ONE_STORE, RATES, TRAIN_SIZES, VARIANTS
 
 KNOWN_SCALE = (
-    "paper: 32,768 traces, batch 8,192, up to 20,000 epochs; ours: 500 updates of 128 fresh traces (serial: 1,200)"
+    "paper: 32,768 traces, batch 8,192, up to 20,000 epochs; ours: 500 updates of 128 fresh traces (serial: 1,200, of "
+    "the best of three starts)"
 )
 NEWSVENDORS = ("quantile newsvendor", "fixed newsvendor", "transformed newsvendor")
 

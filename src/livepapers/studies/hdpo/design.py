@@ -67,7 +67,7 @@ SETTINGS = (
         "Four echelons, backlog, N(5, 2), lead times 2, 4, 3, 2, p = 9; optimum by Clark-Scarf.",
         ("optimum", "hdpo", "echelon-stock", "floor"),
         {"smoke": 1, "laptop": 10, "paper": 10},
-        {"hidden": (32, 32), "learning_rate": 1e-2, "clip": 1.0},
+        {"hidden": (32, 32), "learning_rate": 1e-2, "clip": 1.0, "starts": 3},
         "A serial",
     ),
     *(

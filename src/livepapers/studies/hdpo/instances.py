@@ -8,6 +8,9 @@ from livepapers.baselines import reinforce
 from livepapers.methods import hdpo
 from livepapers.tasks.inventory import InventoryNetwork
 
+TRIAL = 100
+"""Updates of each start, where a setting has several, before one of them goes on."""
+
 SWEEP_PROBLEM = "S2-L4-p9"
 ONE_STORE = ("S1-L4-p9", "S2-L4-p9", "S2-L2-p39")
 KNOWN = (*ONE_STORE, "S3-L2-p9")
