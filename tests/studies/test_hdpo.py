@@ -1,67 +1,30 @@
 """The study of hdpo: its declarations, its smallest cells, and what its claims do with numbers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
 import torch
 
 from livepapers.core import rng
-from livepapers.core.artifact import Artifact
-from livepapers.core.learner import Learner
 from livepapers.lab.claims import judge
 from livepapers.lab.study import Cell, Cells, load_study
 from livepapers.studies import hdpo as module
+from studies.fake_run import FakeRun
 
 
-class Recorder:
-    """A run in memory, keyed as the lab's."""
+class Recorder(FakeRun):
+    """A run in memory whose streams are keyed as the lab's."""
 
     def __init__(self, cell: Cell) -> None:
+        super().__init__()
         self.cell = cell
-        self.kept: dict[str, np.ndarray] = {}
-        self.work: dict[str, int] = {}
-        self.curves: list[dict[str, float]] = []
 
     def generator(self, name: str) -> torch.Generator:
         return rng.generator(self.cell.seed, "hdpo", self.cell.setting, name)
 
     def private_generator(self, name: str) -> torch.Generator:
         return rng.generator(self.cell.seed, "hdpo", self.cell.setting, "arm", self.cell.arm, name)
-
-    def samples(self, name: str, values: np.ndarray) -> None:
-        self.kept[name] = values
-
-    def artifact(self, name: str, artifact: Artifact, *, weights: Mapping[str, torch.Tensor] | None = None) -> None:
-        raise AssertionError("nothing is trained here that would be kept")
-
-    def spend(self, **work: int) -> None:
-        self.work |= work
-
-    def log(self, step: int, **metrics: float) -> None:
-        self.curves.append(metrics)
-
-    def prepared(self, name: str):
-        raise AssertionError("nothing is prepared here")
-
-    def drive(
-        self,
-        learner: Learner,
-        updates: int,
-        *,
-        name: str = "learner",
-        evaluate: Callable[[int], dict[str, float] | None] | None = None,
-    ) -> None:
-        for step in range(1, updates + 1):
-            learner.update()
-            metrics = evaluate(step) if evaluate else None
-            if metrics:
-                self.log(step, **metrics)
-        self.work |= learner.work()
-
-    @property
-    def map(self):
-        return map
 
 
 def cells(metrics: Mapping[Cell, Mapping[str, float]], samples: Mapping[Cell, np.ndarray] | None = None) -> Cells:
