@@ -20,10 +20,11 @@ ARMS = (
         Arm(name, "baseline", f"{share:g} times the tuned constant mortality: the precautionary practice.")
         for name, share in FRACTIONS.items()
     ),
+    Arm("no fishing", "floor", "Mortality 0: nothing is caught, and species die out on their own only."),
     Arm("textbook", "floor", "Mortality r / (r + 2), the maximum sustainable yield of each stock, as if alone."),
 )  # fmt: skip
 
-RULES = ("mortality", "escapement", "linear escapement", *FRACTIONS, "textbook")
+RULES = ("mortality", "escapement", "linear escapement", *FRACTIONS, "textbook", "no fishing")
 SETTINGS = (
     Setting(
         "model-3", "Three species, X and Y are fished.", (*LEARNED, *RULES), {"smoke": 1, "laptop": 10, "paper": 10},
@@ -35,18 +36,18 @@ SETTINGS = (
     ),
     Setting(
         "model-1", "One species under constant grazing, close to its tipping point; noise 0.05.",
-        (*LEARNED, "mortality", "escapement", "textbook"), {"smoke": 1, "laptop": 10, "paper": 10},
+        (*LEARNED, "mortality", "escapement", "textbook", "no fishing"), {"smoke": 1, "laptop": 10, "paper": 10},
         {"model": "model-1", "updates": 74}, "one species",
     ),
     Setting(
         "model-2", "Three species, only X is fished.",
-        (*LEARNED, "mortality", "escapement", "linear escapement", "textbook"),
+        (*LEARNED, "mortality", "escapement", "linear escapement", "textbook", "no fishing"),
         {"smoke": 1, "laptop": 10, "paper": 10}, {"model": "model-2", "updates": 74}, "one fishery",
     ),
     Setting(
         f"perturbed-{PERTURBATION:g}",
         f"model-4 with every parameter times 1 + {PERTURBATION:g} g, g standard normal; a new set for each seed.",
-        ("ppo", "mortality", "escapement", "textbook"), {"smoke": 1, "laptop": 10, "paper": 100},
+        ("ppo", "mortality", "escapement", "textbook", "no fishing"), {"smoke": 1, "laptop": 10, "paper": 100},
         {"model": "model-4", "updates": 74, "perturbation": PERTURBATION}, "robustness",
     ),
 )  # fmt: skip
