@@ -55,7 +55,7 @@ def _first_to_go(cells: Cells) -> Effects:
 
 
 def _learned(setting: str) -> Callable[[Cells], str | None]:
-    """The precondition that PPO learned at all: in most seeds more reward than the textbook rule and than no fishing."""
+    """The precondition that PPO learned at all: in most seeds more reward than textbook and no fishing."""
 
     def reason(cells: Cells) -> str | None:
         textbook, idle, rewards = (
