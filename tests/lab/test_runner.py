@@ -180,6 +180,18 @@ def test_a_driver_that_lost_its_run_stops(study: Study, store: Store, monkeypatc
     assert store.runs()[0].status == "running", "the run is the other's now"
 
 
+def test_a_stop_while_the_study_is_loaded_says_that_nothing_is_lost(
+    study: Study, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(slug: str) -> Study:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "load_study", load)
+    with pytest.raises(Interrupted, match="before the first cell was begun: nothing is lost"):
+        run_study("tiny", store=store)
+    assert store.runs() == []
+
+
 class Recorder(InlineEngine):
     """Two workers, so to say; remembers which items it was handed together."""
 

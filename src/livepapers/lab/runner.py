@@ -90,11 +90,16 @@ def run_study(
         InputError: An option is wrong, the study changed since the run, or another process drives it.
         Interrupted: SIGINT or SIGTERM; the message says how to go on.
     """
-    study = study or load_study(slug)
     with contextlib.ExitStack() as stack:
-        kept = store if isinstance(store, Store) else stack.enter_context(Store(store))
-        pool = stack.enter_context(make_engine(engine, address=address, workers=workers))
-        plan = _Plan(kept, study, preset=preset, seeds=seeds, arms=arms, settings=settings, resume=resume)
+        try:
+            study = study or load_study(slug)
+            kept = store if isinstance(store, Store) else stack.enter_context(Store(store))
+            pool = stack.enter_context(make_engine(engine, address=address, workers=workers))
+            plan = _Plan(kept, study, preset=preset, seeds=seeds, arms=arms, settings=settings, resume=resume)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "stopped before the first cell was begun: nothing is lost, give the command again"
+            ) from None
         drive = _Drive(
             kept, study, plan, pool, remote=engine == "ray", save_every=save_every, listener=listener or Silent()
         )
