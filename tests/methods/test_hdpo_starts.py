@@ -1,5 +1,7 @@
 """Several starts of one training: the turn of each, the choice, and what is kept."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -64,7 +66,8 @@ def test_a_trial_is_never_longer_than_the_training():
 def test_a_bad_start_is_left_behind():
     """A start whose warehouse ships nothing at all cannot win against one that ships."""
     made = starts(2)
-    last = made.learners[0].policy.network_mlp.layers[-1]
+    policy: Any = made.learners[0].policy
+    last = policy.network_mlp.layers[-1]
     with torch.no_grad():
         last.weight.zero_()
         last.bias.fill_(-30.0)
