@@ -23,7 +23,7 @@ from livepapers.core.files import write_atomic
 from livepapers.lab import figures
 from livepapers.lab.report.summary import by_setting, of_paper, tally
 from livepapers.lab.study import PRESETS, Study, load_study
-from livepapers.lab.words import estimate, number, p_text
+from livepapers.lab.words import asked, estimate, number, p_text
 from livepapers.papers import catalogue, citation
 
 ROOT = Path(__file__).parents[1]
@@ -170,7 +170,9 @@ def _ours(found: Mapping[str, Any]) -> str:
     if found["p_holm"] is not None:
         text += f", p {p_text(found['p_holm'])}"
     pooled = by_setting(found)
-    return f"{_cell(text)}<br>{_cell(found['effect_name'])}" + (f"<br>by setting: {_cell(pooled)}" if pooled else "")
+    wanted = asked(found["direction"], found["reference"], found["margin"])
+    by = f"<br>by setting: {_cell(pooled)}" if pooled else ""
+    return f"{_cell(text)}<br>{_cell(found['effect_name'])}; claimed: {wanted}{by}"
 
 
 def _claims(study: Study) -> str:

@@ -8,7 +8,7 @@ from livepapers.core.rng import generator
 from livepapers.methods import hdpo
 from livepapers.tasks.scenarios import draw, fresh, mean_cost
 
-VARIANTS = ("fixed", "learned", "clipped", "paired")
+VARIANTS = ("fixed", "learned", "clipped", "paired", "critic")
 
 
 def learner(variant: str, *, updates: int = 100, rate: float = 1e-2, batch: int = 32) -> reinforce.Reinforce:
@@ -100,6 +100,22 @@ def test_only_the_learned_variant_moves_sigma():
     sigmas = {variant: [one.update()["sigma"] for _ in range(3)] for variant in VARIANTS for one in [learner(variant)]}
     for variant, values in sigmas.items():
         assert (len(set(values)) > 1) == (variant == "learned")
+
+
+def test_the_learned_baseline_explains_what_the_state_decides():
+    """Advantages that are a function of the stock shrink to noise; the first forecast is a small constant."""
+    simulator = make_problem("S2-L2-p39").simulator
+    baseline = reinforce.LearnedBaseline(simulator, reinforce.Config(variant="critic"))
+    stream = generator(0, "states")
+    first = last = 1.0
+    for step in range(300):
+        state = simulator.initial(64 * 5, stream)
+        stock = state.pipeline[:, 0, 0].view(5, 64).T / 5.0
+        advantage = stock - stock.mean()
+        left = baseline.subtract(state, advantage).square().mean() / advantage.square().mean()
+        first, last = (left.item() if step == 0 else first), left.item()
+    assert first == pytest.approx(1.0, abs=0.05)
+    assert last < 0.05
 
 
 def test_networks_with_warehouses_are_refused():

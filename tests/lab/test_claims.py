@@ -187,7 +187,7 @@ def test_an_equality_inside_its_margin_is_reproduced():
     verdict = verdict_on(effects + 3, direction="equal", reference=3.0, margin=0.1)
     assert verdict.verdict == "reproduced"
     assert verdict.equivalence_interval is not None
-    assert "3 ± 0.1" in verdict.reason
+    assert "within 0.1 of 3" in verdict.reason
 
 
 def test_an_equality_outside_its_margin_is_contradicted():

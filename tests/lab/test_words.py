@@ -2,7 +2,7 @@
 
 import pytest
 
-from livepapers.lab.words import count, duration, last_line
+from livepapers.lab.words import asked, count, duration, last_line
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,15 @@ def test_amounts_take_a_unit_when_they_are_large(amount: float, text: str):
 def test_the_last_line_of_a_traceback_says_what_went_wrong():
     assert last_line("Traceback\n  File\nValueError: no\n\n") == "ValueError: no"
     assert last_line("") == last_line(None) == "no message"
+
+
+@pytest.mark.parametrize(
+    ("claim", "text"),
+    [
+        (("less", 1.0, 0.0), "less than 1"),
+        (("greater", 0.0, 3.0), "greater than 0 by 3"),
+        (("equal", 0.5, 0.06), "within 0.06 of 0.5"),
+    ],
+)
+def test_what_a_claim_asks_is_said_in_words(claim: tuple[str, float, float], text: str) -> None:
+    assert asked(*claim) == text

@@ -56,6 +56,17 @@ def policies(net: InventoryNetwork) -> list[hdpo.Policy]:
     return made
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_shares_of_stock_start_where_the_sigmoid_is_steep(seed: int):
+    """Default initial weights put one share in ten above 0.9, from where it learns to ship all that there is."""
+    net = network("serial")
+    policy = hdpo.VanillaPolicy(net, [5.0], lead=3, hidden=(32, 32), generator=generator(seed, "weights"))
+    pipeline = 20.0 * torch.rand(64, 3, 3, generator=generator(seed, "stock"))
+    state = InventorySimulator(net, ClippedNormal(5.0, 2.0), horizon=5).start(pipeline)
+    share = policy(state)[:, 1:] / pipeline[:, :2, 0]
+    assert 0.2 < share.min() < share.max() < 0.8
+
+
 def shipped(net: InventoryNetwork, orders: torch.Tensor) -> torch.Tensor:
     leaving = torch.zeros(len(orders), len(net.nodes))
     inside = net.edge_source >= 0

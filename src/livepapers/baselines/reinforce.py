@@ -7,6 +7,7 @@ of log pi(unclipped order) times an advantage: the return-to-go minus a baseline
     learned   sigma is a parameter
     clipped   sigma fixed; PPO's clipped ratio, several gradient steps on each batch
     paired    sigma fixed; every trace is replayed with two noise draws, each the other's baseline
+    critic    sigma fixed; baseline: a network of the state and the time left, on top of the batch mean
 
 All get the same networks, the same number of simulated periods an update, the same optimiser and the same choice of
 weights on a dev set as hdpo. Orders here are feasible by being >= 0, so networks with warehouses are refused.
@@ -20,14 +21,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from livepapers.blocks.networks import MLP
 from livepapers.core.checkpoint import require_keys
 from livepapers.core.config import Presets, config_dataclass, setting
 from livepapers.core.errors import InputError
 from livepapers.core.learner import Learner, State, load_optimizer_state, optimizer_state
+from livepapers.core.rng import generator as make_generator
 from livepapers.tasks.inventory import InventorySimulator, InventoryState
 from livepapers.tasks.scenarios import DevSelection, Scenarios, Source, set_rate
 
-Variant = Literal["fixed", "learned", "clipped", "paired"]
+Variant = Literal["fixed", "learned", "clipped", "paired", "critic"]
 
 
 @config_dataclass
@@ -43,7 +46,9 @@ class Config(Presets):
     batch: int = setting(128, "scenarios an update; for `paired` half as many traces, replayed twice", ge=2)
     normalise: bool = setting(True, "divide advantages by their standard deviation at the same period")
     clip: float = setting(0.2, "PPO: ratios beyond 1 +- clip get no gradient", gt=0, lt=1)
-    epochs: int = setting(4, "PPO: gradient steps a batch", ge=1)
+    epochs: int = setting(4, "gradient steps a batch: of the policy (clipped), of the learned baseline (critic)", ge=1)
+    value_hidden: tuple[int, ...] = setting((64, 64), "critic: hidden layers of the learned baseline")
+    value_rate: float = setting(3e-3, "critic: Adam of the learned baseline, whatever the policy's rate", gt=0, le=1)
     dev_ignore: int = setting(60, "dev periods at the start that do not count; periods", ge=0)
     dev_every: int = setting(10, "updates between dev checks", ge=1)
 
@@ -102,6 +107,7 @@ class Reinforce(Learner):
         self._log_sigma = nn.Parameter(torch.tensor(math.log(config.sigma)))
         trained = [*policy.parameters(), *([self._log_sigma] if config.variant == "learned" else [])]
         self._optimizer = torch.optim.Adam(trained, lr=config.learning_rate)
+        self._baseline = LearnedBaseline(simulator, config) if config.variant == "critic" else None
         self.selection = DevSelection(
             simulator, policy, dev=dev, ignore=config.dev_ignore, every=config.dev_every, patience=0
         )
@@ -116,6 +122,8 @@ class Reinforce(Learner):
             scenarios = scenarios.take(rows)
         states, orders, costs = self._explore(scenarios)
         advantage = advantages(costs, paired=variant == "paired", normalise=self.config.normalise)
+        if self._baseline is not None:
+            advantage = self._baseline.subtract(states, advantage)
         before = self._log_prob(states, orders, costs.shape[0]).detach() if variant == "clipped" else None
         loss = self._step(states, orders, advantage, before)
         for _ in range(self.config.epochs - 1 if variant == "clipped" else 0):
@@ -183,6 +191,7 @@ class Reinforce(Learner):
             "log_sigma": self._log_sigma.detach().clone(),
             "optimizer": optimizer_state(self._optimizer),
             "selection": self.selection.state_dict(),
+            **({"baseline": self._baseline.state_dict()} if self._baseline else {}),
             "generator": self._generator.get_state(),
             "steps": self._steps,
             "gradient_steps": self._gradient_steps,
@@ -194,6 +203,8 @@ class Reinforce(Learner):
         require_keys(state, self.state_dict(), what="reinforce state")
         require_keys(state["policy"], self.policy.state_dict(), what="policy")
         self.selection.check(state["selection"])
+        if self._baseline is not None:
+            self._baseline.load_state_dict(state["baseline"])
         load_optimizer_state(self._optimizer, state["optimizer"])
         self.policy.load_state_dict(state["policy"])
         with torch.no_grad():
@@ -210,6 +221,50 @@ class Reinforce(Learner):
             "dev_periods": self.selection.periods,
             "gradient_steps": self._gradient_steps,
         }
+
+
+class LearnedBaseline:
+    """What the advantage at a state is expected to be: a network of the stock, the pipeline and the time left.
+
+    It is fitted by least squares to the advantages of each batch, after they have been reduced by its forecast, so the
+    forecast never knows the noise it is subtracted from.
+
+    Args:
+        simulator: The world; one of stores only.
+        config: `value_hidden`, `value_rate`.
+    """
+
+    def __init__(self, simulator: InventorySimulator, config: Config) -> None:
+        width = len(simulator.network.nodes) * int(simulator.network.lead_time.max()) + 1
+        stream = make_generator(0, "reinforce", "baseline")
+        self._network = MLP(width, config.value_hidden, outputs=1, activation="elu", generator=stream, output_scale=0.0)
+        self._optimizer = torch.optim.Adam(self._network.parameters(), lr=config.value_rate)
+        self._unit, self._steps = float(simulator.demand.mean.mean()), config.epochs
+
+    def subtract(self, states: InventoryState, advantage: Tensor) -> Tensor:
+        """`[B, T]` less the forecast for the states `[T * B, ...]`; then a few steps towards it."""
+        batch, periods = advantage.shape
+        left = torch.linspace(1.0, 1.0 / periods, periods).repeat_interleave(batch).unsqueeze(1)
+        stock = torch.asinh(states.pipeline.flatten(1) / self._unit)  # early policies order without bound
+        seen, target = torch.cat([stock, left], 1), advantage.T.reshape(-1, 1)
+        forecast = self._network(seen).detach()
+        for _ in range(self._steps):
+            self._optimizer.zero_grad()
+            (self._network(seen) - target).square().mean().backward()
+            self._optimizer.step()
+        return advantage - forecast.view(periods, batch).T
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights and optimiser."""
+        weights = {name: value.detach().clone() for name, value in self._network.state_dict().items()}
+        return {"network": weights, "optimizer": optimizer_state(self._optimizer)}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take over a state; raises `CorruptFileError` and changes nothing if it does not fit."""
+        require_keys(state, self.state_dict(), what="learned baseline")
+        require_keys(state["network"], self._network.state_dict(), what="learned baseline's network")
+        load_optimizer_state(self._optimizer, state["optimizer"])
+        self._network.load_state_dict(state["network"])
 
 
 def advantages(costs: Tensor, *, paired: bool, normalise: bool) -> Tensor:

@@ -34,6 +34,7 @@ class MLP(nn.Module):
         activation: Behind each hidden layer.
         generator: Source of the initial weights.
         output_bias: A constant for the output layer's bias instead of the default, or None.
+        output_scale: Of the output layer's initial weights.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class MLP(nn.Module):
         activation: Activation,
         generator: torch.Generator,
         output_bias: float | None = None,
+        output_scale: float = 1.0,
     ) -> None:
         super().__init__()
         widths = [inputs, *hidden]
@@ -54,6 +56,9 @@ class MLP(nn.Module):
         last = linear(widths[-1], outputs, generator=generator)
         if output_bias is not None:
             nn.init.constant_(last.bias, output_bias)
+        if output_scale != 1.0:
+            with torch.no_grad():
+                last.weight.mul_(output_scale)
         self.layers = nn.Sequential(*layers, last)
 
     def forward(self, inputs: Tensor) -> Tensor:

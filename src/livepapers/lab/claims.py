@@ -35,7 +35,7 @@ import numpy as np
 from livepapers.core.rng import numpy_generator
 from livepapers.lab import statistics
 from livepapers.lab.study import Cells, Claim
-from livepapers.lab.words import estimate, number, p_text
+from livepapers.lab.words import asked, estimate, number, p_text
 
 Outcome = Literal["reproduced", "direction only", "inconclusive", "contradicted", "void", "not tested here"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -176,17 +176,15 @@ def _exact(claim: Claim, values: np.ndarray, draft: Verdict) -> Verdict:
     if claim.direction == "equal":
         distance = np.abs(values - claim.reference)
         held, worst = distance <= claim.margin, float(values[distance.argmax()])
-        asked = f"within {number(claim.margin)} of {number(claim.reference)}"
     else:
         side = 1.0 if claim.direction == "greater" else -1.0
         beyond = side * (values - claim.reference)
         held, worst = (beyond > 0) & (beyond >= claim.margin), float(values[beyond.argmin()])
-        asked = f"{claim.direction} than {number(claim.reference)}"
-        asked += f" by {number(claim.margin)}" if claim.margin else ""
+    wanted = asked(claim.direction, claim.reference, claim.margin)
     count = int(held.sum())
-    reason = f"{count} of {values.size} exact values are {asked}; the one furthest from it is {number(worst)}"
+    reason = f"{count} of {values.size} exact values are {wanted}; the one furthest from it is {number(worst)}"
     if values.size == 1:
-        reason = f"the exact value is {number(worst)}, asked for: {asked}"
+        reason = f"the exact value is {number(worst)}, asked for: {wanted}"
     return replace(draft, verdict="reproduced" if held.all() else "contradicted", reason=reason)
 
 
@@ -283,16 +281,13 @@ def _indicate(claim: Claim, draft: Verdict) -> Verdict:
 def _reason(claim: Claim, draft: Verdict) -> str:
     interval, level = draft.interval, "95 %"
     if claim.direction == "equal":
-        asked = f"{number(claim.reference)} ± {number(claim.margin)}"
         interval, level = draft.equivalence_interval, "90 %"
-    else:
-        asked = f"{claim.direction} than {number(claim.reference)}"
-        asked += f" by {number(claim.margin)}" if claim.margin else ""
+    wanted = asked(claim.direction, claim.reference, claim.margin)
     mean, bounds = estimate(draft.effect or 0.0, interval)
     shown = f"{mean} {bounds} ({level})" if bounds else mean
     dependent = {"item": ", items of one run", "fold": ", folds of one data set"}.get(claim.unit, "")
     count = f"{draft.n:,} {_units(claim, draft.n)}{dependent}"
-    return f"mean {shown}; claimed: {asked}; {count}, Holm-corrected p {p_text(draft.p_holm)}"
+    return f"mean {shown}; claimed: {wanted}; {count}, Holm-corrected p {p_text(draft.p_holm)}"
 
 
 def _units(claim: Claim, count: int) -> str:

@@ -33,6 +33,13 @@ def p_text(value: float | None) -> str:
     return "< 0.001" if value < 0.001 else f"= {value:.2g}" if value < 0.1 else f"= {value:.2f}"
 
 
+def asked(direction: str, reference: float, margin: float) -> str:
+    """What a claim asks of its effect: "less than 1", "greater than 0 by 3", "within 0.06 of 0.5"."""
+    if direction == "equal":
+        return f"within {number(margin)} of {number(reference)}"
+    return f"{direction} than {number(reference)}" + (f" by {number(margin)}" if margin else "")
+
+
 def duration(seconds: float) -> str:
     """Seconds as people say them: "0.4 s", "2 min 5 s", "3 h 12 min"."""
     if seconds < 10:

@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from livepapers.lab import figures
 from livepapers.lab.report.summary import by_setting, notes, of_ours, of_paper, tally
-from livepapers.lab.words import count, duration, estimate, number, p_text
+from livepapers.lab.words import asked, count, duration, estimate, number, p_text
 
 
 def render_html(found: Mapping[str, Any]) -> str:
@@ -20,6 +20,7 @@ def render_html(found: Mapping[str, Any]) -> str:
         verdict_class=figures.verdict_class,
         effect_plot=figures.effect_plot,
         curve_plot=lambda curve: figures.curves(curve["arms"], styles, title=f"{curve['name']} in {curve['setting']}"),
+        asked=asked,
         estimate=estimate,
         claimed=of_paper(found["verdicts"]),
         added=of_ours(found["verdicts"]),

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from livepapers.lab.report.summary import notes, of_ours, of_paper, tally
-from livepapers.lab.words import count, duration, estimate, p_text
+from livepapers.lab.words import asked, count, duration, estimate, p_text
 
 _TERMINAL = {
     "reproduced": ("✔", "bold green"),
@@ -64,7 +64,8 @@ def _ours(verdict: Mapping[str, Any]) -> Text:
         return Text(verdict["reason"], style="dim")
     mean, bounds = estimate(verdict["effect"], verdict["interval"])
     text = Text(mean, style="bold").append(f" {bounds}" if bounds else "", style="default not bold")
-    text.append(f"\n{verdict['effect_name']}", style="dim not bold")
+    wanted = asked(verdict["direction"], verdict["reference"], verdict["margin"])
+    text.append(f"\n{verdict['effect_name']}; claimed: {wanted}", style="dim not bold")
     if verdict["p_holm"] is not None:
         text.append(f"; p {p_text(verdict['p_holm'])}", style="dim not bold")
     if verdict["units_needed"]:

@@ -40,6 +40,7 @@ from livepapers.methods.hdpo.policies import (
     Rounded,
     VanillaPolicy,
 )
+from livepapers.methods.hdpo.starts import BestOfStarts
 
 ARCHITECTURES: dict[str, type[Policy]] = {
     "VanillaPolicy": VanillaPolicy,
@@ -50,7 +51,7 @@ ARCHITECTURES: dict[str, type[Policy]] = {
 """What an artifact may name."""
 
 __all__ = [
-    "ARCHITECTURES", "METRICS", "ROLE", "BaseStockPolicy", "Config", "EchelonStockPolicy", "GraphPolicy",
-    "HindsightPolicyOptimization", "Policy", "Rounded", "VanillaPolicy", "apply", "example", "hindsight_loss",
-    "learner_for",
+    "ARCHITECTURES", "METRICS", "ROLE", "BaseStockPolicy", "BestOfStarts", "Config", "EchelonStockPolicy",
+    "GraphPolicy", "HindsightPolicyOptimization", "Policy", "Rounded", "VanillaPolicy", "apply", "example",
+    "hindsight_loss", "learner_for",
 ]  # fmt: skip

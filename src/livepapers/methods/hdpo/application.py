@@ -16,6 +16,7 @@ from livepapers.core.files import check_output_folder, new_folder, sha256
 from livepapers.methods.hdpo import training
 from livepapers.methods.hdpo.policies import Policy
 from livepapers.methods.hdpo.problem import Task, read, read_state
+from livepapers.methods.hdpo.starts import BestOfStarts
 from livepapers.methods.hdpo.training import PolicyName
 from livepapers.tasks.inventory import InventoryPolicy, InventoryState, Rollout
 
@@ -41,7 +42,8 @@ def apply(
         demand: CSV with columns store, period, quantity, or period and one column a store; without gaps.
         policy: gnn (graph network), mlp (plain network), auto (mlp for one store, else gnn), or the rules base-stock,
             capped-base-stock, echelon.
-        updates: Gradient steps.
+        updates: Gradient steps; mlp with warehouses is tried from three starts, a hundred steps each, and the best of
+            them on the dev part goes on.
         seed: Of initial weights and training windows.
         state: CSV with columns node, arrives_in, quantity: today's stock (arrives_in 0) and what is on order, the
             periods until it arrives; the stock at the end of the backtest when left out.
@@ -60,14 +62,15 @@ def apply(
     task = read(network, demand)
     today = None if state is None else read_state(state, task)
     policy = training.default_policy(task.network) if policy == "auto" else policy
-    trained = training.make_policy(task, policy, seed)
-    learner = training.make_learner(task, trained, seed=seed, updates=updates)
+    policies = [training.make_policy(task, policy, seed, start=i) for i in range(training.starts(task.network, policy))]
+    learners = [training.make_learner(task, one, seed=seed, updates=updates) for one in policies]
+    learner = BestOfStarts(learners, trial=training.TRIAL)
     partial = None if output is None else output.with_name(output.name + ".partial")
     made_by = {"policy": policy, "seed": seed, "updates": updates, "network": sha256(network), "demand": sha256(demand)}
-    fingerprint = hashlib.sha256(json.dumps(["hdpo", 2, made_by], sort_keys=True).encode()).hexdigest()
-    loop.drive(learner, updates, name=policy, folder=partial, fingerprint=fingerprint)
+    fingerprint = hashlib.sha256(json.dumps(["hdpo", 3, made_by], sort_keys=True).encode()).hexdigest()
+    loop.drive(learner, learner.updates, name=policy, folder=partial, fingerprint=fingerprint)
     learner.best_policy()
-    trained.eval()
+    trained = policies[learner.learners.index(learner.chosen)].eval()
     results = _backtest(task, {policy: trained, **training.rules(task, policy, seed=seed, updates=updates)})
     state_now = results[policy].final if today is None else today
     tables = _tables(task, results, orders=_orders(task, trained, state_now))

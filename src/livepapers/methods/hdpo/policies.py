@@ -21,6 +21,7 @@ Features = Literal["inventory", "parameters", "series"]
 """What a network sees beside the pipelines: nothing; costs and demand moments; or costs, past demand and the season."""
 
 EPSILON = 1e-6  # of one unit, the least denominator of proportional allocation
+SMALL_START = 0.1  # of the usual initial weights, where outputs are shares of stock
 TRICKLE = 1e-3  # of one unit, the least that is desired of a node which may not hold stock
 YEAR = 365.25
 CHRISTMAS = 359.0  # day of the year
@@ -136,9 +137,12 @@ class VanillaPolicy(Policy):
         if features != "inventory":
             width += nodes + stores + edges
             width += stores * history + (season is not None) if features == "series" else 2 * stores
+        # shares of stock start near one half, where a sigmoid has its largest gradient: one that saturates in the
+        # first, understocked periods makes a node ship all it has for good
+        shares = bool(len(self.network.warehouses))
         self.network_mlp = MLP(
-            width, hidden, outputs=edges, activation="elu", output_bias=1.0 if self.relu else None,
-            generator=generator or make_generator(0, "hdpo", "weights"),
+            width, hidden, outputs=edges, activation="elu", output_bias=0.0 if shares else 1.0 if self.relu else None,
+            output_scale=SMALL_START if shares else 1.0, generator=generator or make_generator(0, "hdpo", "weights"),
         )  # fmt: skip
         leaving = [torch.nonzero(row).flatten() for row in self.onto]
         alone = [not bool(self.empties[node]) and len(found) == 1 for node, found in enumerate(leaving)]

@@ -17,6 +17,7 @@ from livepapers.tasks.scenarios import fixed, fresh
 
 PolicyName: TypeAlias = Literal["auto", "mlp", "gnn", "base-stock", "capped-base-stock", "echelon"]
 
+STARTS, TRIAL = 3, 100  # starts, and updates that each is judged after
 FORECASTER_STEPS = 1500  # at most; three for each update of the policy, as in the study
 
 
@@ -25,8 +26,13 @@ def default_policy(network: InventoryNetwork) -> PolicyName:
     return "mlp" if len(network.nodes) == 1 else "gnn"
 
 
-def make_policy(task: Task, name: str, seed: int) -> Policy:
-    """An untrained policy; base-stock levels start where the newsvendor's are."""
+def starts(network: InventoryNetwork, name: str) -> int:
+    """From how many initial weights a policy is tried: shares of a warehouse's stock have local optima."""
+    return STARTS if name == "mlp" and len(network.warehouses) else 1
+
+
+def make_policy(task: Task, name: str, seed: int, *, start: int = 0) -> Policy:
+    """An untrained policy, of start 0, 1, ...; base-stock levels start where the newsvendor's are."""
     mean = task.simulator.demand.mean[0].clamp(min=0.0).tolist()
     if name == "echelon":
         return EchelonStockPolicy(task.network, mean)
@@ -35,7 +41,7 @@ def make_policy(task: Task, name: str, seed: int) -> Policy:
         with torch.no_grad():
             rule.levels.copy_(task.newsvendor_levels[task.network.edge_target] / rule.unit)
         return rule
-    stream = make_generator(seed, "hdpo", "apply", "weights")
+    stream = make_generator(seed, "hdpo", "apply", "weights", *([start] if start else []))
     kind = GraphPolicy if name == "gnn" else VanillaPolicy
     return kind(
         task.network, mean, lead=task.lead, features="series", history=task.history, season=task.season,

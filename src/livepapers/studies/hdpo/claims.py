@@ -1,22 +1,30 @@
 """Claims of the hdpo study, fixed before its run, and their statistics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from livepapers.lab.study import Cells, Claim
-from livepapers.studies.hdpo.instances import KNOWN, RATES, TRAIN_SIZES, VARIANTS
+from livepapers.studies.hdpo.instances import KNOWN, ONE_STORE, RATES, TRAIN_SIZES, VARIANTS
 
+KNOWN_SCALE = (
+    "paper: 32,768 traces, batch 8,192, up to 20,000 epochs; ours: 500 updates of 128 fresh traces (serial: 1,200, of "
+    "the best of three starts)"
+)
 NEWSVENDORS = ("quantile newsvendor", "fixed newsvendor", "transformed newsvendor")
 
 
-def worst_gap(cells: Cells) -> dict[str, float]:
-    """Per seed, the largest gap to the optimum over the known instances, percent."""
-    seeds = set.intersection(*(set(cells.seeds(setting=name, arms=["hdpo"])) for name in KNOWN))
-    return {
-        f"seed {seed}": max(cells.value("gap_percent", arm="hdpo", setting=name, seed=seed) for name in KNOWN)
-        for seed in sorted(seeds)
-    }
+def worst_gap(instances: Sequence[str]) -> Callable[[Cells], dict[str, float]]:
+    """A statistic, per seed: the largest gap to the optimum over these instances, percent."""
+
+    def statistic(cells: Cells) -> dict[str, float]:
+        seeds = set.intersection(*(set(cells.seeds(setting=name, arms=["hdpo"])) for name in instances))
+        return {
+            f"seed {seed}": max(cells.value("gap_percent", arm="hdpo", setting=name, seed=seed) for name in instances)
+            for seed in sorted(seeds)
+        }
+
+    return statistic
 
 
 def share_difference(within: float) -> Callable[[Cells], dict[str, float]]:
@@ -86,7 +94,7 @@ CLAIMS = (
         where="section on settings with known optima; v2, summary of results",
         published="average optimality gap below 0.35 %",
         effect="gap to the exact optimum on the worst of four instances, %",
-        statistic=worst_gap,
+        statistic=worst_gap(KNOWN),
         unit="seed",
         arms=("hdpo",),
         settings=KNOWN,
@@ -94,9 +102,23 @@ CLAIMS = (
         reference=1.0,
         margin_why="1 % on every instance, fixed beforehand: the paper trains thousands of times longer; "
         "the worst of the instances stands for each of them",
-        scale="paper: 32,768 traces, batch 8,192, up to 20,000 epochs; ours: 500 updates of 128 fresh "
-        "traces (serial: 800 of 256)",
+        scale=KNOWN_SCALE,
         headline=True,
+    ),
+    Claim(
+        "C1b",
+        "One store: a cost as near to the optimum as the paper's average.",
+        where="section on settings with known optima; v2, summary of results",
+        published="average optimality gap below 0.35 %",
+        effect="gap to the exact optimum on the worst of three one-store instances, %",
+        statistic=worst_gap(ONE_STORE),
+        unit="seed",
+        arms=("hdpo",),
+        settings=ONE_STORE,
+        direction="less",
+        reference=0.35,
+        margin_why="the paper's own figure, asked of the worst instance where the paper gives an average",
+        scale=KNOWN_SCALE,
     ),
     Claim(
         "C2",
@@ -112,7 +134,7 @@ CLAIMS = (
         margin=0.25,
         margin_why="a quarter of the sweep; version 1 asked for twice the rival's share, a rule by which equal shares "
         "count as contradicted and a rival above one half cannot be beaten",
-        scale="one problem, four learning rates, three seeds, two sigmas; 300 updates of 128 x 50 periods",
+        scale="one problem, four learning rates, three seeds, two sigmas; 600 updates of 128 x 50 periods",
         headline=True,
     ),
     Claim(

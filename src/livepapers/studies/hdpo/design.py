@@ -19,7 +19,7 @@ ARMS = (
         )
         for name, (variant, sigma) in VARIANTS.items()
     ),
-    Arm("gnn", "method", "hdpo with the graph network, 32-wide, Adam 1e-3, gradient norm clipped at 1."),
+    Arm("gnn", "method", "hdpo with the graph network, 32-wide, Adam 3e-3, gradient norm clipped at 1."),
     Arm("mlp", "baseline", "hdpo with the vanilla network 128-128-128; same traces and updates as gnn."),
     Arm("just in time", "optimum", "Perfect foresight: the profit that all others are measured by.", seeded=False),
     Arm(
@@ -67,7 +67,7 @@ SETTINGS = (
         "Four echelons, backlog, N(5, 2), lead times 2, 4, 3, 2, p = 9; optimum by Clark-Scarf.",
         ("optimum", "hdpo", "echelon-stock", "floor"),
         {"smoke": 1, "laptop": 10, "paper": 10},
-        {"hidden": (32, 32), "learning_rate": 5e-3, "clip": 1.0},
+        {"hidden": (32, 32), "learning_rate": 1e-2, "clip": 1.0, "starts": 3},
         "A serial",
     ),
     *(

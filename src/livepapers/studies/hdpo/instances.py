@@ -8,8 +8,12 @@ from livepapers.baselines import reinforce
 from livepapers.methods import hdpo
 from livepapers.tasks.inventory import InventoryNetwork
 
+TRIAL = 100
+"""Updates of each start, where a setting has several, before one of them goes on."""
+
 SWEEP_PROBLEM = "S2-L4-p9"
-KNOWN = ("S1-L4-p9", "S2-L4-p9", "S2-L2-p39", "S3-L2-p9")
+ONE_STORE = ("S1-L4-p9", "S2-L4-p9", "S2-L2-p39")
+KNOWN = (*ONE_STORE, "S3-L2-p9")
 """The instances with an exact optimum: C1 is about the worst of them."""
 
 RATES = (1e-4, 1e-3, 3e-3, 1e-2)
@@ -22,6 +26,8 @@ VARIANTS: dict[str, tuple[reinforce.Variant, float]] = {
     "reinforce clipped sigma 1": ("clipped", 1.0),
     "reinforce paired sigma 0.5": ("paired", 0.5),
     "reinforce paired sigma 1": ("paired", 1.0),
+    "reinforce critic sigma 0.5": ("critic", 0.5),
+    "reinforce critic sigma 1": ("critic", 1.0),
 }
 
 STRUCTURED: dict[str, Callable[[InventoryNetwork, list[float]], hdpo.Policy]] = {
@@ -32,7 +38,7 @@ STRUCTURED: dict[str, Callable[[InventoryNetwork, list[float]], hdpo.Policy]] = 
 
 NETWORKS: dict[str, tuple[float, tuple[int, ...], float]] = {
     "mlp": (3e-3, (128, 128, 128), 1.0),
-    "gnn": (1e-3, (32, 32), 1.0),
+    "gnn": (3e-3, (32, 32), 1.0),
     "base-stock": (0.1, (1,), 1.0),
     "hdpo": (3e-3, (64, 64), 1.0),
 }
@@ -56,15 +62,15 @@ BUDGETS: dict[tuple[str, str], Budget] = {
     ("A", "laptop"): Budget(500, 128, 256, 4096, 300, 100),
     ("A", "paper"): Budget(80_000, 8192, 32_768, 32_768, 5000, 3000),
     ("A serial", "smoke"): Budget(60, 64, 64, 256, 120, 40),
-    ("A serial", "laptop"): Budget(800, 256, 256, 4096, 300, 100),
+    ("A serial", "laptop"): Budget(1200, 128, 256, 4096, 300, 100),
     ("A serial", "paper"): Budget(80_000, 8192, 32_768, 32_768, 5000, 3000),
     ("A sweep", "smoke"): Budget(10, 32, 32, 256, 120, 40),
-    ("A sweep", "laptop"): Budget(300, 128, 128, 4096, 300, 100),
+    ("A sweep", "laptop"): Budget(600, 128, 128, 4096, 300, 100),
     ("A sweep", "paper"): Budget(80_000, 8192, 32_768, 32_768, 5000, 3000),
     ("B", "smoke"): Budget(5, 16, 16, 64, 120, 40),
-    ("B", "laptop"): Budget(250, 32, 0, 1024, 200, 60),
+    ("B", "laptop"): Budget(400, 32, 0, 1024, 200, 60),
     ("B", "paper"): Budget(80_000, 1024, 0, 32_768, 5000, 3000),
     ("C", "smoke"): Budget(20, 64, 0, 0, 0, 16),
-    ("C", "laptop"): Budget(600, 240, 0, 0, 0, 16),
+    ("C", "laptop"): Budget(800, 240, 0, 0, 0, 16),
     ("C", "paper"): Budget(80_000, 8192, 0, 0, 0, 16),
 }

@@ -1,6 +1,6 @@
 """How a cell of the hdpo study is measured."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from livepapers.core.config import replace
 from livepapers.core.rng import generator as make_generator
 from livepapers.lab.study import Run, Setting
 from livepapers.methods import hdpo
-from livepapers.studies.hdpo.instances import BUDGETS, NETWORKS, STRUCTURED, SWEEP_PROBLEM, VARIANTS, Budget
+from livepapers.studies.hdpo.instances import BUDGETS, NETWORKS, STRUCTURED, SWEEP_PROBLEM, TRIAL, VARIANTS, Budget
 from livepapers.tasks.inventory import InventoryPolicy, InventorySimulator
 from livepapers.tasks.scenarios import Scenarios, draw, fixed, fresh, mean_cost
 
@@ -52,53 +52,73 @@ def _near_known_optimum(arm: str, setting: Setting, budget: Budget, run: Run) ->
 
 def _train(arm: str, problem: Problem, setting: Setting, budget: Budget, run: Run) -> hdpo.Policy:
     """Train an arm's policy on fresh traces; all arms see the same ones and start from equal weights."""
-    simulator, p = problem.simulator, setting.parameters
-    mean = simulator.demand.mean[0].tolist()
-    config = hdpo.Config(
-        updates=budget.updates,
-        batch=budget.batch,
-        hidden=p["hidden"],
-        learning_rate=p["learning_rate"],
-        clip_norm=p["clip"],
-    )
-    policy: hdpo.Policy
-    if arm in STRUCTURED:
-        policy = STRUCTURED[arm](simulator.network, mean)
-        config = replace(config, learning_rate=0.5, updates=max(1, budget.updates // 4))
-    else:
-        lead = int(simulator.network.lead_time.max())
-        policy = hdpo.VanillaPolicy(
-            simulator.network, mean, lead=lead, hidden=p["hidden"], generator=run.generator("weights")
-        )
-    dev = draw(simulator, budget.dev, periods=config.dev_periods, generator=run.generator("dev"))
-    source, stream = fresh(simulator, periods=config.periods), run.generator("train")
-    learner: hdpo.HindsightPolicyOptimization | reinforce.Reinforce
+    dev = draw(problem.simulator, budget.dev, periods=hdpo.Config().dev_periods, generator=run.generator("dev"))
+    learner: reinforce.Reinforce | hdpo.BestOfStarts
     if arm in VARIANTS:
-        variant, sigma = VARIANTS[arm]
-        rival = reinforce.Config(
-            variant=variant,
-            sigma=sigma,
-            learning_rate=p["learning_rate"],
-            batch=budget.batch,
-            updates=budget.updates,
-            clip_norm=p["clip"],
-        )
-        learner = reinforce.Reinforce(simulator, policy, config=rival, train=source, dev=dev, generator=stream)
+        learner, updates = _score_learner(arm, problem, setting, budget, run, dev), budget.updates
     else:
-        learner = hdpo.HindsightPolicyOptimization(
-            simulator, policy, config=config, train=source, dev=dev, generator=stream
-        )
-    every = max(10, config.updates // 50)
+        learner = _pathwise_learner(arm, problem, setting, budget, run, dev)
+        updates = learner.updates
+    every = max(10, updates // 50)
     try:
         run.drive(
             learner,
-            config.updates,
+            updates,
             evaluate=lambda step: {"dev_cost": learner.selection.cost} if step == 1 or step % every == 0 else None,
         )
     except FloatingPointError:  # training that diverges ends there, and is judged like any other by its best weights
         run.spend(**learner.work(), diverged=1)
-    learner.best_policy()
-    return policy
+    best = learner.best_policy()
+    assert isinstance(best, hdpo.Policy)
+    return best
+
+
+def _pathwise_learner(
+    arm: str, problem: Problem, setting: Setting, budget: Budget, run: Run, dev: Scenarios
+) -> hdpo.BestOfStarts:
+    """hdpo, or a rule that is trained likewise; further starts have weights and traces of their own."""
+    simulator, p = problem.simulator, setting.parameters
+    config = hdpo.Config(
+        updates=budget.updates, batch=budget.batch, hidden=p["hidden"], learning_rate=p["learning_rate"],
+        clip_norm=p["clip"],
+    )  # fmt: skip
+    if arm in STRUCTURED:
+        config = replace(config, learning_rate=0.5, updates=max(1, budget.updates // 4))
+
+    def started(start: int) -> hdpo.HindsightPolicyOptimization:
+        which = f" of start {start}" if start else ""
+        if arm in STRUCTURED:
+            policy = STRUCTURED[arm](simulator.network, simulator.demand.mean[0].tolist())
+        else:
+            policy = _vanilla(problem, p["hidden"], run.generator(f"weights{which}"))
+        source, stream = fresh(simulator, periods=config.periods), run.generator(f"train{which}")
+        return hdpo.HindsightPolicyOptimization(
+            simulator, policy, config=config, train=source, dev=dev, generator=stream
+        )
+
+    starts = 1 if arm in STRUCTURED else p.get("starts", 1)
+    return hdpo.BestOfStarts([started(i) for i in range(starts)], trial=TRIAL)
+
+
+def _score_learner(
+    arm: str, problem: Problem, setting: Setting, budget: Budget, run: Run, dev: Scenarios
+) -> reinforce.Reinforce:
+    """A member of the REINFORCE family."""
+    variant, sigma = VARIANTS[arm]
+    p = setting.parameters
+    config = reinforce.Config(
+        variant=variant, sigma=sigma, learning_rate=p["learning_rate"], batch=budget.batch, updates=budget.updates,
+        clip_norm=p["clip"],
+    )  # fmt: skip
+    policy = _vanilla(problem, p["hidden"], run.generator("weights"))
+    source, stream = fresh(problem.simulator, periods=hdpo.Config().periods), run.generator("train")
+    return reinforce.Reinforce(problem.simulator, policy, config=config, train=source, dev=dev, generator=stream)
+
+
+def _vanilla(problem: Problem, hidden: Sequence[int], stream: torch.Generator) -> hdpo.VanillaPolicy:
+    network = problem.simulator.network
+    mean = problem.simulator.demand.mean[0].tolist()
+    return hdpo.VanillaPolicy(network, mean, lead=int(network.lead_time.max()), hidden=hidden, generator=stream)
 
 
 def _on_few_traces(arm: str, setting: Setting, budget: Budget, run: Run) -> dict[str, float]:

@@ -1,0 +1,73 @@
+"""Several starts of one training: where the cost has local optima, the first weights decide which one is found.
+
+In a chain of warehouses a stage that learns early to ship all it has gets no gradient that would tell it otherwise:
+what it ships is governed upstream. Dev costs of such starts stand apart within a hundred updates.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from livepapers.core.checkpoint import require_keys
+from livepapers.core.learner import Learner, State, load_or_keep
+from livepapers.methods.hdpo.learner import HindsightPolicyOptimization
+from livepapers.tasks.scenarios import DevSelection
+
+
+class BestOfStarts(Learner):
+    """Every start gets `trial` updates, one after the other; the one of the lowest dev cost gets all that follow.
+
+    Args:
+        learners: The same training from different weights.
+        trial: Updates that each is judged after; not more than the training has.
+    """
+
+    def __init__(self, learners: Sequence[HindsightPolicyOptimization], *, trial: int) -> None:
+        self.learners, self._steps = list(learners), 0
+        self.trial = min(trial, self.learners[0].config.updates)
+
+    @property
+    def chosen(self) -> HindsightPolicyOptimization:
+        """The start of the lowest dev cost so far, the first of equal ones."""
+        return min(self.learners, key=lambda learner: learner.selection.best_cost)
+
+    @property
+    def updates(self) -> int:
+        """Updates of this learner that give the chosen start all that its configuration says."""
+        return self.learners[0].config.updates + (len(self.learners) - 1) * self.trial
+
+    @property
+    def selection(self) -> DevSelection:
+        """That of the chosen start."""
+        return self.chosen.selection
+
+    def update(self) -> dict[str, float]:
+        """One update of the start whose turn it is; the chosen one's best cost only falls, so it stays chosen."""
+        turn = self._steps // self.trial
+        self._steps += 1
+        return (self.learners[turn] if turn < len(self.learners) else self.chosen).update()
+
+    def best_policy(self) -> nn.Module:
+        """The chosen policy with its best weights by dev cost; training is over after this."""
+        return self.chosen.best_policy()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The states of all starts."""
+        return {"learners": {str(i): one.state_dict() for i, one in enumerate(self.learners)}, "steps": self._steps}
+
+    def load_state_dict(self, state: State) -> None:
+        """Take over a state; raises `CorruptFileError` and changes nothing if it does not fit."""
+        require_keys(state, self.state_dict(), what="starts")
+        require_keys(state["learners"], self.state_dict()["learners"], what="starts")
+        load_or_keep(self, self._take, state)
+
+    def _take(self, state: State) -> None:
+        for i, learner in enumerate(self.learners):
+            learner.load_state_dict(state["learners"][str(i)])
+        self._steps = int(state["steps"])
+
+    def work(self) -> dict[str, int]:
+        """What all starts have cost together."""
+        spent = [learner.work() for learner in self.learners]
+        return {name: sum(one[name] for one in spent) for name in spent[0]}
