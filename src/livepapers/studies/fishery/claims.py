@@ -8,7 +8,7 @@ from livepapers.studies.fishery.design import LEARNED, PERTURBATION
 PERTURBED = f"perturbed-{PERTURBATION:g}"
 SCALE = (
     "paper: 300 RLlib iterations of 4,000 steps (one species: 100), rules chosen and judged on the same 100 episodes, "
-    "one training; ours: 1.2 million steps (models 1 and 2: 0.6 million), 1,000 fresh episodes, 10 trainings"
+    "one training; ours: 1.2 million steps (model 2: 0.6 million), 1,000 fresh episodes, 10 trainings"
 )
 Reading = Callable[[Callable[[str, str], float]], float]
 """From `value(metric, arm)` of one seed to an effect."""
