@@ -1,5 +1,6 @@
 """PPO: its identities, its bookkeeping, and that it learns only with its key terms."""
 
+import math
 from typing import Any
 
 import gymnasium
@@ -7,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from blocks.small_worlds import Corridor, MaskedParts, Match, Steer, stream, task
+from blocks.small_worlds import Corridor, MaskedParts, Match, Place, Steer, stream, task
 from livepapers.blocks import policy_optimisation
 from livepapers.blocks.advantages import group_relative
 from livepapers.blocks.policies import Normaliser
@@ -297,35 +298,37 @@ def test_what_cannot_be_is_refused_in_one_line():
         PPO(task(Match), nn.Linear(1, 2).requires_grad_(False), config=SMALL, seed=0)
 
 
-def from_the_edge(squash: bool) -> PPO:
-    where = task(Steer)
+class Careful(Steer):
+    """Left of the middle a miss of 5 costs, right of it nothing does."""
+
+    def decide(self, state: Place, action: Tensor) -> tuple[Place, Tensor]:
+        return state, -(action[:, 0] - 5.0).square() * (state.place < 0)
+
+
+def test_standard_deviations_that_depend_on_the_state_shrink_only_where_a_miss_costs():
+    where = task(Careful)
     agent = actor_critic(
-        where.observation_space,
-        where.action_space,
-        hidden=(16,),
-        log_std=-1.5,
-        squash=squash,
+        where.observation_space, where.action_space, hidden=(16,), log_std=-1.0, state_dependent_std=True,
         generator=stream("agent"),
-    )
-    last = agent.actor.network.layers[-1]
-    assert isinstance(last, nn.Linear)
-    with torch.no_grad():
-        last.bias.fill_(-3.0)  # means of -10 in a box from 0 to 10, or of 0.02 if squashed
-    return PPO(where, agent, config=SMALL, seed=0)
-
-
-def test_means_kept_inside_their_box_find_back_from_its_edge_and_others_do_not():
-    assert mean_reward(from_the_edge(squash=False), 80) < -2.5, "every draw is clipped to 0, which earns -2.9"
-    learner, observation = from_the_edge(squash=True), torch.linspace(-1, 1, 9)[:, None]
-    mean, _ = learner.agent(observation)
-    assert bool(((mean > 0) & (mean < 0.1)).all())
-    assert mean_reward(learner, 80) > -0.1
+    )  # fmt: skip
+    assert agent.log_std is None
+    learner, observation = PPO(where, agent, config=SMALL, seed=0), torch.tensor([[-1.0], [1.0]])
+    mean, log_std = learner.agent(observation)[0].chunk(2, -1)
+    assert torch.allclose(mean, torch.full((2, 1), 5.0), atol=0.2)
+    assert torch.allclose(log_std, torch.full((2, 1), math.log(5.0) - 1.0), atol=0.05), "in half-widths of the box"
+    for _ in range(40):
+        learner.update()
+    left, right = learner.agent(observation)[0][:, 1].tolist()
+    assert left < right - 0.5
     policy: Any = learner.policy()
     again = type(policy)(**policy.arguments)
     again.load_state_dict(policy.state_dict())
-    assert torch.equal(policy(observation), again(observation)), "an artifact knows that it is squashed"
-    with pytest.raises(InputError, match="squash"):
-        actor_critic(learner.task.observation_space, gymnasium.spaces.Discrete(2), squash=True, generator=stream())
+    assert policy(observation).shape == (2, 1), "an artifact gives means"
+    assert torch.equal(policy(observation), again(observation)), "an artifact knows what its outputs are"
+    with pytest.raises(InputError, match="log_std"):
+        actor_critic(
+            where.observation_space, gymnasium.spaces.Discrete(2), state_dependent_std=True, generator=stream()
+        )
 
 
 def test_the_policy_is_a_copy_that_keeps_to_its_box():

@@ -46,7 +46,7 @@ def _cells(ppo: float, smoothed: float, mortality: float, escapement: float, *, 
     """Cells in which each arm earns so much, whatever the setting and seed."""
     rewards = {
         "ppo": ppo, "ppo+gp": smoothed, "mortality": mortality, "escapement": escapement, "textbook": 0.5 * mortality,
-        "linear escapement": 0.99 * ppo, "0.8 mortality": 0.86 * mortality,
+        "linear escapement": 0.99 * ppo, "0.8 mortality": 0.86 * mortality, "no fishing": 0.0,
     }  # fmt: skip
     survival = {"ppo": 95.0, "ppo+gp": 96.0, "mortality": 78.0, "0.8 mortality": 99.5}
     metrics = {}

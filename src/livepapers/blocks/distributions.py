@@ -132,7 +132,7 @@ class Gaussian:
 
 
 def parameter_count(space: gymnasium.Space) -> int:
-    """Width of the actor's output for this action space; a Box's standard deviations are parameters of the agent."""
+    """Width of an actor's output for this action space; for a Box the means, not the standard deviations."""
     if isinstance(space, Box):
         return math.prod(space.shape)
     return sum(_sizes(space))
@@ -157,7 +157,9 @@ class Actions:
     ) -> Distribution:
         """See `distribution`; that every row of the mask allows an action is for `check` to say."""
         if self._shape is not None:
-            if log_std is None:
+            if parameters.shape[-1] == 2 * self._sizes[0]:
+                parameters, log_std = parameters.chunk(2, -1)
+            elif log_std is None:
                 expected = "standard deviations, as the actions are real numbers"
                 raise InputError.of("log_std", "nothing", expected=expected)
             return Gaussian(parameters, log_std, shape=self._shape)
@@ -194,7 +196,8 @@ def distribution(
 
     Args:
         space: `Discrete`, `MultiDiscrete` or `Box`.
-        parameters: `[batch, parameter_count(space)]`: logits, or means.
+        parameters: `[batch, parameter_count(space)]`: logits, or means; for boxes also `[batch, 2 dimensions]`: means,
+            then logarithms of the standard deviations, which stand before `log_std`.
         log_std: For boxes: `[dimensions]` or `[batch, dimensions]`.
         mask: Allowed discrete actions, `[batch, sum of sizes]` bool.
 

@@ -51,12 +51,16 @@ class Normaliser(nn.Module):
         self.count.copy_(total)
 
 
+LOG_STD_RANGE = (-5.0, 2.0)
+"""Within which standard deviations that depend on the state stay: none dies out, none leaves the box for good."""
+
+
 class Actor(nn.Module):
     """A network from flat observations to a distribution's parameters.
 
     Means of a bounded Box are measured in its half-widths from its centre: whatever the unit, outputs of order 1 reach
-    all of it. A mean far outside of the box is a trap: all draws are clipped to the same edge, earn the same, and show
-    no way back. With `squash` means are squeezed into the box by tanh, so that half of the draws stay inside.
+    all of it. Where a constant standard deviation does harm in some states (a stock near extinction, a pole about to
+    fall), the mean must flee beyond the edge there to keep the draws at it; one that depends on the state can shrink.
 
     Args:
         width: Numbers in a flat observation.
@@ -64,7 +68,8 @@ class Actor(nn.Module):
         hidden: Widths of the hidden layers.
         activation: Behind each hidden layer.
         generator: Source of the initial weights.
-        squash: Whether means are kept inside; a Box with bounds only.
+        log_std: None: outputs are means. A number: for a Box, behind the means come logarithms of the standard
+            deviations, which begin near this one, in half-widths or, for a Box without bounds, in its unit.
     """
 
     centre: Tensor
@@ -78,14 +83,15 @@ class Actor(nn.Module):
         hidden: Sequence[int],
         activation: Activation,
         generator: torch.Generator,
-        squash: bool = False,
+        log_std: float | None = None,
     ) -> None:
         super().__init__()
-        network = MLP(width, hidden, outputs=parameter_count(space), activation=activation, generator=generator)
-        self.network = orthogonal(network, gain=0.01, generator=generator)
-        self.scaled, self.squash = isinstance(space, Box) and bool(space.is_bounded("both")), squash
-        if squash and not self.scaled:
-            raise InputError.of("squash", squash, expected="False", cause=f"{space} is no box with bounds")
+        if log_std is not None and not isinstance(space, Box):
+            raise InputError.of("log_std", log_std, expected="None", cause=f"{space} is no Box")
+        outputs = parameter_count(space) * (1 if log_std is None else 2)
+        network = MLP(width, hidden, outputs=outputs, activation=activation, generator=generator)
+        self.network, self.log_std = orthogonal(network, gain=0.01, generator=generator), log_std
+        self.scaled = isinstance(space, Box) and bool(space.is_bounded("both"))
         low, high = bounds(space) if isinstance(space, Box) and self.scaled else (-torch.ones(1), torch.ones(1))
         self.register_buffer("centre", ((low + high) / 2.0).flatten(), persistent=False)
         self.register_buffer("reach", ((high - low) / 2.0).flatten(), persistent=False)
@@ -93,8 +99,11 @@ class Actor(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """`[batch, width] -> [batch, parameters]`."""
         outputs = self.network(features)
-        outputs = outputs.tanh() if self.squash else outputs
-        return torch.addcmul(self.centre, self.reach, outputs) if self.scaled else outputs
+        if self.log_std is None:
+            return torch.addcmul(self.centre, self.reach, outputs) if self.scaled else outputs
+        mean, change = outputs.chunk(2, -1)
+        log_std = (self.log_std + change).clamp(*LOG_STD_RANGE) + self.reach.log()
+        return torch.cat([torch.addcmul(self.centre, self.reach, mean) if self.scaled else mean, log_std], -1)
 
 
 class GreedyPolicy(nn.Module):
@@ -106,7 +115,7 @@ class GreedyPolicy(nn.Module):
         hidden: Widths of the hidden layers.
         activation: Behind each hidden layer.
         normalise: Whether observations are normalised.
-        squash: Whether means are kept inside the box by tanh, see `Actor`.
+        log_std: As the actor had it that the weights come from, see `Actor`.
     """
 
     takes = "observation"
@@ -119,20 +128,20 @@ class GreedyPolicy(nn.Module):
         hidden: Sequence[int],
         activation: Activation,
         normalise: bool,
-        squash: bool = False,
+        log_std: float | None = None,
     ) -> None:
         super().__init__()
         self.observation_space, self.action_space = as_space(observation_space), as_space(action_space)
         self.arguments: dict[str, Any] = {
             "observation_space": spaces.to_json(self.observation_space),
             "action_space": spaces.to_json(self.action_space),
-            "hidden": list(hidden), "activation": activation, "normalise": normalise, "squash": squash,
+            "hidden": list(hidden), "activation": activation, "normalise": normalise, "log_std": log_std,
         }  # fmt: skip
         width = flat_width(self.observation_space)
         self.normaliser = Normaliser(width) if normalise else None
         stream = make_generator(0, "policies", "weights")  # real weights are loaded afterwards
         self.actor = Actor(
-            width, self.action_space, hidden=hidden, activation=activation, generator=stream, squash=squash
+            width, self.action_space, hidden=hidden, activation=activation, generator=stream, log_std=log_std
         )
         self._mode = _Mode(self.action_space)
 

@@ -102,7 +102,8 @@ ExtraLoss = Callable[[Minibatch, Outputs], Tensor]
 class ActorCritic(nn.Module):
     """Two networks of one shape: the actor's parameters and the state's value. Any module of this shape may stand in.
 
-    `forward(observation)` gives (parameters `[B, P]`, value `[B]`); `log_std` is a parameter for boxes, else None;
+    `forward(observation)` gives (parameters `[B, P]`, value `[B]`); `log_std` is a parameter for boxes whose parameters
+    are means only, else None;
     `normaliser`, where there is one, is updated by the learner after each update, so it is fixed within one.
     """
 
@@ -118,20 +119,20 @@ class ActorCritic(nn.Module):
         normalise: bool,
         log_std: float,
         generator: torch.Generator,
-        squash: bool = False,
+        state_dependent_std: bool = False,
     ) -> None:
         super().__init__()
         self._shape = (observation_space, action_space, hidden, activation)
-        self._squash = squash
         width = flat_width(observation_space)
         self.normaliser = Normaliser(width) if normalise else None
         self.actor = Actor(
-            width, action_space, hidden=hidden, activation=activation, generator=generator, squash=squash
-        )
+            width, action_space, hidden=hidden, activation=activation, generator=generator,
+            log_std=log_std if state_dependent_std else None,
+        )  # fmt: skip
         critic = MLP(width, hidden, outputs=1, activation=activation, generator=generator)
         self.critic = orthogonal(critic, gain=1.0, generator=generator)
         self.log_std = None
-        if isinstance(action_space, Box):
+        if isinstance(action_space, Box) and not state_dependent_std:
             self.log_std = nn.Parameter(self.actor.reach.log().expand(parameter_count(action_space)) + log_std)
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
@@ -149,7 +150,7 @@ class ActorCritic(nn.Module):
         observation_space, action_space, hidden, activation = self._shape
         policy = GreedyPolicy(
             observation_space, action_space, hidden=hidden, activation=activation,
-            normalise=self.normaliser is not None, squash=self._squash,
+            normalise=self.normaliser is not None, log_std=self.actor.log_std,
         )  # fmt: skip
         policy.actor.load_state_dict(self.actor.state_dict())
         if self.normaliser is not None and policy.normaliser is not None:
@@ -166,7 +167,7 @@ def actor_critic(
     normalise: bool = True,
     log_std: float = 0.0,
     generator: torch.Generator,
-    squash: bool = False,
+    state_dependent_std: bool = False,
 ) -> ActorCritic:
     """A new agent.
 
@@ -178,7 +179,7 @@ def actor_critic(
         normalise: Whether observations are normalised by their running mean and standard deviation.
         log_std: For boxes: logarithm of the first standard deviation in half-widths of a bounded box, else in its unit.
         generator: Source of the initial weights.
-        squash: Whether means are kept inside a bounded box by tanh, see `policies.Actor`.
+        state_dependent_std: For boxes: whether standard deviations are outputs of the actor, see `policies.Actor`.
     """
     if not isinstance(observation_space, Box):
         raise InputError.of("observation space", str(observation_space), expected="a Box", cause="flatten it first")
@@ -190,7 +191,7 @@ def actor_critic(
         normalise=normalise,
         log_std=log_std,
         generator=generator,
-        squash=squash,
+        state_dependent_std=state_dependent_std,
     )
 
 

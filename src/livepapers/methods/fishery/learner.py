@@ -37,7 +37,7 @@ class Config(Presets):
     discount: float = setting(0.99, "training only, results are not discounted; RLlib's default", ge=0, le=1)
     trace: float = setting(0.98, "lambda of generalised advantages; paper: 1.0", ge=0, le=1)
     clip: float = setting(0.2, "of the probability ratio; paper: 0.3", gt=0, lt=1)
-    log_std: float = setting(-1.0, "first log standard deviation, in half-widths of [0, 1]", ge=-10, le=3)
+    log_std: float = setting(-1.0, "first log standard deviation, in half-widths of [0, 1]", ge=-5, le=2)
     dev_episodes: int = setting(128, "on which the rule that is kept is chosen; paper: none", ge=1)
     dev_every: int = setting(10, "updates between checks on the dev episodes", ge=1)
     popular: float = setting(0.7, "share of visits inside a popular window; appendix on smoothing", gt=0, le=1)
@@ -91,7 +91,8 @@ class HarvestLearner(Learner):
         self.simulator, self.config = simulator, config
         agent = actor_critic(
             simulator.observation_space, simulator.action_space, hidden=config.hidden, activation="tanh",
-            log_std=config.log_std, generator=make_generator(seed, "fishery", "weights"),
+            log_std=config.log_std, state_dependent_std=True,
+            generator=make_generator(seed, "fishery", "weights"),
         )  # fmt: skip
         settings = PPOConfig(
             steps=config.steps, epochs=config.epochs, minibatches=config.minibatches, anneal=config.updates,

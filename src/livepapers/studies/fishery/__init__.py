@@ -4,6 +4,6 @@ from livepapers.studies.fishery.claims import CLAIMS
 from livepapers.studies.fishery.design import ARMS, DEVIATIONS, SETTINGS
 from livepapers.studies.fishery.measuring import measure
 
-VERSION = 1
+VERSION = 2
 
 __all__ = ["ARMS", "CLAIMS", "DEVIATIONS", "SETTINGS", "VERSION", "measure"]

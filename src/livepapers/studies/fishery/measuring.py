@@ -75,6 +75,8 @@ def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dic
         extra = _read(rule, model, visited, budget, run)
     elif arm == "textbook":
         rule = textbook(model)
+    elif arm == "no fishing":
+        rule = textbook(model).times(0.0)
     else:
         kinds: dict[str, Kind] = {"escapement": "escapement", "linear escapement": "linear"}
         points = budget.grid[len(model.fisheries) - 1]
