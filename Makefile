@@ -9,7 +9,7 @@ LIVEPAPERS := $(BIN)/livepapers
 SMOKE := hdpo:C1 fl-gfn:C1a simplicial-closure:C4a
 LAPTOP := hdpo:C1
 PRESET ?= smoke
-SEEDS ?= 6
+SEEDS ?= 8
 WORKERS ?= 2
 
 .PHONY: run setup test check quick lint types imports docs clean
