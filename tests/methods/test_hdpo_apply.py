@@ -67,6 +67,14 @@ def test_the_saved_policy_orders_what_apply_said(files, tmp_path: Path):
     assert orders == pytest.approx([row["order"] for row in done.tables["Orders now"]], abs=1e-3)
 
 
+def test_a_lead_time_as_long_as_the_default_dev_set_is_no_matter_when_the_data_are_longer(tmp_path: Path):
+    network, demand = tmp_path / "net.yml", tmp_path / "sales.csv"
+    network.write_text(NETWORK.replace("lead_time: 2}", "lead_time: 100}", 1))
+    demand.write_text(demand_text(1100))
+    done = apply(network, demand, policy="base-stock", updates=1)
+    assert "base-stock" in done.headline
+
+
 def test_one_store_is_compared_with_a_quantile_forecast():
     folder = samples.path("one_store.yml").parent
     done = apply(folder / "one_store.yml", folder / "one_store_demand.csv", policy="base-stock", updates=2)

@@ -35,7 +35,7 @@ Variant = Literal["fixed", "learned", "clipped", "paired", "critic"]
 
 @config_dataclass
 class Config(Presets):
-    """Training settings; the defaults are those of the learning-rate sweep at the laptop preset."""
+    """Training settings; the learning-rate sweep of the hdpo study sets rate, updates and batch itself."""
 
     variant: Variant = setting("fixed", "which member of the family")
     sigma: float = setting(0.5, "standard deviation of the exploration, in units; its start where it is learned", gt=0)

@@ -20,6 +20,8 @@ Deviations  1. Paper: batches of 8,192 from 32,768 traces drawn once. Laptop: 12
                paper's synthetic settings (mean demand 5) and carries its output biases over to other units.
             6. A source with one receiver ships sigmoid(z) of its stock, as in the paper's serial system; the softmax
                with a constant logit 1 for stock kept is used from two receivers on.
+            7. Where outputs are shares of stock, the output layer begins at a tenth of the default weights, its bias at
+               0, and several starts are tried (`BestOfStarts`): else one in ten ends where a stage ships all it has.
 """
 
 from livepapers.methods.hdpo.application import apply

@@ -25,7 +25,7 @@ class Config(Presets):
     """Training settings; the defaults are the laptop preset."""
 
     hidden: tuple[int, ...] = setting((32, 32, 32), "one store: 32, 32, 32; serial and graph network: 32, 32")
-    learning_rate: float = setting(3e-3, "Adam; one store 3e-3, serial 1e-2, graph network 1e-3", gt=0, le=10)
+    learning_rate: float = setting(3e-3, "Adam; paper: one store 3e-3, serial 1e-2, graph network 1e-3", gt=0, le=10)
     decay: bool = setting(True, "the rate falls to 0 over the last 30 % of the updates; paper: constant")
     clip_norm: float = setting(1.0, "gradient norm, 0 = no clipping; paper: 1.0 for the graph network, else none", ge=0)
     updates: int = setting(500, "gradient steps; paper: 4 an epoch, up to 20,000 epochs", ge=1)

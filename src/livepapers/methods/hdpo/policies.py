@@ -258,7 +258,7 @@ class EchelonStockPolicy(Policy):
 class Rounded(nn.Module):
     """A policy whose orders are whole numbers: rounded from the supplier, rounded down from a warehouse.
 
-    For tests against integer optima only; rounding has no place in the training graph.
+    For measuring against integer optima; rounding has no gradient, so it has no place in training.
     """
 
     def __init__(self, policy: Policy) -> None:

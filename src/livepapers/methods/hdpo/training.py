@@ -56,8 +56,9 @@ def make_learner(task: Task, policy: Policy, *, seed: int, updates: int) -> Hind
     before the test, or on its recent part where that served the newsvendor better.
     """
     config = replace(
-        Config(), updates=updates, batch=64, periods=task.train.horizon, dev_ignore=task.lead, clip_norm=1.0
-    )
+        Config(), updates=updates, batch=64, periods=task.train.horizon, dev_ignore=task.lead,
+        dev_periods=task.test_from - task.dev_from, clip_norm=1.0,
+    )  # fmt: skip
     stream = make_generator(seed, "hdpo", "apply", "windows")
     if not isinstance(policy, (BaseStockPolicy, EchelonStockPolicy)):
         return HindsightPolicyOptimization(

@@ -189,6 +189,7 @@ CLAIMS = (
         "Works up to 60-dimensional states (v1: 600).",
         where="abstract of v1 and v2",
         published="gap below 1 % at 60 dimensions",
-        needs="a problem of that size with a known optimum; part B trains on 33 dimensions, where none is known",
+        needs="a problem of that size with a known optimum whose state does not fold into one number, as that of one "
+        "store with backlog does; part B trains on 33 dimensions, where none is known",
     ),
 )

@@ -6,7 +6,11 @@ from livepapers.studies.hdpo.instances import RATES, TRAIN_SIZES, VARIANTS
 ARMS = (
     Arm("hdpo", "method", "The method: the policy network trained by the gradient through the simulator."),
     Arm("optimum", "optimum", "The exact optimum; its policy is simulated on the test traces too.", seeded=False),
-    Arm("base-stock", "baseline", "One order-up-to level a node, same gradient, a quarter of the updates, Adam 0.5."),
+    Arm(
+        "base-stock",
+        "baseline",
+        "One order-up-to level a node, same gradient; a quarter of the updates, Adam 0.5 (S5: all, 0.1).",
+    ),
     Arm("capped base-stock", "baseline", "Base-stock with a cap on orders, trained likewise."),
     Arm("echelon-stock", "baseline", "Echelon order-up-to levels, trained likewise."),
     Arm("floor", "floor", "Order up to the mean demand over lead time + 1, without any safety stock.", seeded=False),
