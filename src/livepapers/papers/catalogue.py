@@ -114,7 +114,7 @@ def card(slug: str) -> Card:
         return cards[slug]
     import difflib
 
-    close = difflib.get_close_matches(slug.casefold()[:80], cards, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(slug.casefold()[:80], cards, n=3, cutoff=0.6)
     cause = f"did you mean {' or '.join(close)}?" if close else "`livepapers list` shows all"
     raise InputError.of("slug", slug, expected=f"one of the {len(cards)} papers", cause=cause)
 
