@@ -128,7 +128,7 @@ def test_ppo_beats_the_tuned_mortality_in_the_drifting_ecosystem() -> None:
         learner.update()
     start, noise = simulator.noise(500, generator(1, "fresh"))
     done = simulator.run(learner.best_rule(), start=start, noise=noise)
-    assert done.reward.mean().item() > 44.5  # survival comes with more steps: 95 % after 1.2 million
+    assert done.reward.mean().item() > 44.5  # how many survive is settled later than the reward; the study has both
 
 
 def test_the_example_is_model_1() -> None:

@@ -14,8 +14,8 @@ Shapes      observation [B, species] float32 (populations / 4) -> mortality [B, 
 Deviations  1. PPO: paper RLlib with learning rate 5e-5, batches of 4,000 and 30 epochs, lambda 1, clip 0.3, adaptive
                KL penalty, 1.2 million steps; ours 3e-4 falling to 0, batches of 64 x 128, 10 epochs, lambda 0.98, clip
                0.2, no KL penalty, 1.2 million steps. As in RLlib the actor gives a standard deviation for each state;
-               with a constant one the rule of model 1 ends at "do not fish": near extinction the mean has to flee far
-               below 0, so that no draw catches anything, and takes the healthy states along.
+               with a constant one the rule of model 1 hardly fishes: near extinction the mean has to flee far below 0,
+               so that no draw catches anything, and takes the healthy states along.
             2. Which weights are kept: paper the last; ours those with the largest reward on 128 dev episodes.
             3. Episodes: the official environment goes on beyond 200 steps in training; ours is truncated there, and
                the critic bootstraps from the last state. Observations are further normalised by running moments.
