@@ -1,5 +1,6 @@
 """Several starts of one training: the turn of each, the choice, and what is kept."""
 
+import math
 from typing import Any
 
 import pytest
@@ -95,3 +96,46 @@ def test_a_state_of_fewer_starts_is_refused_and_changes_nothing():
     with pytest.raises(CorruptFileError):
         one.load_state_dict(other.state_dict())
     assert one.state_dict()["steps"] == before["steps"] == 0
+
+
+def diverging(made: hdpo.BestOfStarts, start: int) -> None:
+    """Give a start weights that are no numbers."""
+    with torch.no_grad():
+        made.learners[start].policy.network_mlp.layers[-1].bias.fill_(float("nan"))  # type: ignore[union-attr]
+
+
+def test_a_start_that_diverges_is_dropped_and_the_others_go_on():
+    made = starts(3)
+    diverging(made, 1)
+    told = [made.update() for _ in range(made.updates)]
+    assert [step for step, metrics in enumerate(told) if "dropped" in metrics] == [4, 5, 6, 7]
+    assert steps(made)[1] == 1
+    assert made.chosen is not made.learners[1]
+    assert all(math.isfinite(value) for metrics in told for value in metrics.values())
+
+
+def test_where_every_start_diverges_the_metrics_say_so():
+    made = starts(2)
+    diverging(made, 0)
+    diverging(made, 1)
+    told = [made.update() for _ in range(5)]
+    assert all(math.isfinite(value) for metrics in told[:4] for value in metrics.values())
+    assert not all(math.isfinite(value) for value in told[4].values())
+
+
+def test_the_selection_shown_is_that_of_the_start_in_turn():
+    made = starts(2)
+    shown = []
+    for _ in range(made.updates):
+        made.update()
+        shown.append(made.selection)
+    assert shown[:4] == [made.learners[0].selection] * 4
+    assert shown[4:8] == [made.learners[1].selection] * 4
+    assert set(shown[8:]) == {made.chosen.selection}
+
+
+def test_the_last_update_is_checked_on_the_dev_set_whatever_the_cadence():
+    plain = starts(1, updates=13).learners[0]  # checks every second update
+    for _ in range(13):
+        plain.update()
+    assert plain.selection.checks == 1 + 6 + 1

@@ -25,7 +25,7 @@ from livepapers.blocks.networks import MLP
 from livepapers.core.checkpoint import require_keys
 from livepapers.core.config import Presets, config_dataclass, setting
 from livepapers.core.errors import InputError
-from livepapers.core.learner import Learner, State, load_optimizer_state, optimizer_state
+from livepapers.core.learner import Learner, State, load_optimizer_state, load_or_keep, optimizer_state
 from livepapers.core.rng import generator as make_generator
 from livepapers.tasks.inventory import InventorySimulator, InventoryState
 from livepapers.tasks.scenarios import DevSelection, Scenarios, Source, set_rate
@@ -109,8 +109,9 @@ class Reinforce(Learner):
         self._optimizer = torch.optim.Adam(trained, lr=config.learning_rate)
         self._baseline = LearnedBaseline(simulator, config) if config.variant == "critic" else None
         self.selection = DevSelection(
-            simulator, policy, dev=dev, ignore=config.dev_ignore, every=config.dev_every, patience=0
-        )
+            simulator, policy, dev=dev, ignore=config.dev_ignore, every=config.dev_every, last=config.updates,
+            patience=0,
+        )  # fmt: skip
         self._steps, self._gradient_steps, self._periods = 0, 0, 0
 
     def update(self) -> dict[str, float]:
@@ -203,6 +204,9 @@ class Reinforce(Learner):
         require_keys(state, self.state_dict(), what="reinforce state")
         require_keys(state["policy"], self.policy.state_dict(), what="policy")
         self.selection.check(state["selection"])
+        load_or_keep(self, self._take, state)
+
+    def _take(self, state: State) -> None:
         if self._baseline is not None:
             self._baseline.load_state_dict(state["baseline"])
         load_optimizer_state(self._optimizer, state["optimizer"])

@@ -53,6 +53,7 @@ class Setting:
     parameters: Mapping[str, Any] = field(default_factory=dict)  # JSON values that `measure` reads
     part: str = ""  # groups settings in reports and in `--part`
     fixed_seeds: bool = False  # sweeps and ablations keep the specification's seeds: `--seeds` cannot raise them
+    first_seed: int = 0  # raised by a version whose claims were fixed after figures of earlier seeds had been seen
     alone: bool = False  # its cells measure time: they run one by one, with no other cell of the run beside them
 
     def __post_init__(self) -> None:
@@ -77,6 +78,7 @@ class Setting:
             dict(self.parameters),
             self.part,
             self.fixed_seeds,
+            self.first_seed,
             self.alone,
         )
         return Setting, fields
@@ -286,9 +288,9 @@ class Study:
         cells = [
             Cell(arm, setting.name, seed)
             for setting in chosen
-            for seed in range(setting.count(preset, seeds))
+            for seed in range(setting.first_seed, setting.first_seed + setting.count(preset, seeds))
             for arm in setting.arms
-            if (not arms or arm in arms) and (seed == 0 or self.arms[arm].seeded)
+            if (not arms or arm in arms) and (seed == setting.first_seed or self.arms[arm].seeded)
         ]
         if not cells:
             raise InputError.of(

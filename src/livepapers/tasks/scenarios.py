@@ -82,7 +82,8 @@ class DevSelection:
         policy: Whose weights are watched.
         dev: The dev scenarios.
         ignore: Periods at the start that do not count.
-        every: Updates between checks; the first update is always checked.
+        every: Updates between checks; the first update and the last are always checked.
+        last: The number of the last update.
         patience: Checks without improvement before `exhausted`; 0 means never.
     """
 
@@ -94,19 +95,20 @@ class DevSelection:
         dev: Scenarios,
         ignore: int,
         every: int,
+        last: int,
         patience: int,
     ) -> None:
         if not 0 <= ignore < dev.demand.shape[1]:
             raise InputError.of("dev_ignore", ignore, expected=f"below the {dev.demand.shape[1]} dev periods")
         self._simulator, self._policy, self._dev = simulator, policy, dev
-        self._ignore, self._every, self._patience = ignore, every, patience
+        self._ignore, self._every, self._last, self._patience = ignore, every, last, patience
         self.cost = self.best_cost = float("inf")
         self.checks = self.idle = 0
         self._best = _copied(policy)
 
     def after(self, step: int) -> None:
         """Check the weights if it is time; `step` counts updates from 1."""
-        if step != 1 and step % self._every:
+        if step not in {1, self._last} and step % self._every:
             return
         self.cost = mean_cost(self._simulator, self._policy, scenarios=self._dev, ignore=self._ignore)
         self.checks, self.idle = self.checks + 1, self.idle + 1

@@ -64,7 +64,7 @@ def apply(
     policy = training.default_policy(task.network) if policy == "auto" else policy
     policies = [training.make_policy(task, policy, seed, start=i) for i in range(training.starts(task.network, policy))]
     learners = [training.make_learner(task, one, seed=seed, updates=updates) for one in policies]
-    learner = BestOfStarts(learners, trial=training.TRIAL)
+    learner = BestOfStarts(learners)
     partial = None if output is None else output.with_name(output.name + ".partial")
     made_by = {"policy": policy, "seed": seed, "updates": updates, "network": sha256(network), "demand": sha256(demand)}
     fingerprint = hashlib.sha256(json.dumps(["hdpo", 3, made_by], sort_keys=True).encode()).hexdigest()

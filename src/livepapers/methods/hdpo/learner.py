@@ -91,7 +91,7 @@ class HindsightPolicyOptimization(Learner):
     Args:
         simulator: The world that is differentiated.
         policy: What is trained; a module that maps states to orders.
-        config: Training settings.
+        config: Training settings; the policy, the training set and the dev set are made outside, see `learner_for`.
         train: Source of training scenarios.
         dev: Dev scenarios.
         generator: Stream of the training scenarios; owned by the learner from now on.
@@ -111,8 +111,9 @@ class HindsightPolicyOptimization(Learner):
         self._train, self._generator = train, generator
         self._optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate)
         self.selection = DevSelection(
-            simulator, policy, dev=dev, ignore=config.dev_ignore, every=config.dev_every, patience=config.patience
-        )
+            simulator, policy, dev=dev, ignore=config.dev_ignore, every=config.dev_every, last=config.updates,
+            patience=config.patience,
+        )  # fmt: skip
         self._steps, self._periods = 0, 0
         self._metrics: dict[str, float] = {}
 

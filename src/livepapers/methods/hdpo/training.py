@@ -17,7 +17,7 @@ from livepapers.tasks.scenarios import fixed, fresh
 
 PolicyName: TypeAlias = Literal["auto", "mlp", "gnn", "base-stock", "capped-base-stock", "echelon"]
 
-STARTS, TRIAL = 3, 100  # starts, and updates that each is judged after
+STARTS = 3
 FORECASTER_STEPS = 1500  # at most; three for each update of the policy, as in the study
 
 

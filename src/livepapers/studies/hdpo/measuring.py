@@ -11,9 +11,9 @@ from livepapers.core.config import replace
 from livepapers.core.rng import generator as make_generator
 from livepapers.lab.study import Run, Setting
 from livepapers.methods import hdpo
-from livepapers.studies.hdpo.instances import BUDGETS, NETWORKS, STRUCTURED, SWEEP_PROBLEM, TRIAL, VARIANTS, Budget
+from livepapers.studies.hdpo.instances import BUDGETS, KNOWN, NETWORKS, STRUCTURED, SWEEP_PROBLEM, VARIANTS, Budget
 from livepapers.tasks.inventory import InventoryPolicy, InventorySimulator
-from livepapers.tasks.scenarios import Scenarios, draw, fixed, fresh, mean_cost
+from livepapers.tasks.scenarios import Scenarios, Source, draw, fixed, fresh, mean_cost
 
 
 def measure(
@@ -32,7 +32,7 @@ def measure(
 
 def _near_known_optimum(arm: str, setting: Setting, budget: Budget, run: Run) -> dict[str, float]:
     """Train on fresh traces, test against the optimal policy on the same test traces."""
-    problem = make_problem(SWEEP_PROBLEM if setting.part == "A sweep" else setting.name)
+    problem = make_problem(setting.name if setting.name in KNOWN else SWEEP_PROBLEM)
     simulator = problem.simulator
     test = draw(simulator, budget.test, periods=budget.test_periods, generator=run.generator("test"))
     if arm == "optimum":
@@ -40,19 +40,28 @@ def _near_known_optimum(arm: str, setting: Setting, budget: Budget, run: Run) ->
     elif arm == "floor":
         policy = hdpo.BaseStockPolicy(simulator.network, simulator.demand.mean[0].tolist())
     else:
-        trained = _train(arm, problem, setting, budget, run)
-        policy = hdpo.Rounded(trained) if problem.rounded else trained
-    cost = mean_cost(simulator, policy, scenarios=test, ignore=budget.ignore)
-    if not problem.exact:
-        return {"cost": cost, "gap_percent": 100.0 * (cost / problem.optimum - 1.0)}
-    reached = mean_cost(simulator, problem.policy, scenarios=test, ignore=budget.ignore)
-    run.spend(test_periods=2 * budget.test * budget.test_periods)
-    return {"cost": cost, "gap_percent": 100.0 * (cost - reached) / problem.optimum, "optimum": problem.optimum}
+        policy = _train(arm, problem, setting, budget, run)
+
+    def cost(judged: InventoryPolicy) -> float:
+        run.spend(test_periods=budget.test * budget.test_periods)
+        return mean_cost(simulator, judged, scenarios=test, ignore=budget.ignore)
+
+    reached = cost(problem.policy)
+    if not (problem.rounded and isinstance(policy, hdpo.Policy)):
+        ours = cost(policy)
+        return {"cost": ours, "gap_percent": 100.0 * (ours - reached) / problem.optimum, "optimum": problem.optimum}
+    rounded, as_trained = cost(hdpo.Rounded(policy)), cost(policy)
+    return {
+        "cost": rounded,
+        "gap_percent": 100.0 * (rounded - reached) / problem.optimum,
+        "gap_percent_unrounded": 100.0 * (as_trained - reached) / problem.optimum,
+        "optimum": problem.optimum,
+    }
 
 
 def _train(arm: str, problem: Problem, setting: Setting, budget: Budget, run: Run) -> hdpo.Policy:
     """Train an arm's policy on fresh traces; all arms see the same ones and start from equal weights."""
-    dev = draw(problem.simulator, budget.dev, periods=hdpo.Config().dev_periods, generator=run.generator("dev"))
+    dev = draw(problem.simulator, budget.dev, periods=budget.base.dev_periods, generator=run.generator("dev"))
     learner: reinforce.Reinforce | hdpo.BestOfStarts
     if arm in VARIANTS:
         learner, updates = _score_learner(arm, problem, setting, budget, run, dev), budget.updates
@@ -78,10 +87,9 @@ def _pathwise_learner(
 ) -> hdpo.BestOfStarts:
     """hdpo, or a rule that is trained likewise; further starts have weights and traces of their own."""
     simulator, p = problem.simulator, setting.parameters
-    config = hdpo.Config(
-        updates=budget.updates, batch=budget.batch, hidden=p["hidden"], learning_rate=p["learning_rate"],
-        clip_norm=p["clip"],
-    )  # fmt: skip
+    config = replace(
+        budget.base, updates=budget.updates, batch=budget.batch, hidden=p["hidden"], learning_rate=p["learning_rate"]
+    )
     if arm in STRUCTURED:
         config = replace(config, learning_rate=0.5, updates=max(1, budget.updates // 4))
 
@@ -91,13 +99,22 @@ def _pathwise_learner(
             policy = STRUCTURED[arm](simulator.network, simulator.demand.mean[0].tolist())
         else:
             policy = _vanilla(problem, p["hidden"], run.generator(f"weights{which}"))
-        source, stream = fresh(simulator, periods=config.periods), run.generator(f"train{which}")
         return hdpo.HindsightPolicyOptimization(
-            simulator, policy, config=config, train=source, dev=dev, generator=stream
-        )
+            simulator, policy, config=config, train=_source(problem, budget, run), dev=dev,
+            generator=run.generator(f"train{which}"),
+        )  # fmt: skip
 
     starts = 1 if arm in STRUCTURED else p.get("starts", 1)
-    return hdpo.BestOfStarts([started(i) for i in range(starts)], trial=TRIAL)
+    return hdpo.BestOfStarts([started(i) for i in range(starts)])
+
+
+def _source(problem: Problem, budget: Budget, run: Run) -> Source:
+    """Training traces: fresh ones, or at the paper's preset a set that is drawn once, the same for all arms."""
+    simulator, periods = problem.simulator, budget.base.periods
+    if not budget.base.train_scenarios:
+        return fresh(simulator, periods=periods)
+    stream = run.generator("train set")
+    return fixed(draw(simulator, budget.base.train_scenarios, periods=periods, generator=stream))
 
 
 def _score_learner(
@@ -108,10 +125,10 @@ def _score_learner(
     p = setting.parameters
     config = reinforce.Config(
         variant=variant, sigma=sigma, learning_rate=p["learning_rate"], batch=budget.batch, updates=budget.updates,
-        clip_norm=p["clip"],
+        clip_norm=budget.base.clip_norm, decay=budget.base.decay, dev_every=budget.base.dev_every,
     )  # fmt: skip
     policy = _vanilla(problem, p["hidden"], run.generator("weights"))
-    source, stream = fresh(problem.simulator, periods=hdpo.Config().periods), run.generator("train")
+    source, stream = _source(problem, budget, run), run.generator("train")
     return reinforce.Reinforce(problem.simulator, policy, config=config, train=source, dev=dev, generator=stream)
 
 
@@ -127,14 +144,10 @@ def _on_few_traces(arm: str, setting: Setting, budget: Budget, run: Run) -> dict
     size, mean = setting.parameters["scenarios"], simulator.demand.mean[0].tolist()
     network, lead = simulator.network, int(simulator.network.lead_time.max())
     rate, hidden, clip = NETWORKS[arm]
-    config = hdpo.Config(
-        updates=budget.updates,
-        batch=budget.batch,
-        hidden=hidden,
-        learning_rate=rate,
-        clip_norm=clip,
+    config = replace(
+        budget.base, updates=budget.updates, batch=budget.batch, hidden=hidden, learning_rate=rate, clip_norm=clip,
         train_scenarios=size,
-    )
+    )  # fmt: skip
     policy: hdpo.Policy
     if arm == "mlp":
         policy = hdpo.VanillaPolicy(network, mean, lead=lead, hidden=hidden, generator=run.generator("weights"))
@@ -186,7 +199,7 @@ def _real_policy(arm: str, budget: Budget, run: Run, world: Chicago) -> Inventor
         return hdpo.BaseStockPolicy(world.simulator.network, [5.0])
     if arm == "hdpo":
         return _train_on_series(budget, run, world)
-    steps = min(1500, 3 * budget.updates)
+    steps = budget.forecaster
     model = newsvendors.fit_forecaster(
         world.panel.between(0, world.dev_from), world.lead_time, generator=run.generator("forecaster"),
         season=world.season, check=world.panel.between(world.dev_from, world.test_from), steps=steps,
@@ -209,9 +222,10 @@ def _train_on_series(budget: Budget, run: Run, world: Chicago) -> InventoryPolic
     """One policy for all series, lead times and prices; training weeks only, weights chosen on the dev weeks."""
     rate, hidden, clip = NETWORKS["hdpo"]
     dev = Scenarios(*newsvendors.replay(world.simulator, world.dev_from, world.test_from))
-    config = hdpo.Config(
-        updates=budget.updates, batch=budget.batch, hidden=hidden, learning_rate=rate, clip_norm=clip, dev_ignore=16
-    )
+    config = replace(
+        budget.base, updates=budget.updates, batch=budget.batch, hidden=hidden, learning_rate=rate, clip_norm=clip,
+        train_scenarios=0, dev_ignore=16,
+    )  # fmt: skip
     policy = hdpo.VanillaPolicy(
         world.simulator.network, [5.0], lead=int(world.lead_time.max()), hidden=hidden, features="series", history=16,
         output="relu", season=(world.first_day, 7.0), generator=run.generator("weights"),
