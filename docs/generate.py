@@ -22,7 +22,7 @@ from livepapers.cli.apply import method_command
 from livepapers.core.files import write_atomic
 from livepapers.lab import figures
 from livepapers.lab.report.summary import by_setting, of_paper, tally
-from livepapers.lab.study import PRESETS, Study, load_study
+from livepapers.lab.study import PRESETS, Study, Table, load_study
 from livepapers.lab.words import asked, estimate, number, p_text
 from livepapers.papers import catalogue, citation
 
@@ -130,6 +130,7 @@ def paper_page(slug: str) -> str:
         f"{', '.join(card.authors)}. [{card.link}]({card.link}){venue}, {card.year}. Their code: {code}.",
         card.summary,
         "## Verdicts\n\n" + (_verdicts(results["current"]) if results else _claims(study)),
+        *(_figures(table, results["current"]) for table in study.tables if results),
         f"## Method\n\n```text\n{inspect.cleandoc(module.__doc__ or '')}\n```",
         f"## On your own data\n\n```text\n{apply_help}\n```",
         "## Study\n\n" + _study(study),
@@ -173,6 +174,22 @@ def _ours(found: Mapping[str, Any]) -> str:
     wanted = asked(found["direction"], found["reference"], found["margin"])
     by = f"<br>by setting: {_cell(pooled)}" if pooled else ""
     return f"{_cell(text)}<br>{_cell(found['effect_name'])}; claimed: {wanted}{by}"
+
+
+def _figures(table: Table, current: Mapping[str, Any]) -> str:
+    """The means of a metric over seeds, with their intervals: a row an arm, a column a setting."""
+    settings = {found["name"]: found for found in current["settings"] if found["name"] in table.settings}
+    columns = [name for name in table.settings if name in settings]
+    rows: dict[str, dict[str, str]] = {}
+    for name in columns:
+        for arm in settings[name]["arms"]:
+            if table.metric in arm["metrics"]:
+                metric = arm["metrics"][table.metric]
+                shown = " ".join(part for part in estimate(metric["mean"], metric["interval"]) if part)
+                rows.setdefault(arm["arm"], {})[name] = f"{shown} ({len(metric['values'])})"
+    lines = [f"| arm | {' | '.join(map(_cell, columns))} |", "|---" * (len(columns) + 1) + "|"]
+    lines += [f"| {_cell(arm)} | {' | '.join(row.get(name, '') for name in columns)} |" for arm, row in rows.items()]
+    return f"### {table.about}\n\nMean over seeds [95 %] (seeds).\n\n" + "\n".join(lines)
 
 
 def _claims(study: Study) -> str:

@@ -1,6 +1,6 @@
 """What a study is: arms, settings, claims as data, and one function that measures a cell.
 
-A study module (`studies/<slug>.py`) holds `ARMS`, `SETTINGS`, `CLAIMS`, optionally `PREPARE`, and
+A study module (`studies/<slug>.py`) holds `ARMS`, `SETTINGS`, `CLAIMS`, optionally `PREPARE` and `TABLES`, and
 `measure(arm, setting, seed, preset, run) -> dict[str, float]`. `load_study` checks it and hands it to the runner.
 """
 
@@ -250,6 +250,15 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Table:
+    """One metric of some settings, arm by arm, as the paper's page shows it beside the verdicts."""
+
+    metric: str
+    about: str  # its heading, with the unit
+    settings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Study:
     """A checked study module."""
 
@@ -261,6 +270,7 @@ class Study:
     prepare: Mapping[str, Prepare]
     measure: Measure
     deviations: tuple[str, ...]
+    tables: tuple[Table, ...] = ()
 
     def cells(
         self,
@@ -353,6 +363,10 @@ def from_module(module: Any, slug: str) -> Study:
         unknown = set(claim.arms) - arms.keys() | set(claim.settings) - settings.keys()
         if unknown:
             raise ValueError(f"{module.__name__}: claim {claim.id} names unknown {sorted(unknown)}")
+    tables = tuple(getattr(module, "TABLES", ()))
+    for table in tables:
+        if unknown := set(table.settings) - settings.keys():
+            raise ValueError(f"{module.__name__}: table {table.about!r} names unknown {sorted(unknown)}")
     ids = [claim.id for claim in module.CLAIMS]
     if len(set(ids)) != len(ids):
         raise ValueError(f"{module.__name__}: two claims share an id")
@@ -365,4 +379,5 @@ def from_module(module: Any, slug: str) -> Study:
         prepare=MappingProxyType(dict(getattr(module, "PREPARE", {}))),
         measure=module.measure,
         deviations=tuple(getattr(module, "DEVIATIONS", ())),
+        tables=tables,
     )

@@ -1,7 +1,7 @@
 """Study of hdpo: gaps to exact optima, the learning-rate sweep against REINFORCE, data needed, real series."""
 
 from livepapers.studies.hdpo.claims import CLAIMS, data_ratio, gap, profit_advantage, share_difference
-from livepapers.studies.hdpo.design import ARMS, SETTINGS
+from livepapers.studies.hdpo.design import ARMS, SETTINGS, TABLES
 from livepapers.studies.hdpo.instances import (
     BUDGETS,
     FINALISTS,
@@ -15,8 +15,8 @@ from livepapers.studies.hdpo.instances import (
 from livepapers.studies.hdpo.measuring import measure
 
 __all__ = [
-    "ARMS", "BUDGETS", "CLAIMS", "DEVIATIONS", "FINALISTS", "FIRST_SEED", "KNOWN", "RATES", "SETTINGS", "TRAIN_SIZES",
-    "VARIANTS", "VERSION", "Budget", "data_ratio", "gap", "measure", "profit_advantage", "share_difference",
+    "ARMS", "BUDGETS", "CLAIMS", "DEVIATIONS", "FINALISTS", "FIRST_SEED", "KNOWN", "RATES", "SETTINGS", "TABLES",
+    "TRAIN_SIZES", "VARIANTS", "VERSION", "Budget", "data_ratio", "gap", "measure", "profit_advantage", "share_difference",
 ]  # fmt: skip
 
 VERSION = 5

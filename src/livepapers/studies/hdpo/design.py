@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from livepapers.lab.study import Arm, Setting
-from livepapers.studies.hdpo.instances import FINALISTS, FIRST_SEED, RATES, TRAIN_SIZES, VARIANTS
+from livepapers.lab.study import Arm, Setting, Table
+from livepapers.studies.hdpo.instances import FINALISTS, FIRST_SEED, KNOWN, RATES, TRAIN_SIZES, VARIANTS
 
 ARMS = (
     Arm("hdpo", "method", "The method: the policy network trained by the gradient through the simulator."),
@@ -103,4 +103,16 @@ SETTINGS = (
         "chicago", "20 stations, 814 weeks of riders as demand; lead times 1, 2, 3, four prices each.",
         ("hdpo", *_NEWSVENDORS, "just in time", "floor"), "C", {"smoke": 1, "laptop": 3, "paper": 10}, {},
     ),
+)  # fmt: skip
+
+TABLES = (
+    Table("gap_percent", "Gap to the exact optimum, %", KNOWN),
+    Table("gap_percent_unrounded", "The same without rounding orders, %", ("S2-L4-p9", "S2-L2-p39")),
+    Table("gap_percent", "Gap to the optimum by learning rate, %", tuple(f"lr {rate:g}" for rate in RATES)),
+    Table(
+        "gap_percent", "The rest of the REINFORCE family, gap by learning rate, %",
+        tuple(f"family lr {rate:g}" for rate in RATES),
+    ),
+    Table("cost", "Cost a store and period by number of traces", tuple(f"S5 train {size}" for size in TRAIN_SIZES)),
+    Table("profit_percent", "Profit on real series, % of perfect foresight", ("chicago",)),
 )  # fmt: skip
