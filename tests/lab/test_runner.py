@@ -342,3 +342,49 @@ def test_driving_a_run_from_the_shell_ends_well_on_a_pipe(tmp_path: Path) -> Non
         assert store.runs()[0].cells == {"finished": 5}
     assert np.isfinite(store.cells(store.runs()[0].id).values("distance", arm="walk", setting="short")).all()
     assert from_module(tiny_study, "tiny").version == 1
+
+
+def test_an_arm_that_trains_as_another_takes_its_training_over(
+    study: Study, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    updates: list[float] = []
+    update = tiny_study.Walk.update
+
+    def counted(walk: tiny_study.Walk) -> dict[str, float]:
+        updates.append(walk.momentum)
+        return update(walk)
+
+    monkeypatch.setattr(tiny_study.Walk, "update", counted)
+    run = run_tiny(study, store, settings=["shared"])
+    assert len(updates) == 2 * 2 * 30  # of two arms, two seeds and two learners, one arm trains
+    cells = store.cells(run)
+    for seed in (0, 1):
+        walk, rest = (cells.value("distance", arm=arm, setting="shared", seed=seed) for arm in ("walk", "rest"))
+        assert rest == walk + 1.0
+        curves = [store.curve(run, Cell(arm, "shared", seed), "noisy") for arm in ("walk", "rest")]
+        assert np.array_equal(curves[0], curves[1])
+    works = {record.cell.arm: record.work for record in store.cell_records(run)}
+    assert works["walk"] == works["rest"]  # what it would have cost without the other
+    assert not list((store.folder(run) / "checkpoints").rglob("*.safetensors"))
+
+
+def test_an_arm_that_trains_as_another_is_the_same_where_it_has_to_train_itself(study: Study, store: Store) -> None:
+    both = store.cells(run_tiny(study, store, settings=["shared"]))
+    alone = store.cells(run_tiny(study, store, settings=["shared"], arms=["rest"]))
+    at = {"arm": "rest", "setting": "shared", "seed": 1}
+    assert [both.value(name, **at) for name in ("distance", "between")] == [
+        alone.value(name, **at) for name in ("distance", "between")
+    ]
+
+
+def test_a_training_is_kept_over_a_stop_until_the_arm_that_takes_it_over_is_measured(
+    study: Study, store: Store
+) -> None:
+    with pytest.raises(Interrupted):
+        run_tiny(study, store, settings=["shared"], listener=Stopper(after=2))
+    run = store.runs()[0].id
+    checkpoints = store.folder(run) / "checkpoints"
+    assert list(checkpoints.rglob("*.safetensors"))
+    run_tiny(study, store, resume=run)
+    assert not list(checkpoints.rglob("*.safetensors"))
+    assert store.run(run).cells == {"finished": 4}

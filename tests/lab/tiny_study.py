@@ -17,6 +17,7 @@ VERSION = 1
 ARMS = (
     Arm("walk", "method", "a random walk with momentum, driven step by step"),
     Arm("drift", "baseline", "a random walk without momentum"),
+    Arm("rest", "method", "where the walk ends, moved on: the same training", trains_as="walk"),
     Arm("zero", "optimum", "what no seed changes", seeded=False),
 )
 
@@ -27,6 +28,7 @@ def _setting(name: str, arms: tuple[str, ...], *, seeds: int = 2, **parameters: 
 
 SETTINGS = (
     _setting("short", ("walk", "drift", "zero"), updates=40, pause=0.0),
+    _setting("shared", ("walk", "rest"), updates=30, pause=0.0),
     _setting("long/way", ("walk", "drift"), updates=60, pause=0.01),
     Setting("slow", "long enough to be stopped", ("walk",), {"paper": 1}, {"updates": 100, "pause": 0.025}),
     Setting("broken", "fails in every way", ("walk",), {"paper": 1}, {"updates": 5, "pause": 0.0}),
@@ -82,7 +84,7 @@ def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dic
     updates, pause = int(setting.parameters["updates"]), setting.parameters["pause"]
     world = run.generator("world")
     offset = torch.rand(1, generator=world).item()
-    first = Walk(run.private_generator("first"), momentum=0.9 if arm == "walk" else 0.0, pause=pause)
+    first = Walk(run.private_generator("first"), momentum=0.0 if arm == "drift" else 0.9, pause=pause)
     second = Walk(run.private_generator("second"), momentum=0.5, pause=pause)
 
     def evaluate(step: int) -> dict[str, float] | None:
@@ -98,7 +100,8 @@ def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dic
     run.drive(second, updates, name="second", evaluate=lambda step: {"second": float(second.place.sum()) + between})
     run.artifact("end", Artifact("network", "hdpo", "", {}, {"seed": seed}), weights={"place": first.place})
     run.samples("final", (first.place + second.place).numpy())
-    return {"distance": float((first.place + second.place).norm()) + base, "between": between, "world": offset}
+    moved = 1.0 if arm == "rest" else 0.0
+    return {"distance": float((first.place + second.place).norm()) + base + moved, "between": between, "world": offset}
 
 
 def _break(seed: int, run: Run) -> dict[str, float]:

@@ -49,6 +49,7 @@ class CellSpec:
     setting: Setting
     measure: Measure
     prepare: Mapping[str, Prepare] = field(default_factory=dict)
+    source: Cell | None = None  # the cell of the arm that this one trains as
     home: str | None = None  # the store's folder, for checkpoints and prepared parts; None where it is out of reach
     store: str | None = None  # the store's URL, for curves and progress while the cell runs; None where out of reach
     save_every: float = 20.0  # seconds between checkpoints of a driven learner
@@ -56,7 +57,7 @@ class CellSpec:
     def fingerprint(self, learner: str) -> str:
         """What a checkpoint must have been made by to be taken up again."""
         setting = json.dumps(dict(self.setting.parameters), sort_keys=True, default=repr)
-        parts = [self.slug, str(self.version), self.preset, self.cell.key, setting, learner]
+        parts = [self.slug, str(self.version), self.preset, (self.source or self.cell).key, setting, learner]
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
 
@@ -128,7 +129,7 @@ class CellRun:
 
     def private_generator(self, name: str) -> torch.Generator:
         """A stream keyed by the arm too."""
-        cell = self._spec.cell
+        cell = self._spec.source or self._spec.cell
         return self._hand_out(rng.generator(cell.seed, self._spec.slug, cell.setting, "arm", cell.arm, name))
 
     def prepared(self, name: str) -> Path:
@@ -165,6 +166,7 @@ class CellRun:
         folder, fingerprint = self._learner_folder(name), self._spec.fingerprint(name)
         if folder is not None:
             _drop_foreign(folder, fingerprint)
+            self._take_over(name, folder, fingerprint, updates)
         inside = _Inside(self)
 
         def evaluated(step: int) -> None:
@@ -245,6 +247,19 @@ class CellRun:
         if self._depth == 0:  # made again at the same place on resume, and then set to where it was
             self._generators.append(generator)
         return generator
+
+    def _take_over(self, name: str, folder: Path, fingerprint: str, updates: int) -> None:
+        """Start from the end of the same training where the cell that this one trains as has finished it.
+
+        To resume a finished training and to train anew give the same bits, so it does not matter whether it is found.
+        """
+        spec = self._spec
+        if spec.source is None or spec.home is None or folder.is_dir():
+            return
+        theirs = _checkpoints(Path(spec.home), spec.run, spec.source) / file_name(name)
+        state = checkpoint.load_newest(theirs) if theirs.is_dir() else None
+        if state is not None and state["step"] == updates and state["fingerprint"] == fingerprint:
+            checkpoint.save_step(folder, updates, state)
 
     def _learner_folder(self, name: str) -> Path | None:
         spec = self._spec

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Protocol
@@ -226,7 +227,8 @@ class _Drive:
     ) -> None:
         self._store, self._study, self._plan, self._engine, self._listener = store, study, plan, engine, listener
         self._remote, self._save_every = remote, save_every
-        self._todo = [cell for cell in plan.cells if cell not in set(plan.finished)]
+        todo = [cell for cell in plan.cells if cell not in set(plan.finished)]
+        self._todo = sorted(todo, key=lambda cell: self._source(cell) is not None)  # what they take over comes first
         self._walls, self._open = dict(plan.walls), dict.fromkeys(self._todo, 0.0)
         self._failed, self._interrupted, self._taken = 0, False, threading.Event()
         self._polled = 0.0
@@ -279,6 +281,7 @@ class _Drive:
             cell,
             study.settings[cell.setting],
             study.measure,
+            source=self._source(cell),
             prepare=dict(study.prepare),
             home=str(self._store.home) if here else None,
             store=self._store.url if here else None,
@@ -303,8 +306,20 @@ class _Drive:
             self._listener.cell_failed(cell, error=result.error)
             return
         self._walls[cell] = result.wall or 0.0
-        drop_checkpoints(self._store.home, self._plan.run, cell)
+        self._drop_checkpoints(cell)
         self._listener.cell_finished(cell, wall=result.wall or 0.0, measurements=result.measurements)
+
+    def _source(self, cell: Cell) -> Cell | None:
+        """The cell whose trainings this one may take over."""
+        arm = self._study.arms[cell.arm].trains_as
+        return replace(cell, arm=arm) if arm else None
+
+    def _drop_checkpoints(self, cell: Cell) -> None:
+        """Delete what the finished cell kept, and what it took over, unless an unfinished one needs it."""
+        needed = {self._source(other) for other in self._open} | self._open.keys()
+        for done in {cell, self._source(cell)} - needed:
+            if done is not None:
+                drop_checkpoints(self._store.home, self._plan.run, done)
 
     def _tick(self) -> None:
         """Once a second: pass on how far the cells are, and estimate the rest."""

@@ -40,6 +40,7 @@ class Arm:
     kind: Kind
     about: str  # one sentence: what it is and which budget it gets
     seeded: bool = True  # False: the result depends on no seed (an optimum, a bound), so one cell a setting is enough
+    trains_as: str = ""  # the arm whose trainings it repeats, streams included, and then goes on from (a smoothed rule)
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class Run(Protocol):
         ...
 
     def private_generator(self, name: str) -> "torch.Generator":
-        """A stream keyed by the arm too: initial weights, exploration."""
+        """A stream keyed by the arm too (by the one it trains as): initial weights, exploration."""
         ...
 
     def prepared(self, name: str) -> Path:
@@ -355,6 +356,16 @@ def from_module(module: Any, slug: str) -> Study:
     settings = {setting.name: setting for setting in module.SETTINGS}
     if len(arms) != len(module.ARMS) or len(settings) != len(module.SETTINGS):
         raise ValueError(f"{module.__name__}: two arms or two settings share a name")
+    for arm in (arm for arm in arms.values() if arm.trains_as):
+        alone = [
+            setting.name
+            for setting in settings.values()
+            if arm.name in setting.arms and arm.trains_as not in setting.arms
+        ]
+        if alone or arms[arm.trains_as].trains_as:
+            raise ValueError(
+                f"{module.__name__}: arm {arm.name} trains as {arm.trains_as}, which has to face {alone} too"
+            )
     for setting in settings.values():
         unknown = set(setting.arms) - arms.keys() | set(setting.seeds) - set(PRESETS)
         if unknown:

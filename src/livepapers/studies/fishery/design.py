@@ -9,7 +9,8 @@ PERTURBATION = 0.12
 ARMS = (
     Arm("ppo", "method",
         "PPO that sees all populations, 0.6 or 1.2 million steps; the deterministic rule, best on dev episodes."),
-    Arm("ppo+gp", "method", "The same training as ppo, its rule smoothed by a Gaussian process on 3,825 states."),
+    Arm("ppo+gp", "method", "ppo's own training, its rule smoothed by a Gaussian process on 3,825 states.",
+        trains_as="ppo"),
     Arm("mortality", "baseline", "Constant mortality (CMort), the best of a grid on 60 episodes; then fresh ones."),
     Arm("escapement", "baseline", "Constant escapement (CEsc), the best of a grid on 60 episodes, likewise."),
     Arm(
@@ -59,7 +60,8 @@ DEVIATIONS = (
     "All arms of a seed are judged on the same 1,000 fresh episodes; paper: 100.",
     "PPO: see the method's deviations; 1.2 million steps in models 3 and 4 as in the paper and in model 1 "
     "(paper: 0.4 million), 0.6 million elsewhere.",
-    "ppo+gp trains anew with ppo's streams, so that it smooths the very rule that ppo is judged by.",
+    "ppo+gp repeats ppo's training, or takes it over where the run has it, so that it smooths the very rule that ppo "
+    "is judged by.",
     "Robustness: one size of perturbation, 0.12, and 10 sets of parameters; paper: five sizes, 100 sets each. Rates of "
     "predation and gains are perturbed for each prey on their own; perturbed draws that are no model are drawn again.",
     "Training settings were chosen on model 3, with a seed outside the study, before the study was declared; the "

@@ -16,7 +16,8 @@ from livepapers.studies.hdpo.measuring import measure
 
 __all__ = [
     "ARMS", "BUDGETS", "CLAIMS", "DEVIATIONS", "FINALISTS", "FIRST_SEED", "KNOWN", "RATES", "SETTINGS", "TABLES",
-    "TRAIN_SIZES", "VARIANTS", "VERSION", "Budget", "data_ratio", "gap", "measure", "profit_advantage", "share_difference",
+    "TRAIN_SIZES", "VARIANTS", "VERSION", "Budget", "data_ratio", "gap", "measure", "profit_advantage",
+    "share_difference",
 ]  # fmt: skip
 
 VERSION = 5
