@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from livepapers.core.errors import CorruptFileError, Interrupted
+from livepapers.core.errors import CorruptFileError, Diverged, Interrupted
 from livepapers.core.learner import Learner, State, load_optimizer_state, optimizer_state
 from livepapers.core.loop import Progress, drive, watching
 from livepapers.core.rng import generator
@@ -112,7 +112,7 @@ def test_metrics_that_are_not_finite_stop_the_run():
         def update(self) -> dict[str, float]:
             return {"loss": float("nan")}
 
-    with pytest.raises(FloatingPointError, match=r"step 1: loss is nan"):
+    with pytest.raises(Diverged, match=r"diverged at step 1: loss is nan"):
         drive(Broken(), 3)
 
 

@@ -6,8 +6,8 @@ import torch
 
 from livepapers import samples
 from livepapers.core import artifact, checkpoint
-from livepapers.core.errors import CorruptFileError, InputError
-from livepapers.methods.hdpo import apply
+from livepapers.core.errors import CorruptFileError, Diverged, InputError
+from livepapers.methods.hdpo import HindsightPolicyOptimization, apply
 
 NETWORK = """
 unmet: lost
@@ -385,3 +385,30 @@ def test_rules_that_do_not_fit_the_network_are_refused_before_any_work(files, tm
     network.write_text(NETWORK + "  - {source: supplier, target: a, lead_time: 1, cost: 0.5}\n")
     for rule in ("base-stock", "echelon"):
         refused(lambda rule=rule: apply(network, demand, policy=rule, output=tmp_path / "out"), "2 suppliers", tmp_path)
+
+
+@pytest.mark.parametrize("step", [1, 7])
+def test_a_training_that_diverges_ends_with_its_best_weights_or_in_one_line(
+    step: int, files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    network, demand = files
+    update = HindsightPolicyOptimization.update
+    taken = 0
+
+    def diverging(learner: HindsightPolicyOptimization) -> dict[str, float]:
+        nonlocal taken
+        taken += 1
+        if taken == step:
+            if step == 1:  # nothing was checked before
+                return {"loss": float("nan")}
+            return {**update(learner), "loss": float("nan")}
+        return update(learner)
+
+    monkeypatch.setattr(HindsightPolicyOptimization, "update", diverging)
+    if step == 1:
+        with pytest.raises(Diverged, match=r"diverged at step 1: loss is nan"):
+            apply(network, demand, policy="gnn", updates=10, output=tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+    else:
+        found = apply(network, demand, policy="gnn", updates=10)
+        assert "diverged at step 7" in found.notes[0]

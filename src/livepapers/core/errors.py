@@ -48,6 +48,10 @@ class Interrupted(LivepapersError):  # noqa: N818 - not a fault: the work was st
     """
 
 
+class Diverged(LivepapersError, FloatingPointError):  # noqa: N818 - what happened, as `Interrupted`
+    """A training whose numbers are not finite any more; the message names the step and the number."""
+
+
 class CorruptFileError(LivepapersError, ValueError):
     """A file written by livepapers does not verify: truncated, altered or of another kind."""
 

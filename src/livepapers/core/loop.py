@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from livepapers.core import checkpoint
-from livepapers.core.errors import CorruptFileError, Interrupted
+from livepapers.core.errors import CorruptFileError, Diverged, Interrupted
 from livepapers.core.learner import Learner
 
 Log = Callable[[int, dict[str, float]], None]
@@ -66,7 +66,7 @@ def drive(
         name: What progress calls the learner: "hdpo", "base-stock rival" ...
         folder: Where checkpoints go; None keeps nothing on disk.
         fingerprint: What the work is made of (slug, config, data hash ...); a checkpoint of other work is refused.
-        log: Receives each step's metrics. A metric that is not finite stops the run with a `FloatingPointError`.
+        log: Receives each step's metrics. A metric that is not finite stops the run with `Diverged`.
         on_progress: Receives each step's progress; None leaves it to the listener that `watching` has set, if any.
         evaluate: Called with the step number after each update, for periodic evaluation by the caller.
         memory: Returns JSON the caller wants kept in the checkpoint (what it logged so far, its best so far).
@@ -74,6 +74,7 @@ def drive(
         save_every: Seconds between checkpoints; the last step is always saved.
 
     Raises:
+        Diverged: A metric is not finite.
         Interrupted: SIGINT or SIGTERM came; the state was saved first.
         CorruptFileError: The checkpoint in `folder` belongs to other work.
     """
@@ -111,7 +112,7 @@ def drive(
 def _require_finite(step: int, metrics: dict[str, float]) -> None:
     for name, value in metrics.items():
         if not math.isfinite(value):
-            raise FloatingPointError(f"step {step}: {name} is {value}; try a smaller learning rate")
+            raise Diverged(f"the training diverged at step {step}: {name} is {value}")
 
 
 def _resume(learner: Learner, folder: Path | None, fingerprint: str, recall: Callable[[Any], None] | None) -> int:

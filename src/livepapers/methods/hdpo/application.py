@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 
 from livepapers.core import artifact, loop
 from livepapers.core.application import Application, Row, to_csv
-from livepapers.core.errors import InputError
+from livepapers.core.errors import Diverged, InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256
 from livepapers.methods.hdpo import training
 from livepapers.methods.hdpo.policies import Policy
@@ -55,6 +56,7 @@ def apply(
 
     Raises:
         InputError: One line that names file, field, value and likely cause; nothing was written.
+        Diverged: The training was never finite on the dev part; nothing was written.
     """
     _check_numbers(policy, updates, seed)
     if output is not None:
@@ -68,15 +70,26 @@ def apply(
     partial = None if output is None else output.with_name(output.name + ".partial")
     made_by = {"policy": policy, "seed": seed, "updates": updates, "network": sha256(network), "demand": sha256(demand)}
     fingerprint = hashlib.sha256(json.dumps(["hdpo", 3, made_by], sort_keys=True).encode()).hexdigest()
-    loop.drive(learner, learner.updates, name=policy, folder=partial, fingerprint=fingerprint)
+    stopped = _train(learner, policy, folder=partial, fingerprint=fingerprint)
     learner.best_policy()
     trained = policies[learner.learners.index(learner.chosen)].eval()
     results = _backtest(task, {policy: trained, **training.rules(task, policy, seed=seed, updates=updates)})
     state_now = results[policy].final if today is None else today
     tables = _tables(task, results, orders=_orders(task, trained, state_now))
-    notes = _notes(task, today_given=today is not None)
+    notes = (*stopped, *_notes(task, today_given=today is not None))
     application = Application("hdpo", _headline(task, policy, results), tables, notes)
     return application if output is None else _write(application, output, partial, trained, made_by, world=task.world())
+
+
+def _train(learner: BestOfStarts, name: str, *, folder: Path | None, fingerprint: str) -> tuple[str, ...]:
+    """Train to the end; where that diverges, a note, as long as there are weights from before that were checked."""
+    try:
+        loop.drive(learner, learner.updates, name=name, folder=folder, fingerprint=fingerprint)
+    except Diverged as error:
+        if not math.isfinite(learner.chosen.selection.best_cost):
+            raise
+        return (f"{error}; the policy has the best weights from before",)
+    return ()
 
 
 def _check_numbers(policy: str, updates: int, seed: int) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 from livepapers.baselines import newsvendors, reinforce
 from livepapers.baselines.inventory_settings import Chicago, Problem, chicago, few_traces_problem, make_problem
 from livepapers.core.config import replace
+from livepapers.core.errors import Diverged
 from livepapers.core.rng import generator as make_generator
 from livepapers.lab.study import Run, Setting
 from livepapers.methods import hdpo
@@ -75,7 +76,7 @@ def _train(arm: str, problem: Problem, setting: Setting, budget: Budget, run: Ru
             updates,
             evaluate=lambda step: {"dev_cost": learner.selection.cost} if step == 1 or step % every == 0 else None,
         )
-    except FloatingPointError:  # training that diverges ends there, and is judged like any other by its best weights
+    except Diverged:  # training ends there, and is judged like any other by its best weights
         run.spend(**learner.work(), diverged=1)
     best = learner.best_policy()
     assert isinstance(best, hdpo.Policy)
