@@ -11,7 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from livepapers import __version__
-from livepapers.core.errors import InputError, one_line
+from livepapers.core.errors import InputError
 from livepapers.papers import catalogue
 from livepapers.web.guard import Guard, Secret
 from livepapers.web.rendering import STATIC, page
@@ -59,7 +59,7 @@ async def _told(request: Request, error: Exception) -> Response:
         first = error.errors()[0]
         status, told, headers = 422, f"{first['loc'][-1]}: {first['msg']}", None
     else:
-        status, told, headers = 400, one_line(error), None
+        status, told, headers = 400, " ".join(str(error).split()), None
     if request.url.path.startswith("/api/"):
         return JSONResponse({"error": told}, status, headers=headers)
     answer = page(request, "error.html.j2", http_status=status, told=told)

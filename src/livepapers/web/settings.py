@@ -77,9 +77,6 @@ def read(path: Path | None, overrides: Mapping[str, Any]) -> Settings:
             raise InputError.of("settings", str(path), expected="a TOML file", cause=str(error)) from None
         unknown = found.keys() - Settings.__dataclass_fields__.keys()
         if unknown:
-            raise InputError.of(
-                "settings",
-                f"{path}: {min(unknown)}",
-                expected=f"one of {', '.join(Settings.__dataclass_fields__)}",
-            )
+            known = ", ".join(Settings.__dataclass_fields__)
+            raise InputError.of("settings", min(unknown), expected=f"one of {known}", cause=f"in {path}")
     return Settings(**{**found, **{name: value for name, value in overrides.items() if value is not None}})
