@@ -3,7 +3,7 @@
 import contextlib
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -11,7 +11,6 @@ from typing import Any, Literal, Self, get_args
 import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from livepapers.core.errors import InputError
 from livepapers.lab import database
@@ -65,11 +64,11 @@ class PageStore:
     """
 
     def __init__(self, location: str | Path | None = None) -> None:
-        self.home, self.url, self._path = database.locate(location)
-        self.engine = database.open_engine(self.url, self._path, create=True)
+        self.home, self.url, path = database.locate(location)
+        self.engine = database.open_engine(self.url, path, create=True)
         inserts: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
         self.insert = inserts[self.engine.dialect.name]
-        tables.TABLES.create_all(self.engine)
+        database.make_tables(self.engine, tables.TABLES)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -83,21 +82,11 @@ class PageStore:
 
     def reading(self) -> contextlib.AbstractContextManager[Connection]:
         """A transaction that only reads."""
-        return self._transaction("read")
+        return database.transaction(self.engine, "read")
 
     def writing(self, *, durable: bool = False) -> contextlib.AbstractContextManager[Connection]:
         """A transaction that writes; a durable one survives a power cut."""
-        return self._transaction("durable" if durable else "quick")
-
-    @contextlib.contextmanager
-    def _transaction(self, kind: str) -> Iterator[Connection]:
-        try:
-            with self.engine.connect().execution_options(livepapers=kind) as connection, connection.begin():
-                yield connection
-        except IntegrityError:
-            raise
-        except DBAPIError as error:
-            raise database.explain(error, self._path) from error
+        return database.transaction(self.engine, "durable" if durable else "quick")
 
     # ---- papers ----
 
@@ -191,13 +180,13 @@ class PageStore:
         """Take a token from the bucket `key`; False when it is empty."""
         at, b = time.time() if now is None else now, tables.buckets.c
         with self.writing() as connection:
-            row = connection.execute(sa.select(b.tokens, b.filled).where(b.key == key).with_for_update()).one_or_none()
-            tokens = capacity if row is None else min(capacity, row.tokens + max(0.0, at - row.filled) * per_second)
+            # a new bucket first, so that there is a row to hold: two requests at once must not take the same token
+            new = self.insert(tables.buckets).values(key=key, tokens=capacity, filled=at)
+            connection.execute(new.on_conflict_do_nothing())
+            row = connection.execute(sa.select(b.tokens, b.filled).where(b.key == key).with_for_update()).one()
+            tokens = min(capacity, row.tokens + max(0.0, at - row.filled) * per_second)
             left = tokens - 1.0 if tokens >= 1.0 else tokens
-            insert = self.insert(tables.buckets).values(key=key, tokens=left, filled=at)
-            connection.execute(
-                insert.on_conflict_do_update(index_elements=["key"], set_={"tokens": left, "filled": at})
-            )
+            connection.execute(sa.update(tables.buckets).where(b.key == key).values(tokens=left, filled=at))
             return tokens >= 1.0
 
 
