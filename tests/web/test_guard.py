@@ -144,7 +144,8 @@ def test_a_public_page_asks_for_the_token(tmp_path: Path, monkeypatch: pytest.Mo
     "link",
     [
         "javascript:alert(1)", "JavaScript:alert(1)", " javascript:alert(1)", "java\tscript:alert(1)",
-        "data:text/html,x", "vbscript:x", "//evil.example", "http:", "https://", "file:///etc/passwd", "https://[", "http://a\nb", "",
+        "data:text/html,x", "vbscript:x", "//evil.example", "http:", "https://", "file:///etc/passwd", "https://[",
+        "http://a\nb", "",
     ],
 )  # fmt: skip
 def test_only_web_addresses_become_links(link: str) -> None:

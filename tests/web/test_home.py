@@ -16,7 +16,8 @@ from livepapers.web.store import COLD, HALF_LIFE, PageStore, heat
 PAYLOADS = (
     "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "'><svg/onload=alert(1)>", "{{ 7 * 7 }}",
     "</title><script>alert(1)</script>", "<a href=javascript:alert(1)>", "&lt;b&gt;",
-    "\" autofocus onfocus=alert(1) x=\"", "]]><script>", "<!--", "%3Cscript%3E", "<iframe srcdoc='<script>'>", "\u202e\u2066rtl",
+    "\" autofocus onfocus=alert(1) x=\"", "]]><script>", "<!--", "%3Cscript%3E", "<iframe srcdoc='<script>'>",
+    "\u202e\u2066rtl",
     "<math><mi//xlink:href='x'>",
 )  # fmt: skip
 
