@@ -1,4 +1,4 @@
-"""Figures and verdicts in words: how numbers, intervals, p values, times and amounts are written, wherever they are shown."""
+"""In words: verdicts, numbers, intervals, p values, times and amounts as they are written wherever they are shown."""
 
 import math
 from collections.abc import Sequence
