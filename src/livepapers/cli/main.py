@@ -22,7 +22,7 @@ SECTIONS = {
     "Find a paper": ("list", "show", "search", "cite"),
     "Measure its claims": ("run", "resume", "runs", "report"),
     "Use its method": ("apply", "evaluate", "export"),
-    "Open the page": ("serve",),
+    "Open the page": ("serve", "digest"),
     "Develop": ("check", "bench", "new", "doctor"),
 }
 """Every command by name, as the help page groups them; `cli/<name>.py` holds `command`."""

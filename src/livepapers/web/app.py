@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import time
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI, Request
@@ -13,6 +14,7 @@ from starlette.exceptions import HTTPException
 from livepapers import __version__
 from livepapers.core.errors import InputError
 from livepapers.papers import catalogue
+from livepapers.web import news, subscriptions
 from livepapers.web.guard import Guard, Secret
 from livepapers.web.rendering import STATIC, page
 from livepapers.web.settings import Settings
@@ -30,6 +32,8 @@ def create_app(settings: Settings) -> FastAPI:
     """
     store = PageStore(settings.store)
     store.sync(catalogue.load().values())
+    news.record(store, time.time())
+    subscriptions.tidy(store, time.time())
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

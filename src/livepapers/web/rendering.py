@@ -34,7 +34,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {
-        "safe_link": safe_link, "number": number, "duration": duration, "count": count, "p": p_text,
+        "safe_link": safe_link, "number": number, "duration": duration, "count": count, "p": p_text, "line": line,
     }  # fmt: skip
     made.globals |= {
         "static": static, "with_query": with_query, "FIELDS": catalogue.FIELDS, "asked": asked, "estimate": estimate,
@@ -51,6 +51,12 @@ def safe_link(link: str) -> str:
         return ""
     plain = parts.scheme in {"http", "https"} and bool(parts.hostname) and link.isprintable()
     return link.strip() if plain else ""
+
+
+def line(text: str) -> str:
+    """Other people's text on one line, without control characters and marks that turn its direction."""
+    joiners = "\u200c\u200d"  # they belong to the spelling of some languages
+    return "".join(letter for letter in " ".join(text.split()) if letter.isprintable() or letter in joiners)
 
 
 def static(name: str) -> str:
