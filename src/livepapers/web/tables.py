@@ -4,6 +4,7 @@ from sqlalchemy import (
     JSON,
     Boolean,
     Column,
+    Connection,
     Double,
     ForeignKey,
     Index,
@@ -14,7 +15,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
 )
+
+from livepapers.web import fulltext
 
 TABLES = MetaData()
 
@@ -101,3 +105,8 @@ news = Table(  # verdicts as they came, for digests
     Column("before", String(40), nullable=False),  # empty for a new one
     Column("at", Double, nullable=False, index=True),
 )
+
+
+@event.listens_for(TABLES, "after_create")
+def _complete(_: object, connection: Connection, **__: object) -> None:
+    fulltext.install(connection)
