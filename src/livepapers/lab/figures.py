@@ -12,9 +12,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from livepapers.lab.claims import OUTCOMES
 from livepapers.lab.study import NOT_IN_PAPER
-from livepapers.lab.words import number
+from livepapers.lab.words import OUTCOMES, number
 
 QUANTILES = 40  # more units than twice this are drawn as this many quantiles
 
