@@ -1,4 +1,4 @@
-"""The page in a real browser: search, vote and undo, a run watched to its end, accessibility, no outside request."""
+"""The page in a real browser: search, vote and undo, subscribe and confirm, accessibility, no outside request."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ PAGES = (
     "/search?q=inventory",
     "/papers/hdpo",
     "/papers/fl-gfn",
-    "/runs",
+    "/papers/alpine",
     "/subscribe",
     "/nope",
 )
@@ -53,7 +53,7 @@ def test_a_search_leads_to_the_paper(page: Page) -> None:
     page.get_by_role("button", name="Search").click()
     page.get_by_role("link", name="Deep Reinforcement Learning for Inventory Networks").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Deep Reinforcement Learning for Inventory Networks")
-    expect(page.locator("main")).to_contain_text("reproduced")
+    expect(page.locator("main")).to_contain_text("Claims, measured again")
 
 
 def test_a_vote_is_cast_without_leaving_the_page_kept_and_taken_back(page: Page) -> None:
@@ -92,7 +92,7 @@ def test_the_keyboard_reaches_everything_from_the_top(page: Page) -> None:
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.textContent.trim() || document.activeElement.name"))
     assert reached[0] == "Skip to the papers"
-    assert {"livepapers", "q", "Search", "Papers", "Runs", "Subscribe"} <= set(reached)
+    assert {"livepapers", "q", "Search", "Papers", "Subscribe"} <= set(reached)
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -115,29 +115,6 @@ def test_no_page_has_a_serious_fault_or_asks_elsewhere(browser: Browser, address
                if each["impact"] in {"serious", "critical"}]  # fmt: skip
     assert serious == []
     context.close()
-
-
-def test_a_run_is_started_watched_and_read(page: Page) -> None:
-    """The whole way: press the button on a paper, watch it to its end, read the verdict."""
-    page.goto("/papers/simplicial-closure")
-    page.get_by_label("Preset").select_option("smoke")
-    page.get_by_role("button", name="Run").click()
-    expect(page.locator("main")).to_contain_text("simplicial-closure-", timeout=60_000)
-    expect(page.locator("[data-status]")).to_have_text("finished", timeout=240_000)
-    page.reload()
-    expect(page.locator("main")).to_contain_text("Verdicts")
-
-
-def test_a_run_is_cancelled_and_goes_on(page: Page) -> None:
-    page.goto("/papers/hdpo")
-    page.get_by_label("Preset").select_option("smoke")
-    page.get_by_role("button", name="Run").click()
-    page.get_by_role("button", name="Cancel").click(timeout=60_000)
-    expect(page.locator("[data-status]")).to_have_text("interrupted", timeout=60_000)
-    page.get_by_role("button", name="Resume").click()
-    expect(page.locator("[data-status]")).to_have_text("running", timeout=60_000)
-    page.get_by_role("button", name="Cancel").click(timeout=60_000)
-    expect(page.locator("[data-status]")).to_have_text("interrupted", timeout=60_000)
 
 
 def test_an_address_subscribes_and_confirms(page: Page, address: str, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -13,7 +13,7 @@ from livepapers.lab.words import asked, count, duration, estimate, number, p_tex
 
 def render_html(found: Mapping[str, Any]) -> str:
     """One self-contained HTML page: no script, no outside request, light and dark, from telephone to print."""
-    styles = _arm_classes(found)
+    styles = arm_classes(found)
     return _template().render(
         found,
         mark=figures.mark,
@@ -30,7 +30,7 @@ def render_html(found: Mapping[str, Any]) -> str:
         blocks=[_blocks(setting, styles) for setting in found["settings"]],
         light=figures.styles(dark=False),
         dark=figures.styles(dark=True),
-        rules=figures.arm_styles() + figures.verdict_styles() + figures.MARK_STYLES,
+        rules=figures.arm_styles() + figures.verdict_styles() + figures.MARK_STYLES + figures.PLOT_STYLES,
     )
 
 
@@ -53,7 +53,7 @@ def _template() -> Template:
     return environment.get_template("report.html.j2")
 
 
-def _arm_classes(found: Mapping[str, Any]) -> dict[str, str]:
+def arm_classes(found: Mapping[str, Any]) -> dict[str, str]:
     """A style class an arm, the same in all figures: optimum and floor have their own, the others go by order."""
     classes, index = {}, 0
     for arm in found["arms"]:

@@ -83,6 +83,6 @@ def local(path: str) -> str:
 def figure_styles() -> Response:
     """The colours of verdict marks and plots, light and dark, as the reports have them."""
     light, dark = figures.styles(dark=False), figures.styles(dark=True)
-    rules = figures.arm_styles() + figures.verdict_styles() + figures.MARK_STYLES
+    rules = figures.arm_styles() + figures.verdict_styles() + figures.MARK_STYLES + figures.PLOT_STYLES
     css = f":root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}{rules}"
     return Response(css, media_type="text/css", headers={"Cache-Control": "max-age=3600"})

@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
 from livepapers.lab import figures
+from livepapers.lab.report.page import arm_classes
 from livepapers.lab.report.summary import by_setting, of_ours, of_paper, tally
 from livepapers.papers import catalogue, citation
 from livepapers.web import search, verdicts
@@ -59,16 +60,16 @@ def _paper(request: Request, slug: str) -> Paper:
 
 
 @functools.cache
-def curves(slug: str) -> list[tuple[str, str, str]]:
-    """The first learning curves of the published run: (name, setting, drawing)."""
+def curves(slug: str) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """The first learning curves of the published run: (what it shows, drawing, arms with their classes)."""
     results = verdicts.published(slug)
     if results is None:
         return []
-    drawn = []
+    drawn, styles = [], arm_classes(results["current"])
     for curve in results["current"]["curves"][:CURVES]:
-        styles = {line["arm"]: f"a{place % 6}" for place, line in enumerate(curve["arms"])}
         title = f"{curve['name']} in {curve['setting']}"
-        drawn.append((curve["name"], curve["setting"], figures.curves(curve["arms"], styles, title=title)))
+        arms = [(line["arm"], styles[line["arm"]]) for line in curve["arms"]]
+        drawn.append((title, figures.curves(curve["arms"], styles, title=title), arms))
     return drawn
 
 
