@@ -35,6 +35,8 @@ _WORD = re.compile(r"[^\W_]+")
 
 def fold(text: str) -> str:
     """Lower case without accents: `Bölcskei` and `bolcskei` are the same word."""
+    if text.isascii():  # nothing to take off
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
     return plain.casefold().translate(_LETTERS)
