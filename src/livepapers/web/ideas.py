@@ -25,6 +25,7 @@ GLOSSARY = VECTORS.with_name("glossary.toml")
 NEAR = 0.4  # cosine below which two words have nothing to do with each other
 NEIGHBOURS = 64  # similar words of one query word that count
 IDEAS = 1.0  # what an idea of the glossary is worth, relative to a word
+GIST = 0.25  # what the likeness of the whole texts is worth, relative to a paper with all words and ideas
 COMMON = 1e-4  # share of all words in a text above which a word says little (Arora et al., 2017: 1e-3 to 1e-5)
 VOCABULARY = 400_000  # words that the ranks of the vectors were counted over
 PLACES: Mapping[str, float] = {"slug": 2.0, "title": 2.0, "tags": 2.0, "field": 1.0, "summary": 1.0}
@@ -211,7 +212,14 @@ class Index:
         for number in ideas:
             scores += IDEAS * self._idea_gains[number]
             best += IDEAS * float(self._idea_rarity[number]) * (K1 + 1)
-        return [(self.slugs[place], float(scores[place]) / best) for place in _best(scores, n)]
+        scores = np.where(scores > 0, scores / best + GIST * self._gist(asked), 0)
+        return [(self.slugs[place], float(scores[place])) for place in _best(scores, n)]
+
+    def _gist(self, asked: Sequence[str]) -> np.ndarray:
+        """The cosine between the mean of the query's vectors and that of each paper's [paper]."""
+        rows = [row for row in map(self._lexicon.row, asked) if row >= 0]
+        mean = self._lexicon.telling[rows] @ self._lexicon.vectors[rows]
+        return np.einsum("pd,d->p", self._points[:, : len(mean)], _unit(mean[None])[0])
 
     def _worth(self, word: str) -> float:
         """What a query's word adds to the score of a paper that is all about it."""

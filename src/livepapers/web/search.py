@@ -23,7 +23,7 @@ WORDS, IDEAS = 1.0, 3.0
 """What a place in either list is worth."""
 RELEVANT = 0.5
 """Share of the best paper's score that a paper needs to be found by its ideas."""
-LEAST = 0.12
+LEAST = 0.2
 """Score that a paper needs to be found by its ideas, of 1."""
 
 
