@@ -282,7 +282,7 @@ def test_a_mail_server_that_is_away_is_in_the_log_without_the_address(
     client: TestClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     away = Settings(smtp_host="127.0.0.1", smtp_port=1, smtp_security="none")
-    monkeypatch.setattr(app.state, "settings", away)
+    monkeypatch.setitem(app.state._state, "settings", away)
     answer = client.post("/subscribe", data={"address": "private@example.org"})
     assert answer.status_code == 200
     assert "mail server 127.0.0.1:1" in caplog.text

@@ -216,15 +216,20 @@ class Store:
                 _interrupt_cells(connection, run)
         return dead
 
-    def run(self, run: str) -> RunRecord:
-        """One run; raises `InputError` for an unknown id. A run whose driver died is marked interrupted first."""
-        self.mark_dead_runs()
+    def run(self, run: str, *, mark: bool = True) -> RunRecord:
+        """One run; raises `InputError` for an unknown id. A run whose driver died is interrupted, and marked so.
+
+        With `mark` False it is shown as interrupted and nothing is written.
+        """
+        if mark:
+            self.mark_dead_runs()
         with self._read() as connection:
             return _record(self._run_row(connection, run), _counts(connection, run).get(run, {}))
 
-    def runs(self, *, slug: str | None = None) -> list[RunRecord]:
-        """All runs, newest first. Runs whose driver died are marked interrupted first."""
-        self.mark_dead_runs()
+    def runs(self, *, slug: str | None = None, mark: bool = True) -> list[RunRecord]:
+        """All runs, newest first. Runs whose driver died are as for `run`."""
+        if mark:
+            self.mark_dead_runs()
         query = select(schema.runs).order_by(schema.runs.c.started.desc(), schema.runs.c.id)
         with self._read() as connection:
             counts = _counts(connection)
@@ -521,8 +526,13 @@ def _counts(connection: Connection, run: str | None = None) -> dict[str, dict[st
 
 
 def _record(row: Any, counts: Mapping[str, int]) -> RunRecord:
+    status = row.status
+    if status == "running" and not _alive(row):  # dead and not marked: shown as it will be
+        status, stopped = "interrupted", counts.get("interrupted", 0) + counts.get("running", 0)
+        counts = {state: number for state, number in counts.items() if state != "running"}
+        counts |= {"interrupted": stopped} if stopped else {}
     return RunRecord(
-        id=row.id, slug=row.slug, version=row.version, preset=row.preset, options=row.options, status=row.status,
+        id=row.id, slug=row.slug, version=row.version, preset=row.preset, options=row.options, status=status,
         started=row.started, finished=row.finished, heartbeat=row.heartbeat, machine=row.machine, versions=row.versions,
         git_commit=row.git_commit, cells={state: counts[state] for state in schema.CELL_STATES if state in counts},
     )  # fmt: skip

@@ -65,6 +65,7 @@ async def _told(request: Request, error: Exception) -> Response:
     else:
         status, told, headers = 400, " ".join(str(error).split()), None
     if request.url.path.startswith("/api/"):
+        told = " ".join(told.encode("utf-8", "backslashreplace").decode().split())  # it may quote half a surrogate pair
         return JSONResponse({"error": told}, status, headers=headers)
     answer = page(request, "error.html.j2", http_status=status, told=told)
     answer.headers.update(headers or {})

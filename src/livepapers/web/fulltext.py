@@ -24,6 +24,8 @@ _LETTERS = {
     "œ": "oe", "Œ": "OE", "þ": "th", "Þ": "TH", "ı": "i",
 }  # fmt: skip
 """What has no mark to take off; as `papers.search.fold` has it."""
+RELEVANT = 0.5
+"""Share of the best paper's score that a paper needs to be found by some of several words."""
 _SHORTEST = 4  # letters a word needs before it also matches longer words that begin with it
 
 
@@ -41,7 +43,7 @@ def revision(connection: Connection) -> int:
 
 
 def matching(connection: Connection, query: str) -> list[str]:
-    """The slugs of the papers that have a word of the query, best first, at most HITS.
+    """The slugs of the papers that have the query's word, or enough of its words, best first, at most HITS.
 
     Args:
         connection: Reads.
@@ -52,8 +54,9 @@ def matching(connection: Connection, query: str) -> list[str]:
         return []
     sqlite = connection.dialect.name == "sqlite"
     asked = _asked_sqlite(found) if sqlite else _asked_postgresql(found)
-    rows = connection.execute(_FIND_SQLITE if sqlite else _FIND_POSTGRESQL, {"asked": asked, "hits": HITS})
-    return list(rows.scalars())
+    rows = connection.execute(_FIND_SQLITE if sqlite else _FIND_POSTGRESQL, {"asked": asked, "hits": HITS}).all()
+    least = RELEVANT * rows[0].score if rows and len(found) > 1 else 0.0
+    return [row.slug for row in rows if row.score >= least]
 
 
 def _words(query: str) -> list[str]:
@@ -136,10 +139,12 @@ def _postgresql() -> tuple[str, ...]:
 
 
 _FIND_SQLITE = sa.text(
-    "SELECT papers.slug FROM papers_text JOIN papers ON papers.id = papers_text.rowid WHERE papers_text MATCH :asked "
-    f"ORDER BY bm25(papers_text, {_WEIGHTS}), papers.submitted DESC, papers.slug LIMIT :hits"
+    f"SELECT papers.slug, -bm25(papers_text, {_WEIGHTS}) AS score FROM papers_text "
+    "JOIN papers ON papers.id = papers_text.rowid WHERE papers_text MATCH :asked "
+    "ORDER BY score DESC, papers.submitted DESC, papers.slug LIMIT :hits"
 )
 _FIND_POSTGRESQL = sa.text(
-    f"SELECT slug FROM papers, to_tsquery('english', {_plain('CAST(:asked AS text)')}) AS asked "
-    "WHERE words @@ asked ORDER BY ts_rank(words, asked) DESC, submitted DESC, slug LIMIT :hits"
+    "SELECT slug, ts_rank(words, asked) AS score "
+    f"FROM papers, to_tsquery('english', {_plain('CAST(:asked AS text)')}) AS asked "
+    "WHERE words @@ asked ORDER BY score DESC, submitted DESC, slug LIMIT :hits"
 )

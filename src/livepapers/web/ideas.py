@@ -25,6 +25,7 @@ GLOSSARY = VECTORS.with_name("glossary.toml")
 NEAR = 0.4  # cosine below which two words have nothing to do with each other
 NEIGHBOURS = 64  # similar words of one query word that count
 IDEAS = 1.0  # what an idea of the glossary is worth, relative to a word
+GIST = 0.25  # what the likeness of the whole texts is worth, relative to a paper with all words and ideas
 COMMON = 1e-4  # share of all words in a text above which a word says little (Arora et al., 2017: 1e-3 to 1e-5)
 VOCABULARY = 400_000  # words that the ranks of the vectors were counted over
 PLACES: Mapping[str, float] = {"slug": 2.0, "title": 2.0, "tags": 2.0, "field": 1.0, "summary": 1.0}
@@ -71,7 +72,7 @@ class Lexicon:
             for phrase in phrases:
                 first, *rest = map(self.form, words(phrase))
                 self._phrases.setdefault(first, []).append((tuple(rest), number))
-        self.form = functools.cache(self.form)  # type: ignore[method-assign]
+        self._beginning = functools.lru_cache(2**17)(self._beginning)  # type: ignore[method-assign]
 
     def form(self, word: str) -> str:
         """One spelling for a word: American, singular."""
@@ -86,12 +87,16 @@ class Lexicon:
 
     def found(self, text: Sequence[str]) -> Counter[int]:
         """The ideas that the words of a text speak of, by number, and how often."""
-        forms, seen = [self.form(word) for word in text], Counter[int]()
-        for place, first in enumerate(forms):
-            for rest, number in self._phrases.get(first, ()):
-                if not rest or tuple(forms[place + 1 : place + 1 + len(rest)]) == rest:
+        seen = Counter[int]()
+        for place, first in enumerate(text):
+            for rest, number in self._beginning(first):
+                if not rest or tuple(map(self.form, text[place + 1 : place + 1 + len(rest)])) == rest:
                     seen[number] += 1
         return seen
+
+    def _beginning(self, word: str) -> Sequence[tuple[tuple[str, ...], int]]:
+        """The phrases that begin with this word: what follows in each, and its idea."""
+        return self._phrases.get(self.form(word), ())
 
 
 @functools.cache
@@ -180,21 +185,22 @@ class Index:
         self._rarity[self._known] *= self._lexicon.telling[rows[self._known]]
 
     def _fill_ideas(self) -> None:
-        """Gains of all ideas in all papers [paper, idea], and the vector of each paper [paper, dimension]."""
+        """Gains of all ideas in all papers, and the vector of each paper [paper, dimension]."""
         gains = np.zeros((len(self.slugs), len(self._lexicon.ideas)), np.float32)
         for row, document in enumerate(self._documents.values()):
             for number, weight in document.ideas.items():
                 gains[row, number] = weight * (K1 + 1) / (weight + K1)
         self._idea_rarity = _rarity((gains > 0).sum(axis=0), len(self.slugs))
-        self._idea_gains = gains * self._idea_rarity
+        gains *= self._idea_rarity
+        self._idea_gains = np.ascontiguousarray(gains.T)  # [idea, paper]
         means = np.zeros((len(self.slugs), self._lexicon.vectors.shape[1]), np.float32)
         for column, vector in zip(self._known, self._vectors, strict=True):
             span = slice(self._starts[column], self._starts[column + 1])
             means[self._papers[span]] += (self._gains[span] * self._rarity[column])[:, None] * vector
-        self._points = np.hstack([_unit(means), _unit(self._idea_gains)])
+        self._points = np.hstack([_unit(means), _unit(gains)])
 
-    def ranked(self, query: str) -> list[tuple[str, float]]:
-        """The papers that have to do with the query, best first, with scores from 0 to about 1."""
+    def ranked(self, query: str, n: int) -> list[tuple[str, float]]:
+        """The n papers that have most to do with the query, best first, with scores from 0 to about 1."""
         asked = terms(query)
         if not asked or not self.slugs:
             return []
@@ -204,10 +210,16 @@ class Index:
             scores += self._word(word)
             best += self._worth(word)
         for number in ideas:
-            scores += IDEAS * self._idea_gains[:, number]
+            scores += IDEAS * self._idea_gains[number]
             best += IDEAS * float(self._idea_rarity[number]) * (K1 + 1)
-        order = np.argsort(-scores, kind="stable")[: int((scores > 0).sum())]
-        return [(self.slugs[place], float(scores[place]) / best) for place in order]
+        scores = np.where(scores > 0, scores / best + GIST * self._gist(asked), 0)
+        return [(self.slugs[place], float(scores[place])) for place in _best(scores, n)]
+
+    def _gist(self, asked: Sequence[str]) -> np.ndarray:
+        """The cosine between the mean of the query's vectors and that of each paper's [paper]."""
+        rows = [row for row in map(self._lexicon.row, asked) if row >= 0]
+        mean = self._lexicon.telling[rows] @ self._lexicon.vectors[rows]
+        return np.einsum("pd,d->p", self._points[:, : len(mean)], _unit(mean[None])[0])
 
     def _worth(self, word: str) -> float:
         """What a query's word adds to the score of a paper that is all about it."""
@@ -222,7 +234,8 @@ class Index:
         scores = np.zeros(len(self.slugs), np.float32)
         near: dict[int, float] = {}
         if row >= 0 and len(self._known):
-            similar = self._vectors @ self._lexicon.vectors[row]
+            # einsum is one thread's work: a BLAS that wakes its own for so little waits longer than it computes
+            similar = np.einsum("wd,d->w", self._vectors, self._lexicon.vectors[row])
             nearest = np.argpartition(-similar, min(NEIGHBOURS, len(similar)) - 1)[:NEIGHBOURS]
             near = {
                 int(self._known[place]): float(similar[place] - NEAR) / (1 - NEAR)
@@ -241,9 +254,8 @@ class Index:
         number = self._numbers.get(slug)
         if number is None:
             return []
-        scores = self._points @ self._points[number]
-        order = np.argsort(-scores, kind="stable")
-        return [self.slugs[place] for place in order if place != number and scores[place] > 0][:n]
+        scores = np.einsum("pd,d->p", self._points, self._points[number])
+        return [self.slugs[place] for place in _best(scores, n + 1) if place != number][:n]
 
 
 def _saturated(
@@ -254,6 +266,14 @@ def _saturated(
     gains = (weights * (K1 + 1) / (weights + norms[papers])).astype(np.float32)
     order = np.argsort(columns, kind="stable")
     return papers[order], gains[order], np.bincount(columns, minlength=width)
+
+
+def _best(scores: np.ndarray, n: int) -> np.ndarray:
+    """The places of the n highest scores above 0, highest first, equal ones in their order."""
+    some = np.flatnonzero(scores > 0)
+    if len(some) > n:
+        some = some[scores[some] >= np.partition(scores[some], -n)[-n]]
+    return some[np.argsort(-scores[some], kind="stable")][:n]
 
 
 def _rarity(spread: np.ndarray, papers: int) -> np.ndarray:

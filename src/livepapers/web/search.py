@@ -17,13 +17,13 @@ from livepapers.web import fulltext, tables
 from livepapers.web.ideas import Index, Text
 from livepapers.web.store import PAGE, PageStore, Paper
 
-STEADY = 10.0
+STEADY = 5.0
 """Ranks that are added to each: how little the very first places differ; the reference's 60 suits longer lists."""
-WORDS, IDEAS = 1.0, 2.0
+WORDS, IDEAS = 1.0, 3.0
 """What a place in either list is worth."""
-RELEVANT = 0.35
+RELEVANT = 0.5
 """Share of the best paper's score that a paper needs to be found by its ideas."""
-LEAST = 0.12
+LEAST = 0.2
 """Score that a paper needs to be found by its ideas, of 1."""
 
 
@@ -43,7 +43,8 @@ def find(store: PageStore, query: str, *, limit: int = PAGE, offset: int = 0) ->
         return [], 0
     with store.reading() as connection:
         by_words = fulltext.matching(connection, query)
-    slugs = fused(by_words, by_ideas(store, query))
+    named = [slug for slug in by_words if slug == query.strip().casefold()]  # a paper's own name is no question
+    slugs = list(dict.fromkeys([*named, *fused(by_words, by_ideas(store, query))]))
     return store.by_slug(slugs[offset : offset + limit]), len(slugs)
 
 
@@ -54,7 +55,7 @@ def similar(store: PageStore, slug: str, n: int = 5) -> list[Paper]:
 
 def by_ideas(store: PageStore, query: str) -> list[str]:
     """The slugs of the papers that have to do with the query, whatever their words, best first."""
-    ranked = _index(store).ranked(query)[: fulltext.HITS]
+    ranked = _index(store).ranked(query, fulltext.HITS)
     least = max(LEAST, RELEVANT * ranked[0][1]) if ranked else 0.0
     return [slug for slug, score in ranked if score >= least]
 

@@ -1,4 +1,4 @@
-"""Search: the papers for a query, by their words and by idea."""
+"""Search: a query's papers as cards, page by page."""
 
 from typing import Annotated
 
@@ -17,13 +17,13 @@ router = APIRouter(include_in_schema=False)
 def results(
     request: Request,
     q: Annotated[str, Query(max_length=500)] = "",
-    number: Annotated[int, Query(ge=1, le=1000, alias="page")] = 1,
+    number: Annotated[int, Query(ge=1, le=100_000, alias="page")] = 1,
 ) -> Response:
-    """One page of what was found."""
+    """One page of what a search finds."""
     papers, total = search.find(request.app.state.store, q, limit=PAGE, offset=(number - 1) * PAGE)
     if number > 1 and not papers:
-        raise HTTPException(404, f"{total} papers were found, there is no page {number}")
+        raise HTTPException(404, f"the search finds {total} papers, there is no page {number}")
     return page(
-        request, "search.html.j2", query=q, cards=cards(request, papers), total=total, number=number,
+        request, "search.html.j2", cards=cards(request, papers), query=q, total=total, number=number,
         pages=-(-total // PAGE),
     )  # fmt: skip

@@ -3,7 +3,7 @@
 import logging
 import time
 from email.message import EmailMessage
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Form, HTTPException, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
@@ -44,15 +44,7 @@ def subscribe(
             request, "subscribe.html.j2", http_status=400, address=address, frequency=frequency, query=query,
             wrong=str(error),
         )  # fmt: skip
-    state, now = request.app.state, time.time()
-    if subscriptions.may_mail(state.store, state.secret, to, now):
-        token = subscriptions.ask(state.store, state.secret, to, often, search, now)
-        link = f"{state.settings.base}/subscribe/confirm/{token}"
-        # nothing that the form said is in this mail: whoever filled it in may not be who reads it
-        message = mail.compose(
-            state.settings, to=to, subject="Confirm your livepapers digest", template="confirm", now=now, link=link
-        )
-        background.add_task(_send, request, message)
+    ask_to_confirm(request, background, to, often, search)
     return page(request, "subscribe_sent.html.j2", what="confirm")
 
 
@@ -145,6 +137,21 @@ def forget_votes(request: Request) -> Response:
     return answer
 
 
+def ask_to_confirm(
+    request: Request, background: BackgroundTasks, to: str, often: subscriptions.Frequency, search: str
+) -> None:
+    """Send a link to confirm a subscription with, unless the address had enough of them; for the form and the API."""
+    state, now = request.app.state, time.time()
+    if subscriptions.may_mail(state.store, state.secret, to, now):
+        token = subscriptions.ask(state.store, state.secret, to, often, search, now)
+        link = f"{state.settings.base}/subscribe/confirm/{token}"
+        # nothing that the form said is in this mail: whoever filled it in may not be who reads it
+        message = mail.compose(
+            state.settings, to=to, subject="Confirm your livepapers digest", template="confirm", now=now, link=link
+        )
+        background.add_task(_send, request, message)
+
+
 def _send(request: Request, message: EmailMessage) -> None:
     """Send a mail after the answer has gone: how long that takes must not tell which addresses are known."""
     state = request.app.state
@@ -170,7 +177,7 @@ def _known(found: subscriptions.Subscription | None) -> subscriptions.Subscripti
     return found
 
 
-def _private(request: Request, template: str, **values: object) -> Response:
+def _private(request: Request, template: str, **values: Any) -> Response:
     answer = page(request, template, **values)
     answer.headers.update(PRIVATE)
     return answer
