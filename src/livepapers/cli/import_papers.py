@@ -98,10 +98,10 @@ def _asked(store: "PageStore", ids: list[str], query: str | None, most: int) -> 
             time.sleep(0.1)
 
     api = arxiv.ArxivApi(arxiv.BASE, turn=turn, tell=note)
-    if ids:
-        yield from (("arxiv", batch) for batch in api.by_id(ids))
-    if query is not None:
-        yield from (("arxiv", batch) for batch in api.by_query(query, most))
+    for batch in api.by_id(ids):
+        yield "arxiv", batch
+    for batch in api.by_query(query, most) if query is not None else ():
+        yield "arxiv", batch
 
 
 def _line(outcome: "Outcome") -> str:

@@ -20,7 +20,7 @@ from livepapers.web.rendering import STATIC, page
 from livepapers.web.settings import Settings
 from livepapers.web.store import PageStore
 
-ROUTES = ("home", "search", "paper", "subscribe", "feeds")
+ROUTES = ("home", "search", "paper", "subscribe", "feeds", "api")
 """The modules of `web/routes`; each holds a `router`."""
 
 
@@ -41,7 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
         store.close()
 
     app = FastAPI(
-        title="livepapers", version=__version__, docs_url=None, redoc_url=None, openapi_url=None,
+        title="livepapers", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
         lifespan=lifespan,
     )  # fmt: skip
     app.state.settings, app.state.store, app.state.secret = settings, store, Secret(store.home)
