@@ -1,6 +1,5 @@
 """`livepapers import`: what it says, what it enters, and what it leaves when it is stopped."""
 
-import shutil
 import subprocess
 import sys
 import threading
@@ -45,7 +44,7 @@ def api(
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, *_: object) -> None:
+            def log_message(self, format: str, *_: object) -> None:  # noqa: A002 - named by the base class
                 pass
 
         servers.append(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
@@ -192,14 +191,12 @@ def test_imports_one_after_the_other_keep_the_pause(cli: Cli, place: str, api, m
 
 
 def test_a_page_is_imported_by_a_process_of_its_own_without_torch(tmp_path: Path) -> None:
-    shutil.copy(RECORDED / "daily_papers.html", tmp_path / "saved.html")
+    words = ["import", "--page", str(RECORDED / "daily_papers.html"), "--store", str(tmp_path / "s.sqlite3")]
     code = (
-        "import sys; from livepapers.cli.main import call; status = call(['import', '--page', 'saved.html', '--store', "
-        "'s.sqlite3']); print('torch' in sys.modules, file=sys.stderr); sys.exit(status)"
+        f"import sys; from livepapers.cli.main import call; status = call({words!r}); "
+        "print('torch' in sys.modules, file=sys.stderr); sys.exit(status)"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "False"), done.stderr
     assert done.stdout.startswith("3 new, 0 known, 1 skipped: 2511.00004 (the page shows no title for it)")
 

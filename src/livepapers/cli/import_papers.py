@@ -46,10 +46,11 @@ def command(
 ) -> int:  # fmt: skip
     """List more papers: from arXiv, a saved page or BibTeX.
 
-    Each ID is an arXiv identifier. A paper that is there already, by arXiv identifier, DOI, or title and first author, is known: at most its empty
-    columns are filled in, and papers of the catalogue are never changed. Nothing is ever deleted. A file is entered as
-    a whole or not at all. arXiv is asked once in three seconds, for a hundred papers at a time; Ctrl-C keeps what is
-    entered. Only facts are taken: abstracts are not copied. Exit status 1 if every paper was skipped.
+    Each ID is an arXiv identifier. A paper that is there already, by arXiv identifier, DOI, or title and first author,
+    is known: at most its empty columns are filled in, and papers of the catalogue are never changed. Nothing is ever
+    deleted. A file is entered as a whole or not at all. arXiv is asked once in three seconds, for a hundred papers at a
+    time; Ctrl-C keeps what is entered. Only facts are taken: abstracts are not copied. Exit status 1 if every paper was
+    skipped.
     """
     from livepapers.cli.output import note
     from livepapers.core.errors import Interrupted, LivepapersError
@@ -97,10 +98,10 @@ def _asked(store: "PageStore", ids: list[str], query: str | None, most: int) -> 
             time.sleep(0.1)
 
     api = arxiv.ArxivApi(arxiv.BASE, turn=turn, tell=note)
-    if ids:
-        yield from (("arxiv", batch) for batch in api.by_id(ids))
-    if query is not None:
-        yield from (("arxiv", batch) for batch in api.by_query(query, most))
+    for batch in api.by_id(ids):
+        yield "arxiv", batch
+    for batch in api.by_query(query, most) if query is not None else ():
+        yield "arxiv", batch
 
 
 def _line(outcome: "Outcome") -> str:

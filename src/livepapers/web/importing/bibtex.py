@@ -68,7 +68,7 @@ def _reader() -> Any:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # bibtexparser 1 is at odds with newer releases of pyparsing about names
-        parser = BibTexParser(common_strings=True, ignore_nonstandard_types=False)
+        parser: Any = BibTexParser(common_strings=True, ignore_nonstandard_types=False)
 
     def read_one(piece: str) -> dict[str, str] | str:
         with warnings.catch_warnings():

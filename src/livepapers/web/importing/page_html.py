@@ -57,7 +57,7 @@ _Found = tuple[str, list[str], str]  # title, authors, date
 def _embedded(soup: BeautifulSoup) -> dict[str, _Found]:
     """What Hugging Face's daily papers carry as data beside what they show: whole titles, all authors, dates."""
     found: dict[str, _Found] = {}
-    for element in soup.find_all(attrs={"data-target": True, "data-props": True}):
+    for element in soup.select("[data-target][data-props]"):
         try:
             props = json.loads(str(element["data-props"]))
         except (ValueError, RecursionError):
@@ -80,7 +80,7 @@ def _embedded(soup: BeautifulSoup) -> dict[str, _Found]:
 def _described(soup: BeautifulSoup) -> dict[str, _Found]:
     """The paper that a page is about, as its `citation_` elements say: arXiv's own pages have them."""
     said: dict[str, list[str]] = {}
-    for element in soup.find_all("meta", attrs={"name": True, "content": True}):
+    for element in soup.select("meta[name][content]"):
         said.setdefault(str(element["name"]).lower(), []).append(str(element["content"]))
     number = arxiv_id(said.get("citation_arxiv_id", [""])[0])
     if not number:
