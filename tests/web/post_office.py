@@ -15,6 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from aiosmtpd.controller import Controller
+from sqlalchemy import event
 
 from livepapers.web import digest, mail, subscriptions, tables
 from livepapers.web.guard import Secret
@@ -149,7 +150,7 @@ def _arm(store: PageStore, gap: str, number: int) -> None:
         if now == "before":
             die()
         if now == "at commit":  # all of the transaction is done by then
-            sa.event.listen(store.engine, "commit", lambda _: die())
+            event.listen(store.engine, "commit", lambda _: die())
         found = call(*arguments)
         if now == "after":
             die()

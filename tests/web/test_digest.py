@@ -8,12 +8,11 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import sqlalchemy as sa
@@ -22,8 +21,8 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livepapers import web
 from livepapers.core.errors import InputError
+from livepapers.papers import catalogue
 from livepapers.web import digest, mail, news, subscriptions, tables, verdicts
 from livepapers.web.guard import Secret
 from livepapers.web.settings import Settings
@@ -204,28 +203,25 @@ def test_news_are_what_was_published_about_the_papers_own_claims(tmp_path: Path)
     assert len(claims) == len(verdicts.strip("fl-gfn")) < number  # noqa: B005 - it is our own function
 
 
-def test_a_saved_search_narrows_its_digest(
-    store: PageStore, settings: Settings, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fake = ModuleType("livepapers.web.search")
-
-    def find(store: PageStore, query: str, *, limit: int, offset: int) -> tuple[list[object], int]:
-        assert (query, limit, offset) == ("fleets", digest.SEARCHED, 0)
-        return list(store.by_slug(["found"])), 1
-
-    fake.find = find  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, fake.__name__, fake)
-    monkeypatch.setattr(web, "search", fake, raising=False)
-    subscribe(store, "a@example.org", NOON, query="fleets")
-    add_paper(store, "other", NOON + 1)
-    store.vote("other", "somebody", up=True, now=NOON + 2)
-    assert send(store, settings, NOON + 3).no_news == 1
-    add_paper(store, "found", NOON + 4)
-    send(store, settings, NOON + 5)
-    text = part(inbox.got[0][1], "plain")
-    assert "of the search: fleets" in text
-    assert "/papers/found" in text
-    assert "/papers/other" not in text
+@pytest.mark.parametrize("place", ["sqlite", "postgresql"], indirect=True)
+def test_a_saved_search_narrows_its_digest(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(monkeypatch)
+    settings = Settings(outbox=str(tmp_path / "outbox"))
+    with PageStore(place) as store:
+        subscribe(store, "a@example.org", NOON, query="routing a fleet of trucks")
+        add_paper(store, "other", NOON + 1, title="Wavelet filters", summary="Sharper pictures of galaxies.")
+        store.vote("other", "somebody", up=True, now=NOON + 2)
+        assert send(store, settings, NOON + 3).no_news == 1
+        add_paper(store, "found", NOON + 4, title="Routing fleets of trucks", summary="Shorter tours for vehicles.")
+        publish(monkeypatch, found={"C1": "reproduced"}, other={"C1": "void"})
+        monkeypatch.setattr(catalogue, "load", lambda: {"found": None, "other": None})
+        assert len(send(store, settings, NOON + 5).sent) == 1
+    (path,) = Path(settings.outbox).glob("*.eml")
+    message = read(path.read_bytes())
+    assert message["Subject"] == "livepapers 2026-11-28: 1 new paper, 1 verdict"
+    assert "of the search: routing a fleet of trucks" in part(message, "plain")
+    assert "/papers/found" in part(message, "plain")
+    assert "/papers/other" not in part(message, "plain")
 
 
 # ---- what a mail is ----
@@ -507,7 +503,7 @@ def test_starttls_is_not_done_without(inbox: Inbox, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def processes() -> multiprocessing.context.ForkServerContext:
+def processes() -> ForkServerContext:
     """Processes that begin at once, without this one's threads: what they need is imported beforehand."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["web.post_office", "sqlalchemy.dialects.sqlite"])
@@ -518,7 +514,7 @@ def processes() -> multiprocessing.context.ForkServerContext:
 @pytest.mark.parametrize("gap", GAPS)
 def test_nobody_gets_two_mails_though_the_process_is_killed(
     store: PageStore, settings: Settings, inbox: Inbox, tmp_path: Path, gap: str, number: int,
-    processes: multiprocessing.context.ForkServerContext,
+    processes: ForkServerContext,
 ) -> None:  # fmt: skip
     readers = [subscribe(store, f"r{i}@example.org", NOON) for i in range(4)]
     add_paper(store, "new", NOON + 1)
@@ -552,7 +548,7 @@ def test_nobody_gets_two_mails_though_the_process_is_killed(
 @pytest.mark.slow
 def test_nobody_gets_two_mails_in_two_hundred_kills_at_any_moment(
     store: PageStore, settings: Settings, inbox: Inbox, tmp_path: Path,
-    processes: multiprocessing.context.ForkServerContext,
+    processes: ForkServerContext,
 ) -> None:  # fmt: skip
     random_ = random.Random(0)
     for i in range(12):

@@ -131,7 +131,7 @@ def test_whatever_passes_is_one_recipient_and_no_other_header(local: str, domain
     assert "Bcc" not in again
 
 
-@pytest.mark.parametrize("text", ["x" * 201, "a\x00b", "a\x1bb", "\u202eabc"])
+@pytest.mark.parametrize("text", ["x" * 201, "a\x00b", "a\x1bb", "\u202eabc", "+ ?!"])
 def test_a_search_is_one_short_line(text: str) -> None:
     with pytest.raises(InputError, match="search"):
         subscriptions.checked_query(text)

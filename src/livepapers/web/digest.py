@@ -159,7 +159,7 @@ def content_of(store: PageStore, query: str, after: float, until: float) -> Cont
         total = connection.execute(sa.select(sa.func.count()).select_from(tables.papers).where(*fresh)).scalar_one()
         first = sa.select(p.slug).where(*fresh).order_by(p.submitted.desc(), p.slug).limit(PAPERS)
         new = list(connection.execute(first).scalars())
-        voted = dict(connection.execute(counted))
+        voted = {row.slug: row.votes for row in connection.execute(counted)}
         by_paper: dict[str, list[Change]] = {}
         for change in news.between(connection, after, until):
             if found is None or change.slug in found:

@@ -73,8 +73,8 @@ def of(connection: Connection, slug: str, limit: int) -> list[Change]:
 def latest(connection: Connection, slugs: Iterable[str]) -> dict[str, float]:
     """When a verdict of each of these papers came or changed last; papers without are left out."""
     n = tables.news.c
-    query = sa.select(n.slug, sa.func.max(n.at)).where(n.slug.in_(list(slugs))).group_by(n.slug)
-    return dict(connection.execute(query))
+    query = sa.select(n.slug, sa.func.max(n.at).label("last")).where(n.slug.in_(list(slugs))).group_by(n.slug)
+    return {row.slug: row.last for row in connection.execute(query)}
 
 
 def _recorded(connection: Connection) -> dict[tuple[str, str], str]:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from livepapers.core.errors import InputError
+from livepapers.papers.search import terms
 from livepapers.web import tables
 from livepapers.web.guard import Secret
 from livepapers.web.store import PageStore
@@ -82,13 +83,15 @@ def checked_query(text: str) -> str:
     """A saved search on one line; empty is everything.
 
     Raises:
-        InputError: It is too long or holds control characters.
+        InputError: It is too long, holds control characters, or has no word to look for.
     """
     line = " ".join(text.split())
     if len(line) > QUERY:
         raise InputError.of("search", line, expected=f"at most {QUERY} characters")
     if not line.isprintable():
         raise InputError.of("search", ascii(line), expected="text without control characters")
+    if line and not terms(line):
+        raise InputError.of("search", line, expected="a word", cause="leave it empty for a digest of everything")
     return line
 
 
