@@ -32,8 +32,12 @@ CHANGE: dict[int | str, dict[str, Any]] = {
     413: {"description": "A body of more than 64 kB"},
     429: {"model": Told, "description": "Too many changes in a short time"},
 }
-DUMP = {200: {"content": {"application/x-ndjson": {"schema": {"$ref": "#/components/schemas/PaperDetail"}}},
-              "description": "One paper a line, each as `/api/papers/{slug}` gives it"}}  # fmt: skip
+DUMP: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"application/x-ndjson": {"schema": {"$ref": "#/components/schemas/PaperDetail"}}},
+        "description": "One paper a line, each as `/api/papers/{slug}` gives it",
+    }
+}
 BLOCK = 200
 """Papers that the dump reads at once."""
 
