@@ -236,6 +236,19 @@ class Store:
             rows = connection.execute(query if slug is None else query.where(schema.runs.c.slug == slug))
             return [_record(row, counts.get(row.id, {})) for row in rows]
 
+    def driver(self, run: str) -> Process:
+        """The process that drives the run, or drove it last; `InputError` for an unknown id."""
+        with self._read() as connection:
+            row = self._run_row(connection, run)
+        return Process(row.host, row.process)
+
+    def driven_by(self, process: Process) -> str | None:
+        """The id of the run that the process drives or drove last, None while there is none."""
+        mine = and_(schema.runs.c.host == process.host, schema.runs.c.process == process.identity)
+        with self._read() as connection:
+            newest = select(schema.runs.c.id).where(mine).order_by(schema.runs.c.started.desc()).limit(1)
+            return connection.execute(newest).scalar_one_or_none()
+
     # ---- cells ----
 
     def add_cells(self, run: str, cells: Iterable[Cell]) -> None:

@@ -8,9 +8,10 @@ from urllib.parse import urlencode, urlsplit
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from livepapers.lab import figures
+from livepapers.lab.report.summary import by_setting, tally
 from livepapers.lab.words import asked, count, duration, estimate, number, p_text
 from livepapers.papers import catalogue
 
@@ -27,7 +28,7 @@ def page(request: Request, template: str, *, http_status: int = 200, **values: A
 def environment() -> Environment:
     """The one environment of all templates, those of mail included."""
     made = Environment(
-        loader=PackageLoader("livepapers.web"),
+        loader=ChoiceLoader([PackageLoader("livepapers.web"), PackageLoader("livepapers.lab")]),  # reports' macros
         autoescape=True,  # forced: titles, authors, summaries and names are other people's text
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -35,10 +36,12 @@ def environment() -> Environment:
     )
     made.filters |= {
         "safe_link": safe_link, "number": number, "duration": duration, "count": count, "p": p_text, "line": line,
+        "by_setting": by_setting,
     }  # fmt: skip
     made.globals |= {
         "static": static, "with_query": with_query, "FIELDS": catalogue.FIELDS, "asked": asked, "estimate": estimate,
-        "mark": figures.mark, "verdict_class": figures.verdict_class,
+        "mark": figures.mark, "verdict_class": figures.verdict_class, "effect_plot": figures.effect_plot,
+        "tally": tally,
     }  # fmt: skip
     return made
 

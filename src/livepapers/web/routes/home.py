@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from livepapers.lab import figures
+from livepapers.lab.report.page import rules
 from livepapers.web import guard, verdicts
 from livepapers.web.rendering import page
 from livepapers.web.store import PAGE, SORTS, Paper, Sort, refuse_unknown
@@ -81,8 +82,7 @@ def local(path: str) -> str:
 
 @router.get("/figures.css")
 def figure_styles() -> Response:
-    """The colours of verdict marks and plots, light and dark, as the reports have them."""
+    """The styles of verdict marks, plots and claims, light and dark, as the reports have them."""
     light, dark = figures.styles(dark=False), figures.styles(dark=True)
-    rules = figures.arm_styles() + figures.verdict_styles() + figures.MARK_STYLES
-    css = f":root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}{rules}"
+    css = f":root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}{rules()}"
     return Response(css, media_type="text/css", headers={"Cache-Control": "max-age=3600"})
