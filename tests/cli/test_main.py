@@ -209,7 +209,7 @@ WORDS = st.one_of(
 )
 
 # Commands that would start real work, write into the checkout or look over the machine are left to their own tests.
-IDLE = [name for name in COMMANDS if name not in {"run", "resume", "check", "bench", "new", "doctor", "apply"}]
+IDLE = [name for name in COMMANDS if name not in {"run", "resume", "check", "bench", "new", "doctor", "apply", "serve"}]
 
 
 @given(st.sampled_from(IDLE), st.lists(WORDS, max_size=5))

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 @store_option
 @json_option
 def command(issue: str, dry_run: bool, most: int, settings: Path | None, store: str | None, as_json: bool) -> int:
-    """Send the digest to every reader who has news and has not got this issue.
+    """Send the digest to its readers, each issue once.
 
-    It is meant for cron, hourly: an issue goes to a reader once, what failed is tried again, and who has no news gets
-    no mail. Days and weeks (from Monday) are those of UTC. Without a mail server in the settings, mails are written as
-    .eml files to the outbox folder. Exit status 1 if a mail failed or the mail server was away.
+    It is meant for cron, hourly: who has no news gets no mail, and what certainly failed is tried again later. Days and
+    weeks (from Monday) are those of UTC. Without a mail server in the settings, mails are written as .eml files to the
+    outbox folder. Exit status 1 if a mail failed or the mail server was away.
     """
     from livepapers.cli.output import print_json
     from livepapers.papers import catalogue

@@ -17,7 +17,7 @@ from livepapers.cli.command import Command, examples, store_option
 )
 @store_option
 def command(host: str | None, port: int | None, settings: Path | None, store: str | None) -> None:
-    """Open the page: papers as cards, votes, verdicts, runs and a digest by mail.
+    """Open the page: papers, votes, verdicts and runs.
 
     It listens on this machine only. With a --host beyond it, runs need the token in $LIVEPAPERS_TOKEN; put it behind a
     server that speaks TLS, and name its address as `url` in the settings. Ctrl-C stops the page; runs that were started
