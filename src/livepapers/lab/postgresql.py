@@ -47,8 +47,9 @@ EXPECTED = {
     "57014": (f"statements that end within {STATEMENT} s", "the server is overloaded, or somebody cancelled it"),
     "57": ("a server that is up", "it is starting, stopping, or was restarted; then give the command again"),
     "58": ("a server whose disk works", "see the server's log"),
-    "08": ("a server that answers", "the connection was lost"),
+    "08": ("a server that answers", "is it up, and are host and port right?"),
     "22": ("text and numbers that the database can hold", ""),
+    "option": ("a URL whose options libpq knows", "what follows the ? is misspelt"),
     "XX": ("an intact database", "it may be damaged: see the server's log, restore a backup"),
 }
 # A server that refuses a connection gives no SQLSTATE through libpq, only words.
@@ -72,6 +73,9 @@ def url_of(location: str) -> URL:
         url = make_url(location)
     except (ArgumentError, ValueError):  # the latter for a port that is no number
         raise InputError.of("store", _masked(location), expected=expected, cause="it cannot be read") from None
+    if "@" in f"{url.host}{url.database}":
+        cause = "an @ in a user or password is written %40"
+        raise InputError.of("store", _masked(location), expected=expected, cause=cause)
     if url.drivername not in SCHEMES:
         raise InputError.of("store", _masked(location), expected=expected)
     return url.set(drivername="postgresql+psycopg")
@@ -155,8 +159,8 @@ def explain(error: DBAPIError, url: URL) -> Exception:
     for code in (state, state[:2]):
         if code in EXPECTED:
             expected, mend = EXPECTED[code]
-            cause = f"{_said(text)}; {mend}" if mend else _said(text)
-            return InputError.of("store", shown(url), expected=expected, cause=cause)
+            told = _said(error, text)
+            return InputError.of("store", shown(url), expected=expected, cause=f"{told}; {mend}" if mend else told)
     return error
 
 
@@ -164,14 +168,20 @@ def _state_of(error: DBAPIError, text: str) -> str:
     """What the SQLSTATE would be of a complaint that comes without one; empty when nobody knows."""
     if isinstance(error, DataError):  # psycopg itself has refused the value
         return "22"
+    if "invalid connection option" in text:
+        return "option"
     if not isinstance(error, OperationalError):
         return ""
     return next((code for pattern, code in REFUSALS if re.search(pattern, text)), "08")
 
 
-def _said(text: str) -> str:
-    """What the server said itself, out of the long story that libpq tells of each address it tried."""
-    return re.sub(r"^.*?(FATAL|ERROR): +", "", text).partition(" Multiple connection attempts failed")[0]
+def _said(error: DBAPIError, text: str) -> str:
+    """What the server itself says, without the place in our statement, or the end of the story that libpq tells."""
+    message = getattr(getattr(error.orig, "diag", None), "message_primary", None)
+    if message:
+        return str(message)
+    told = text.partition(" Multiple connection attempts failed")[0].partition(" Is the server running")[0]
+    return re.sub(r"^connection failed: (connection to server at .*? failed: )?((FATAL|ERROR): +)?", "", told)
 
 
 def _masked(location: str) -> str:

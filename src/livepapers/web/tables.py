@@ -22,14 +22,20 @@ from livepapers.web import fulltext
 
 TABLES = MetaData()
 
+
+def _plain(length: int) -> String:
+    """Text that sorts letter by letter on each database; a server may sort as its country does, hyphens left out."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
 papers = Table(
     "papers",
     TABLES,
     Column("id", Integer, primary_key=True),
-    Column("slug", String(120), nullable=False, unique=True),
+    Column("slug", _plain(120), nullable=False, unique=True),
     Column("title", Text, nullable=False),
     Column("authors", JSON, nullable=False),  # ["Given Family", ...]
-    Column("submitted", String(10), nullable=False),  # YYYY-MM-DD or YYYY-MM
+    Column("submitted", _plain(10), nullable=False),  # YYYY-MM-DD or YYYY-MM
     Column("field", String(40), nullable=False),  # a key of the catalogue's FIELDS; empty where nobody knows
     Column("tags", JSON, nullable=False),
     Column("summary", Text, nullable=False),
