@@ -184,11 +184,11 @@ def limit(request: Request, kind: str, reader: str = "") -> None:
             raise HTTPException(429, "too many changes in a short time; wait a minute", headers={"Retry-After": "60"})
 
 
-def require_token(request: Request) -> None:
-    """On a page that others reach, runs need the token: 403 without it."""
+def require_token(request: Request, token: str = "") -> None:
+    """On a page that others reach, runs need the token, as a bearer or in the form: 403 without it."""
     settings: Settings = request.app.state.settings
     if not settings.public:
         return
-    given = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
+    given = (token or request.headers.get("authorization", "").removeprefix("Bearer ")).strip()
     if not settings.token or not hmac.compare_digest(given.encode(), settings.token.encode()):
         raise HTTPException(403, "this page is public: runs need the token of LIVEPAPERS_TOKEN")

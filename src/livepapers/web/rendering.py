@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -36,7 +37,7 @@ def environment() -> Environment:
     )
     made.filters |= {
         "safe_link": safe_link, "number": number, "duration": duration, "count": count, "p": p_text, "line": line,
-        "by_setting": by_setting,
+        "by_setting": by_setting, "when": when,
     }  # fmt: skip
     made.globals |= {
         "static": static, "with_query": with_query, "FIELDS": catalogue.FIELDS, "asked": asked, "estimate": estimate,
@@ -60,6 +61,11 @@ def line(text: str) -> str:
     """Other people's text on one line, without control characters and marks that turn its direction."""
     joiners = "\u200c\u200d"  # they belong to the spelling of some languages
     return "".join(letter for letter in " ".join(text.split()) if letter.isprintable() or letter in joiners)
+
+
+def when(seconds: float) -> str:
+    """A time as pages show it: UTC, to the minute."""
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(seconds))
 
 
 def static(name: str) -> str:

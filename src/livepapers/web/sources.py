@@ -73,6 +73,8 @@ def usage(slug: str) -> tuple[tuple[str, str], ...]:
     found = method(slug)
     if blocks or found is None:
         return blocks
+    if not found.required:  # which of its inputs go together, only its help says
+        return (("sh", f"livepapers apply {slug} --help"),)
     options = "".join(f" --{name.replace('_', '-')} {name.upper()}" for name in found.required)
     module, given = catalogue.module_name(slug), ", ".join(f"{name}=..." for name in found.required)
     python = f"from livepapers.methods import {module}\n\nresult = {module}.apply({given})\nprint(result.headline)"
