@@ -1,6 +1,7 @@
 """`livepapers serve`: the page."""
 
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -25,6 +26,7 @@ def command(host: str | None, port: int | None, settings: Path | None, store: st
     """
     import uvicorn
 
+    from livepapers.web import watching
     from livepapers.web.app import create_app
     from livepapers.web.serving import listen
     from livepapers.web.settings import read
@@ -33,8 +35,16 @@ def command(host: str | None, port: int | None, settings: Path | None, store: st
     socket, chosen = listen(chosen)
     app = create_app(chosen)
     click.echo(f"livepapers is at {chosen.base} (Ctrl-C stops it)", err=True)
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, proxy_headers=False,
-                       timeout_keep_alive=15, limit_concurrency=500)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, proxy_headers=False, timeout_keep_alive=15,
+        limit_concurrency=500, timeout_graceful_shutdown=3,
     )  # fmt: skip
-    server.run(sockets=[socket])
+
+    class Server(uvicorn.Server):
+        """One that tells pages which watch a run that it ends: they would hold it until they are closed."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            watching.closing.set()
+            super().handle_exit(sig, frame)
+
+    Server(config).run(sockets=[socket])

@@ -205,7 +205,7 @@ def for_run(home: Path, run: str, kind: Kind) -> Started | None:
 
 
 def phase(home: Path, record: RunRecord, driver: Process) -> str:
-    """What is under way: "running", "starting" (its process loads), "judging" (verdicts are computed); empty: nothing.
+    """What is under way: "running", "starting" (its process loads), "stopping", "judging" (verdicts); empty: nothing.
 
     Args:
         home: The store's folder.
@@ -218,9 +218,12 @@ def phase(home: Path, record: RunRecord, driver: Process) -> str:
     if again is not None and again.alive and again.process != driver:
         return "starting"
     judge = for_run(home, record.id, "report")
+    if judge is not None and judge.alive:
+        return "judging"
     mine = by_name(home, driver.identity.replace(":", "-"))
-    at_it = (judge is not None and judge.alive) or (mine is not None and mine.alive and mine.host == driver.host)
-    return "judging" if at_it else ""
+    if mine is None or not mine.alive or mine.host != driver.host:
+        return ""
+    return "stopping" if record.status == "interrupted" else "judging"
 
 
 def evidence(home: Path, record: RunRecord, driver: Process) -> Mapping[str, Any] | None:

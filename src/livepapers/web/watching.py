@@ -59,6 +59,8 @@ class Listeners:
 
 
 listeners = Listeners(LISTENERS)
+closing = threading.Event()
+"""Set when the server ends."""
 
 
 def look(store: Store, home: Path, settings: Settings, run: str) -> Seen:
@@ -100,7 +102,7 @@ async def changes(store: Store, home: Path, settings: Settings, run: str) -> Asy
             "status": seen.status, "phase": seen.phase, "finished": seen.finished, "total": seen.total,
             "share": seen.share, "left": seen.left, "cells": changed,
         }  # fmt: skip
-        if not seen.phase or anyio.current_time() > ends:
+        if not seen.phase or closing.is_set() or anyio.current_time() > ends:
             return
         before = seen.cells
         await anyio.sleep(EVERY)

@@ -73,7 +73,7 @@ def compare(request: Request, a: Annotated[str, Query(max_length=120)], b: Annot
 
 
 @router.get("/runs/{id}")
-def run(request: Request, id: str) -> Response:  # noqa: A002 - the name that the address has
+def run(request: Request, id: str, stopping: bool = False) -> Response:  # noqa: A002 - the name that the address has
     """One run."""
     home = request.app.state.store.home
     with _opened(request) as store:
@@ -88,7 +88,7 @@ def run(request: Request, id: str) -> Response:  # noqa: A002 - the name that th
         last_error=lambda error: _shown(request, watching.last_line(error)), others=others[:50], evidence=found,
         verdicts=said, claimed=of_paper(said), added=of_ours(said), notes=notes(found) if found else [],
         curves=drawn_curves(found)[:12] if found else (), trouble=_trouble(request, record, driver, seen.phase),
-        can_download=found is not None or _written(home, record) is not None,
+        stopping=stopping, can_download=found is not None or _written(home, record) is not None,
     )  # fmt: skip
 
 
@@ -152,7 +152,7 @@ def cancel(request: Request, id: str, token: Annotated[str, Form()] = "") -> Res
     if record.status != "running":
         raise HTTPException(409, f"{record.id} is {record.status}: there is nothing to cancel")
     running.stop(driver)
-    return RedirectResponse(f"/runs/{record.id}", 303)
+    return RedirectResponse(f"/runs/{record.id}?stopping=true", 303)
 
 
 @router.post("/runs/{id}/resume")
