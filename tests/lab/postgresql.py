@@ -74,9 +74,8 @@ class Server:
         import psycopg
 
         with psycopg.connect(self.url(database), autocommit=True) as connection:
-            for statement in statements:
-                cursor = connection.execute(statement)  # type: ignore[arg-type]  # written here, no user's text
-            return cursor.fetchall() if cursor.description else []
+            done = [connection.execute(statement) for statement in statements]
+            return done[-1].fetchall() if done[-1].description else []
 
     @contextmanager
     def schema(self) -> Iterator[str]:
@@ -139,7 +138,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
     folder = Path(tempfile.mkdtemp(prefix="livepapers-postgresql-"))
-    server: subprocess.Popen[bytes] | None = None
+    server: subprocess.Popen[Any] | None = None
     try:
         with (folder / "log").open("wb") as log:  # not a pipe, which would fill up and stop the server
             server, port = _start(folder, {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, "cwd": folder})
@@ -155,7 +154,7 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(folder: Path, output: dict[str, Any]) -> tuple[subprocess.Popen[bytes], int]:
+def _start(folder: Path, output: dict[str, Any]) -> tuple[subprocess.Popen[Any], int]:
     """Make a cluster and start it; a port that somebody takes at that very moment is exchanged for another."""
     place, data = programs(), folder / "data"
     output |= _owner(folder)
@@ -191,7 +190,7 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _ready(server: subprocess.Popen[bytes], data: Path) -> bool:
+def _ready(server: subprocess.Popen[Any], data: Path) -> bool:
     """Wait until the server says that it is ready, in the last line of its pid file; False when it has ended."""
     note = data / "postmaster.pid"
     while server.poll() is None:

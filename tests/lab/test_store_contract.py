@@ -164,7 +164,7 @@ def test_numbers_come_back_to_the_last_bit(store: Store) -> None:
     run, _ = new_run(store)
     store.add_cells(run, [CELL])
     odd = [0.1 + 0.2, math.pi, 5e-324, 1.7976931348623157e308, -1.0 / 3.0, 1e16 + 2.0]
-    store.finish_cell(run, finished(**{f"m{i}": value for i, value in enumerate(odd)}))
+    store.finish_cell(run, finished(CELL, **{f"m{i}": value for i, value in enumerate(odd)}))
     points = [("curve", 2**53 + i, value) for i, value in enumerate([*odd, -math.inf])]
     store.add_points(run, CELL, points)
     cells = store.cells(run)
@@ -503,5 +503,9 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 def test_the_store_says_what_a_model_says(place: str) -> None:
+    class Here(StoreMachine):
+        def __init__(self) -> None:
+            super().__init__(place)
+
     few = hypothesis_settings(max_examples=8, stateful_step_count=15, deadline=None)
-    run_state_machine_as_test(lambda: StoreMachine(place), settings=few)
+    run_state_machine_as_test(Here, settings=few)
