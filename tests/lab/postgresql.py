@@ -74,7 +74,7 @@ class Server:
         import psycopg
 
         with psycopg.connect(self.url(database), autocommit=True) as connection:
-            done = [connection.execute(statement) for statement in statements]
+            done = [connection.execute(statement.encode()) for statement in statements]
             return done[-1].fetchall() if done[-1].description else []
 
     @contextmanager
