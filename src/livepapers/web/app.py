@@ -20,7 +20,7 @@ from livepapers.web.rendering import STATIC, page
 from livepapers.web.settings import Settings
 from livepapers.web.store import PageStore
 
-ROUTES = ("home", "search", "paper", "runs", "subscribe", "feeds", "api")
+ROUTES = ("home", "search", "paper", "apply", "runs", "subscribe", "feeds", "api")
 """The modules of `web/routes`; each holds a `router`."""
 
 

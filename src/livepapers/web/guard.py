@@ -20,6 +20,9 @@ from livepapers.web.settings import LOOPBACK, Settings
 READER = "reader"  # the cookie
 YEAR = 365 * 86_400
 BODY_LIMIT = 64 * 1024
+UPLOAD_LIMIT = 2 * 1024 * 1024
+UPLOAD = re.compile(r"/papers/[a-z0-9-]{1,120}/apply", re.ASCII)
+"""The one address that takes files: a POST to it may have `UPLOAD_LIMIT` bytes."""
 QUERY_LIMIT = 2048
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
@@ -108,7 +111,7 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, with_headers)
         else:
-            await self._app(scope, _limited(receive), with_headers)
+            await self._app(scope, _limited(receive, _most(scope)), with_headers)
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
@@ -119,9 +122,9 @@ class Guard:
         one_click = scope["method"] == "POST" and ONE_CLICK.fullmatch(scope["path"])
         if scope["method"] not in SAFE and not one_click and not self._same_origin(headers):
             return PlainTextResponse("403: changes are made from the page itself only", 403)
-        length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > BODY_LIMIT:
-            return PlainTextResponse(f"413: bodies have at most {BODY_LIMIT:,} bytes", 413)
+        length, most = headers.get("content-length", "0"), _most(scope)
+        if not length.isdecimal() or int(length) > most:
+            return PlainTextResponse(f"413: bodies have at most {most:,} bytes", 413)
         return None
 
     def _same_origin(self, headers: Headers) -> bool:
@@ -145,7 +148,12 @@ def _hostname(host: str) -> str:
     return (parts.hostname or "").removesuffix(".")
 
 
-def _limited(receive: Receive) -> Receive:
+def _most(scope: Scope) -> int:
+    """How many bytes the body of a request may have."""
+    return UPLOAD_LIMIT if scope["method"] == "POST" and UPLOAD.fullmatch(scope["path"]) else BODY_LIMIT
+
+
+def _limited(receive: Receive, most: int) -> Receive:
     """The body's pieces, as long as they stay within the limit: a chunked body says no length beforehand."""
     seen = 0
 
@@ -153,8 +161,8 @@ def _limited(receive: Receive) -> Receive:
         nonlocal seen
         message = await receive()
         seen += len(message.get("body", b""))
-        if seen > BODY_LIMIT:
-            raise HTTPException(413, f"bodies have at most {BODY_LIMIT:,} bytes")
+        if seen > most:
+            raise HTTPException(413, f"bodies have at most {most:,} bytes")
         return message
 
     return read

@@ -38,6 +38,8 @@ FOLDER = "page-runs"
 MOST_SEEDS = 50
 AT_ONCE: dict[Kind, int] = {"run": 2, "report": 2, "apply": 2}
 """Processes of each kind at a time: a run takes as many cores as it may, so more of them would only be slower."""
+APPLY_SECONDS = 900
+"""Seconds that a method may work on a reader's data."""
 OUT_LIMIT = 50_000_000  # bytes of what a process printed
 LOG_TAIL = 4096  # bytes
 _NAME = re.compile(r"\d{1,10}-\d{0,20}", re.ASCII)
@@ -119,7 +121,8 @@ def launch(
     Raises:
         HTTPException: As many processes of this kind as may be are at work.
     """
-    command = [sys.executable, "-m", "livepapers", *words, "--json"]
+    limited = ["livepapers.web.limited", str(APPLY_SECONDS)] if kind == "apply" else ["livepapers"]
+    command = [sys.executable, "-m", *limited, *words, "--json"]
     environment = {name: value for name, value in os.environ.items() if name not in {PASSWORD, TOKEN}}
     if kind != "apply":
         command += _place(store, environment)
@@ -231,26 +234,35 @@ def evidence(home: Path, record: RunRecord, driver: Process) -> Mapping[str, Any
     for source in (by_name(home, driver.identity.replace(":", "-")), for_run(home, record.id, "report")):
         if source is None:
             continue
-        try:
-            stat = source.printed.stat()
-        except FileNotFoundError:
-            continue
-        found = _parsed(source.printed, stat.st_mtime_ns, stat.st_size)
-        if found and found["run"]["id"] == record.id and found["run"]["cells"] == dict(record.cells):
+        found = printed(source)
+        if (
+            found
+            and isinstance(found.get("run"), dict)
+            and found["run"]["id"] == record.id
+            and found["run"]["cells"] == dict(record.cells)
+        ):
             return found
     return None
 
 
+def printed(source: Started) -> Mapping[str, Any] | None:
+    """The JSON object that a process printed; None where it has printed none, because it failed or is at it."""
+    try:
+        stat = source.printed.stat()
+    except FileNotFoundError:
+        return None
+    return _parsed(source.printed, stat.st_mtime_ns, stat.st_size)
+
+
 @functools.lru_cache(maxsize=8)
 def _parsed(path: Path, _changed: int, size: int) -> Mapping[str, Any] | None:
-    """Evidence from a file; None for a file that is no evidence, because its writer failed or is at it."""
     if not 0 < size <= OUT_LIMIT:
         return None
     try:
         found = json.loads(path.read_bytes())
     except ValueError:
         return None
-    return found if isinstance(found, dict) and isinstance(found.get("run"), dict) else None
+    return found if isinstance(found, dict) else None
 
 
 def stop(driver: Process) -> None:

@@ -16,7 +16,7 @@ from livepapers.lab.store import RunRecord, Store
 from livepapers.lab.study import PRESETS
 from livepapers.papers import catalogue, citation
 from livepapers.papers.catalogue import Card
-from livepapers.web import guard, running, sources, verdicts
+from livepapers.web import applying, guard, running, sources, verdicts
 from livepapers.web.rendering import page
 from livepapers.web.search import similar
 from livepapers.web.store import Paper
@@ -56,6 +56,7 @@ def paper(request: Request, slug: str) -> Response:
         method=sources.method(found.slug) if ours else None, usage=sources.usage(found.slug) if ours else (),
         bench=sources.benchmark(found.slug) if ours else None, peers=sources.peers, bibtex=_cited(found, "bib"),
         similar=similar(request.app.state.store, found.slug, SIMILAR), can_run=running.runs_here(found.slug),
+        can_apply=ours and applying.has_form(found.slug),
         presets=PRESETS, most_seeds=running.MOST_SEEDS, records=_runs(request, found.slug)[:RECENT],
     )  # fmt: skip
 

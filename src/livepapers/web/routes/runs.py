@@ -52,6 +52,7 @@ def starting(request: Request, name: str) -> Response:
     if run is not None:
         return RedirectResponse(f"/runs/{run}", 303)
     told = "" if found.alive else _shown(request, found.last_words()) or "it ended without a word"
+    told = told.removeprefix("Error: ")
     return page(request, "run_starting.html.j2", slug=found.slug, told=told)
 
 
