@@ -69,8 +69,8 @@ def compare(request: Request, a: Annotated[str, Query(max_length=120)], b: Annot
     found = [running.evidence(home, record, driver) for record, driver in zip(records, drivers, strict=True)]
     return page(
         request, "compare.html.j2", records=records,
-        unjudged=[record for record, each in zip(records, found, strict=True) if each is None], facts=comparing.facts(records),
-        claims=comparing.claims(found),
+        unjudged=[record for record, each in zip(records, found, strict=True) if each is None],
+        facts=comparing.facts(records), claims=comparing.claims(found),
     )  # fmt: skip
 
 
