@@ -34,15 +34,12 @@ def method(slug: str) -> Method | None:
     paths = [base / "__init__.py", *sorted(base.glob("*.py"))] if base.is_dir() else [base.with_suffix(".py")]
     trees = [ast.parse(path.read_bytes()) for path in paths]
     about = ast.get_docstring(trees[0]) or ""
-    apply = next((node for tree in trees for node in tree.body if _is_apply(node)), None)
+    functions = [node for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)]
+    apply = next((function for function in functions if function.name == "apply"), None)
     if apply is None:
         return Method(about, _deviations(about), "", ())
     told = (ast.get_docstring(apply) or "").split("\n\nArgs:")[0].split("\n\nExample")[0]
     return Method(about, _deviations(about), told, _required(apply.args))
-
-
-def _is_apply(node: ast.stmt) -> bool:
-    return isinstance(node, ast.FunctionDef) and node.name == "apply"
 
 
 def _required(arguments: ast.arguments) -> tuple[str, ...]:
@@ -65,7 +62,7 @@ def _deviations(about: str) -> tuple[str, ...]:
 def usage(slug: str) -> tuple[tuple[str, str], ...]:
     """How the method is used, as (language, code) blocks: the README's section on the paper, where it has one."""
     try:
-        readme = str(metadata.metadata("livepapers").get_payload() or "")
+        readme = str(metadata.metadata("livepapers").json.get("description", ""))
     except metadata.PackageNotFoundError:
         readme = ""
     section = re.search(rf"^## [^\n]*\({re.escape(slug)}\)\n(.*?)(?=^## |\Z)", readme, re.MULTILINE | re.DOTALL)
