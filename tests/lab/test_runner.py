@@ -12,6 +12,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -388,3 +389,18 @@ def test_a_training_is_kept_over_a_stop_until_the_arm_that_takes_it_over_is_meas
     run_tiny(study, store, resume=run)
     assert not list(checkpoints.rglob("*.safetensors"))
     assert store.run(run).cells == {"finished": 4}
+
+
+@pytest.mark.parametrize(
+    ("arms", "told"),
+    [
+        ({"rest": "nobody"}, "rest trains as nobody, no arm with its own training"),
+        ({"rest": "drift", "drift": "walk"}, "rest trains as drift, no arm with its own training"),
+        ({"rest": "zero"}, r"setting shared has arms that train as \['zero'\], not them"),
+    ],
+)
+def test_an_arm_can_only_train_as_one_that_is_measured_beside_it(arms: dict[str, str], told: str) -> None:
+    changed = tuple(replace(arm, trains_as=arms.get(arm.name, "")) for arm in tiny_study.ARMS)
+    module = SimpleNamespace(**{**vars(tiny_study), "ARMS": changed})
+    with pytest.raises(ValueError, match=told):
+        from_module(module, "tiny")

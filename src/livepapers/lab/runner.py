@@ -227,7 +227,8 @@ class _Drive:
     ) -> None:
         self._store, self._study, self._plan, self._engine, self._listener = store, study, plan, engine, listener
         self._remote, self._save_every = remote, save_every
-        todo = [cell for cell in plan.cells if cell not in set(plan.finished)]
+        finished = set(plan.finished)
+        todo = (cell for cell in plan.cells if cell not in finished)
         self._todo = sorted(todo, key=lambda cell: self._source(cell) is not None)  # what they take over comes first
         self._walls, self._open = dict(plan.walls), dict.fromkeys(self._todo, 0.0)
         self._failed, self._interrupted, self._taken = 0, False, threading.Event()

@@ -356,20 +356,17 @@ def from_module(module: Any, slug: str) -> Study:
     settings = {setting.name: setting for setting in module.SETTINGS}
     if len(arms) != len(module.ARMS) or len(settings) != len(module.SETTINGS):
         raise ValueError(f"{module.__name__}: two arms or two settings share a name")
-    for arm in (arm for arm in arms.values() if arm.trains_as):
-        alone = [
-            setting.name
-            for setting in settings.values()
-            if arm.name in setting.arms and arm.trains_as not in setting.arms
-        ]
-        if alone or arms[arm.trains_as].trains_as:
-            raise ValueError(
-                f"{module.__name__}: arm {arm.name} trains as {arm.trains_as}, which has to face {alone} too"
-            )
+    for arm in arms.values():
+        if arm.trains_as and arms.get(arm.trains_as, arm).trains_as:
+            raise ValueError(f"{module.__name__}: {arm.name} trains as {arm.trains_as}, no arm with its own training")
     for setting in settings.values():
         unknown = set(setting.arms) - arms.keys() | set(setting.seeds) - set(PRESETS)
         if unknown:
             raise ValueError(f"{module.__name__}: setting {setting.name} names unknown {sorted(unknown)}")
+        if absent := {arms[name].trains_as for name in setting.arms} - {"", *setting.arms}:
+            raise ValueError(
+                f"{module.__name__}: setting {setting.name} has arms that train as {sorted(absent)}, not them"
+            )
     for claim in module.CLAIMS:
         unknown = set(claim.arms) - arms.keys() | set(claim.settings) - settings.keys()
         if unknown:
