@@ -10,10 +10,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported anywhe
 os.environ.setdefault("MKL_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from lab import postgresql as servers
 
 SLOW = [hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture]
 hypothesis.settings.register_profile("dev", max_examples=25, deadline=None, suppress_health_check=SLOW)
@@ -53,3 +56,30 @@ def one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[servers.Server]:
+    """A PostgreSQL server of this process's own; without one its tests are skipped, where CI is set they fail."""
+    try:
+        with servers.running() as server:
+            yield server
+    except servers.NoServerError as error:
+        told = f"{error}; the tests of the store on a server did not run"
+        if os.environ.get("CI", "").lower() in {"1", "true"}:
+            pytest.fail(told)
+        pytest.skip(told)
+
+
+@pytest.fixture
+def database_url(postgresql: servers.Server) -> Iterator[str]:
+    """An empty place on a server. Nobody may leave a transaction open there: others would wait for its locks."""
+    with postgresql.schema() as name:
+        yield postgresql.url(schema=name)
+        assert postgresql.forgotten() == []
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a store can be made: the tests that ask for it run once on each database."""
+    return str(tmp_path / "store.sqlite3") if request.param == "sqlite" else request.getfixturevalue("database_url")

@@ -196,6 +196,7 @@ def test_every_dependency_is_imported_and_every_import_is_declared():
         *project["optional-dependencies"]["ray"],
         *project["optional-dependencies"]["export"],
         *project["optional-dependencies"]["parquet"],
+        *project["optional-dependencies"]["postgresql"],
         *project["optional-dependencies"]["mujoco"],
     ]
     declared = {re.split(r"[<>=\[ ]", text)[0] for text in named}

@@ -78,7 +78,7 @@ def test_every_module_of_a_command_is_on_the_help_page(cli: Cli):
         for path in folder.glob("*.py")
         if "\n@click.command(" in path.read_text() or '\n@click.group(\n    "apply"' in path.read_text()
     }
-    assert modules == set(COMMANDS)
+    assert modules == {main.MODULES.get(name, name) for name in COMMANDS}
     assert all(f"\n  {name} " in cli("--help").out for name in COMMANDS)
 
 
@@ -209,7 +209,7 @@ WORDS = st.one_of(
 )
 
 # Commands that would start real work, write into the checkout or look over the machine are left to their own tests.
-IDLE = [name for name in COMMANDS if name not in {"run", "resume", "check", "bench", "new", "doctor", "apply"}]
+IDLE = [name for name in COMMANDS if name not in {"run", "resume", "check", "bench", "new", "doctor", "apply", "serve"}]
 
 
 @given(st.sampled_from(IDLE), st.lists(WORDS, max_size=5))

@@ -43,7 +43,7 @@ class Tally:
     by_target: dict[str, int] = field(default_factory=dict)
 
 
-def drive(home: Path, *, workers: int, resume: str | None, quick: bool) -> None:
+def drive(home: str | Path, *, workers: int, resume: str | None, quick: bool) -> None:
     """Run or resume the tiny study in this process; prints the run's id first."""
     study = from_module(tiny_study, "tiny")
     run_study(
@@ -184,7 +184,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--drive", type=Path, help="only run the tiny study, with its store in this folder")
+    parser.add_argument("--drive", help="only run the tiny study, with its store in this folder or database")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--resume")
     parser.add_argument("--quick", action="store_true")

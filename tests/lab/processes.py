@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 
@@ -14,6 +15,20 @@ def write_many(path: str, run: str, number: int, rows: int) -> None:
         for start in range(0, rows, 50):
             points = [("loss", step, float(step)) for step in range(start, start + 50)]
             store.add_points(run, Cell("ours", "s/1", number), points, progress=start / rows)
+
+
+def write_and_tell(place: str, pipe: Connection) -> None:
+    """Begins a run and writes point after point, telling of each when it is kept, until somebody kills it."""
+    from lab.runs import CELL, new_run
+    from livepapers.lab.store import Store
+
+    with Store(place, create=False) as store:
+        run, _ = new_run(store)
+        store.add_cells(run, [CELL])
+        pipe.send(run)
+        for step in range(10**9):
+            store.add_points(run, CELL, [("loss", step, float(step))])
+            pipe.send(step)
 
 
 def square(number: int) -> int:

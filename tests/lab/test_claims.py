@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livepapers.lab.claims import OUTCOMES, Verdict, judge
+from livepapers.lab.claims import Verdict, judge
 from livepapers.lab.study import Cell, Cells, Claim, Direction, Effects, Unit
+from livepapers.lab.words import OUTCOMES
 
 
 def cells_of(values: dict[Cell, float]) -> Cells:

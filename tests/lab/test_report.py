@@ -19,7 +19,6 @@ from rich.console import Console
 
 from livepapers.core.errors import CorruptFileError, InputError
 from livepapers.lab import figures
-from livepapers.lab.claims import OUTCOMES
 from livepapers.lab.report import evidence as collecting
 from livepapers.lab.report.evidence import CURVE_POINTS, summarise_curves
 from livepapers.lab.report.page import render_html
@@ -28,7 +27,7 @@ from livepapers.lab.report.summary import by_setting, notes
 from livepapers.lab.report.terminal import render_terminal
 from livepapers.lab.store import CellResult, Store
 from livepapers.lab.study import NOT_IN_PAPER, Arm, Cell, Cells, Claim, Effects, Setting, Study, from_module
-from livepapers.lab.words import number
+from livepapers.lab.words import OUTCOMES, number
 
 ARMS = (
     Arm("ours", "method", "the paper's method"),

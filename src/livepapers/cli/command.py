@@ -84,6 +84,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON o
 store_option = click.option(
     "--store",
     metavar="PLACE",
+    envvar="LIVEPAPERS_STORE",  # the page names a server to its runs here: command lines are for all to read
     help="File, folder or database URL of the run store. [default: $LIVEPAPERS_HOME or ./.livepapers]",
 )
 

@@ -134,11 +134,11 @@ def _data() -> Iterator[Finding]:
 
 
 def _store(place: str | None) -> Iterator[Finding]:
-    from livepapers.lab import database
+    from livepapers.lab import database, postgresql
 
     home, url, path = database.locate(place)
     if path is None:
-        yield from _looked_at("run store", lambda: _open(place, url))
+        yield from _looked_at("run store", lambda: _open(place, postgresql.shown(postgresql.url_of(url))))
         return
     folder = next(parent for parent in [home, *home.parents] if parent.is_dir())
     free = shutil.disk_usage(folder).free / 2**30

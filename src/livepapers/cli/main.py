@@ -22,9 +22,13 @@ SECTIONS = {
     "Find a paper": ("list", "show", "search", "cite"),
     "Measure its claims": ("run", "resume", "runs", "report"),
     "Use its method": ("apply", "evaluate", "export"),
+    "Open the page": ("serve", "import", "digest"),
     "Develop": ("check", "bench", "new", "doctor"),
 }
 """Every command by name, as the help page groups them; `cli/<name>.py` holds `command`."""
+
+MODULES = {"import": "import_papers"}
+"""The modules of commands whose names are words of Python's own."""
 
 
 class LazyGroup(click.Group):
@@ -38,7 +42,7 @@ class LazyGroup(click.Group):
         """The command of that name, imported now."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        return importlib.import_module(f"livepapers.cli.{cmd_name}").command
+        return importlib.import_module(f"livepapers.cli.{MODULES.get(cmd_name, cmd_name)}").command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

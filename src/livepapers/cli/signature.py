@@ -63,6 +63,27 @@ def options(function: Callable[..., Any]) -> list[click.Parameter]:
     ]
 
 
+def fields(parameters: Sequence[click.Parameter]) -> list[dict[str, Any]]:
+    """The options of `options` as JSON values, for a form that asks for them."""
+    found = []
+    for option in parameters:
+        if isinstance(option, click.Option) and option.expose_value and not option.hidden:
+            kind = "flag" if option.is_flag else _form_kind(option.type)
+            choices = list(option.type.choices) if isinstance(option.type, click.Choice) else []
+            default = option.to_info_dict()["default"]
+            found.append({
+                "name": option.name, "flag": option.opts[0], "kind": kind,
+                "choices": choices, "required": option.required, "multiple": option.multiple,
+                "default": default if isinstance(default, (str, int, float, bool)) else None, "help": option.help or "",
+            })  # fmt: skip
+    return found
+
+
+def _form_kind(kind: click.ParamType) -> str:
+    names = {click.Choice: "choice", click.Path: "file", type(click.INT): "integer", Number: "number"}
+    return next((name for of, name in names.items() if isinstance(kind, of)), "text")
+
+
 def documentation(function: Callable[..., Any]) -> Documentation:
     """The parts of a function's docstring."""
     sections: dict[str, list[str]] = {"": []}

@@ -28,17 +28,15 @@ model, not for a new training. The verdict's reason says so.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
 from livepapers.core.rng import numpy_generator
 from livepapers.lab import statistics
 from livepapers.lab.study import Cells, Claim
-from livepapers.lab.words import asked, estimate, number, p_text
+from livepapers.lab.words import Outcome, asked, estimate, number, p_text
 
-Outcome = Literal["reproduced", "direction only", "inconclusive", "contradicted", "void", "not tested here"]
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 LEVEL = 0.05
 
 

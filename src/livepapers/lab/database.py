@@ -1,20 +1,23 @@
-"""Opening the run store's database: where it lies, how it is made, checked, brought forward and copied."""
+"""The run store's database: where it lies, how it is made, checked, brought forward and copied; its transactions."""
 
+import contextlib
 import os
 import secrets
 import sqlite3
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from filelock import FileLock
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, MetaData, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from livepapers.core.errors import InputError
-from livepapers.lab import schema
+from livepapers.lab import postgresql, schema
 
 FILE = "store.sqlite3"
 BUSY = 30.0
@@ -35,14 +38,14 @@ def default_home() -> Path:
 def locate(location: str | Path | None) -> tuple[Path, str, Path | None]:
     """The folder for a store's files, its database URL, and its file (None when the database is a server)."""
     if isinstance(location, str) and "://" in location:
+        if not location.startswith("sqlite"):
+            return default_home(), postgresql.url_of(location).render_as_string(hide_password=False), None
         try:
             url = make_url(location)
-        except ArgumentError:
-            raise InputError.of("store", location, expected="a file or a database URL") from None
-        if url.get_backend_name() == "postgresql":
-            return default_home(), location, None
-        if url.get_backend_name() != "sqlite" or not url.database:
-            raise InputError.of("store", url.get_backend_name(), expected="a file, or a postgresql:// URL")
+        except (ArgumentError, ValueError):
+            url = None
+        if url is None or not url.database:
+            raise InputError.of("store", location, expected="a file, or sqlite:///and/its/path")
         location = url.database
     path = default_home() / FILE if location is None else Path(location).expanduser().absolute()
     if path.is_dir() or not (path.exists() or path.suffix):  # a name without a dot will be a folder
@@ -53,7 +56,7 @@ def locate(location: str | Path | None) -> tuple[Path, str, Path | None]:
 def open_engine(url: str, path: Path | None, *, create: bool) -> Engine:
     """Connect to the database at `url`, made first if need be and brought to today's tables."""
     if path is None:
-        return _open_server(url)
+        return _open_server(url, create=create)
     if not path.exists():
         if not create:
             raise InputError.of("store", str(path), expected="a store", cause="nothing was run here yet")
@@ -91,44 +94,88 @@ def copy(engine: Engine, target: Path) -> None:
         beside.unlink(missing_ok=True)
 
 
-def explain(error: DBAPIError, path: Path | None) -> Exception:
+@contextlib.contextmanager
+def transaction(engine: Engine, kind: Literal["read", "quick", "durable"]) -> Iterator[Connection]:
+    """A transaction that reads, or writes; SQLite waits for the disk at the end of a durable one only.
+
+    Raises:
+        InputError: The database cannot do it; the message is one line for a person.
+    """
+    try:
+        with engine.connect().execution_options(livepapers=kind) as connection, connection.begin():
+            yield connection
+    except IntegrityError:
+        raise
+    except DBAPIError as error:
+        raise explain(error, engine) from error
+    except PoolTimeout as error:
+        cause = "all of this process's connections are in use"
+        raise InputError.of("store", shown(engine), expected="a free connection", cause=cause) from error
+
+
+def make_tables(engine: Engine, tables: MetaData) -> None:
+    """Make those of `tables` that are not there yet; any number of processes may do so at the same time."""
+    with transaction(engine, "durable") as connection:
+        _claim(connection)
+        tables.create_all(connection)
+
+
+def shown(engine: Engine) -> str:
+    """The database for people: its file, or its URL without the password."""
+    return postgresql.shown(engine.url) if engine.dialect.name == "postgresql" else str(engine.url.database)
+
+
+def explain(error: DBAPIError, engine: Engine) -> Exception:
     """The database's complaint as one line for a person; what nobody but a programmer can mend stays as it is."""
-    text, shown = str(error.orig).lower(), str(path or "database")
+    if engine.dialect.name == "postgresql":
+        return postgresql.explain(error, engine.url)
+    text, place = str(error.orig).lower(), shown(engine)
     if "malformed" in text or "not a database" in text or "unsupported file format" in text:
         return InputError.of(
-            "store", shown, expected="an intact store", cause=f"it is damaged: {error.orig}; restore a backup"
+            "store", place, expected="an intact store", cause=f"it is damaged: {error.orig}; restore a backup"
         )
     if "full" in text or "disk i/o" in text:
         return InputError.of(
-            "store", shown, expected="room to write", cause=f"{error.orig}; free some space, then resume"
+            "store", place, expected="room to write", cause=f"{error.orig}; free some space, then resume"
         )
     if "readonly" in text or "unable to open" in text:
-        return InputError.of("store", shown, expected="a writable store", cause=str(error.orig))
+        return InputError.of("store", place, expected="a writable store", cause=str(error.orig))
     if "locked" in text:
         return InputError.of(
-            "store", shown, expected=f"a free store within {BUSY:.0f} s", cause="another program holds it"
+            "store", place, expected=f"a free store within {BUSY:.0f} s", cause="another program holds it"
         )
     return error
 
 
-def _open_server(url: str) -> Engine:
+def _open_server(url: str, *, create: bool) -> Engine:
+    engine = postgresql.connect(make_url(url))
     try:
-        engine = sa.create_engine(url)
-    except (ModuleNotFoundError, NoSuchModuleError) as error:
-        raise InputError.of(
-            "store", url.partition(":")[0], expected="an installed database driver", cause=str(error)
-        ) from None
-    try:
-        schema.TABLES.create_all(engine)
-        with engine.begin() as connection:
-            if _version(connection) is None:
-                connection.execute(sa.insert(schema.about).values(key="version", value=str(schema.VERSION)))
-    except DBAPIError as error:
-        raise InputError.of(
-            "store", engine.url.render_as_string(), expected="a reachable database", cause=str(error.orig)
-        ) from None
-    _check_version(engine, None)
+        _fill(engine, create=create)
+        _check_version(engine, None)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
+
+
+def _fill(engine: Engine, *, create: bool) -> None:
+    """See that a server has the store's tables: they are made in one transaction, by one process."""
+    with transaction(engine, "read") as connection:
+        if postgresql.has_store(connection, schema.TABLES):
+            return
+    if not create:
+        raise InputError.of("store", shown(engine), expected="a store", cause="nothing was run here yet")
+    with transaction(engine, "durable") as connection:
+        _claim(connection)
+        if not postgresql.has_store(connection, schema.TABLES):  # asked again: another process may have been faster
+            schema.TABLES.create_all(connection)
+            connection.execute(sa.insert(schema.about).values(key="version", value=str(schema.VERSION)))
+
+
+def _claim(connection: Connection) -> None:
+    """Be the only one to make or change tables until the transaction ends; SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        postgresql.claim(connection)
 
 
 def _sqlite(url: str) -> Engine:
@@ -176,9 +223,10 @@ def _set_journal(engine: Engine, mode: str) -> None:
         if cursor.execute("PRAGMA journal_mode").fetchone()[0].upper() != mode:
             cursor.execute(f"PRAGMA journal_mode = {mode}")
     except sqlite3.OperationalError as error:
-        shown = str(engine.url.database)
         cause = f"{error}; its file system needs journal mode {mode}: stop other runs first"
-        raise InputError.of("store", shown, expected="a store that no other program holds", cause=cause) from None
+        raise InputError.of(
+            "store", shown(engine), expected="a store that no other program holds", cause=cause
+        ) from None
     finally:
         raw.close()
 
@@ -196,21 +244,21 @@ def _check_file(path: Path) -> None:
 
 
 def _check_version(engine: Engine, path: Path | None) -> None:
-    shown = str(path or engine.url.render_as_string())
+    place = shown(engine)
     try:
         with engine.connect().execution_options(livepapers="read") as connection:
             version = _version(connection)
     except DatabaseError as error:
-        known = explain(error, path)
+        known = explain(error, engine)
         if isinstance(known, InputError):
             raise known from None
-        raise InputError.of("store", shown, expected="a livepapers store", cause=f"{error.orig}") from None
+        raise InputError.of("store", place, expected="a livepapers store", cause=f"{error.orig}") from None
     if version is None or not version.isdecimal():
-        raise InputError.of("store", shown, expected="a livepapers store", cause="it says no version")
+        raise InputError.of("store", place, expected="a livepapers store", cause="it says no version")
     if int(version) > schema.VERSION:
         cause = "a newer livepapers wrote it: upgrade this one"
         raise InputError.of(
-            "store", f"{shown} of version {version}", expected=f"version {schema.VERSION} or older", cause=cause
+            "store", f"{place} of version {version}", expected=f"version {schema.VERSION} or older", cause=cause
         )
     if int(version) < schema.VERSION:
         _migrate(engine, path)
@@ -220,7 +268,8 @@ def _migrate(engine: Engine, path: Path | None) -> None:
     """Bring an older store forward, step by step in one transaction, an SQLite file after a backup beside it."""
     if path is not None:
         copy(engine, path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}.backup"))
-    with engine.begin() as connection:
+    with transaction(engine, "durable") as connection:
+        _claim(connection)
         version = int(_version(connection) or 0)  # read again: another process may have been faster
         for step in range(version, schema.VERSION):
             schema.MIGRATIONS[step](connection)

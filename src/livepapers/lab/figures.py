@@ -12,9 +12,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from livepapers.lab.claims import OUTCOMES
 from livepapers.lab.study import NOT_IN_PAPER
-from livepapers.lab.words import number
+from livepapers.lab.words import OUTCOMES, number
 
 QUANTILES = 40  # more units than twice this are drawn as this many quantiles
 
@@ -402,3 +401,20 @@ MARK_STYLES = (
     ".o{fill:none;stroke:var(--c);stroke-width:1.8}.d{stroke-dasharray:2.6 2.8}"
     ".s{fill:none;stroke:var(--c);stroke-width:1.8;stroke-linecap:round;stroke-linejoin:round}"
 )
+
+PLOT_STYLES = (
+    ".effects,.curves,.row{display:block;overflow:visible}"
+    ".effects text,.curves text{font-size:11px;fill:var(--soft);font-family:inherit;font-variant-numeric:tabular-nums}"
+    ".axis{stroke:var(--soft);stroke-width:1;opacity:.6}"
+    ".grid{stroke:var(--line);stroke-width:1}"
+    ".reference{stroke:var(--ink);stroke-width:1.4;stroke-dasharray:4 3}"
+    ".claimed{fill:var(--c,var(--ink));opacity:.09}"
+    ".dot{fill:var(--c);opacity:.55}"
+    ".bar{stroke:var(--ink);stroke-width:2.2;stroke-linecap:round}"
+    ".tip,.mean{fill:var(--ink)}"
+    ".mean{stroke:var(--card);stroke-width:1.2}"
+    ".line{fill:none;stroke:var(--c);stroke-width:2;stroke-linejoin:round;stroke-dasharray:var(--dash,none)}"
+    ".band{fill:var(--c);opacity:.14}"
+    ".curves,.row{width:100%;height:auto}"
+)
+"""Rules of what plots are drawn with, in the colours of whatever page holds them."""

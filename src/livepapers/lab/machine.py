@@ -34,6 +34,11 @@ def this_process() -> Process:
     return Process(socket.gethostname(), _identity(os.getpid()))
 
 
+def process(pid: int) -> Process:
+    """A process of this host; its identity is empty when it is gone."""
+    return Process(socket.gethostname(), _identity(pid))
+
+
 def machine() -> dict[str, Any]:
     """Processor, cores, memory, system and thread counts, JSON-ready; what cannot be found out is left out."""
     found: dict[str, Any] = {

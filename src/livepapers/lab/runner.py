@@ -3,17 +3,16 @@
 import contextlib
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
-from typing import Any, Protocol
+from typing import Protocol
 
 from livepapers.core.errors import InputError, Interrupted
 from livepapers.core.loop import stop_signals
 from livepapers.lab.cell import CellSpec, drop_checkpoints, execute
 from livepapers.lab.engines import Engine, Lost, make_engine
+from livepapers.lab.estimating import estimate
 from livepapers.lab.machine import CHANGED, git_commit, machine, versions
 from livepapers.lab.store import CellResult, Store
 from livepapers.lab.study import Cell, Study, load_study
@@ -363,25 +362,3 @@ class _Drive:
         finally:
             done.set()
             thread.join()
-
-
-def estimate(shares: Mapping[Cell, float], walls: Mapping[Cell, float], *, workers: int) -> float | None:
-    """Seconds that unfinished cells may take.
-
-    Args:
-        shares: The unfinished cells and the share of each that is done, 0 to 1.
-        walls: The finished cells and the seconds each took. A cell is expected to take as long as the mean of its arm
-            in its setting, else of its arm, else of all.
-        workers: How many cells run at once.
-    """
-    if not walls:
-        return None
-    groups: dict[Any, list[float]] = defaultdict(list)
-    for cell, wall in walls.items():
-        for key in ((cell.arm, cell.setting), cell.arm, None):
-            groups[key].append(wall)
-    seconds = 0.0
-    for cell, share in shares.items():
-        key = next(key for key in ((cell.arm, cell.setting), cell.arm, None) if key in groups)
-        seconds += fmean(groups[key]) * (1.0 - share)
-    return seconds / max(1, min(workers, len(shares)))

@@ -125,12 +125,20 @@ verdicts = Table(
     Column("written", Double, nullable=False),
 )
 
+_REFUSAL = "verdicts are append-only: write a new row"
 for _change in ("UPDATE", "DELETE"):
     _guard = DDL(
         f"CREATE TRIGGER verdicts_no_{_change.lower()} BEFORE {_change} ON verdicts "
-        "BEGIN SELECT RAISE(ABORT, 'verdicts are append-only: write a new row'); END"
+        f"BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END"
     )
     event.listen(verdicts, "after_create", _guard.execute_if(dialect="sqlite"))
+for _statement in (
+    "CREATE OR REPLACE FUNCTION verdicts_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+    f"$$ BEGIN RAISE EXCEPTION '{_REFUSAL}' USING ERRCODE = 'integrity_constraint_violation'; END $$",
+    "CREATE TRIGGER verdicts_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON verdicts "
+    "FOR EACH STATEMENT EXECUTE FUNCTION verdicts_refuse()",
+):
+    event.listen(verdicts, "after_create", DDL(_statement).execute_if(dialect="postgresql"))
 
 MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {}
 """From version n, what makes the tables those of n + 1. Run in one transaction, after a backup."""

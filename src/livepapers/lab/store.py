@@ -11,7 +11,7 @@ import re
 import secrets
 import shlex
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -23,11 +23,12 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 from sqlalchemy import Connection, and_, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
 from livepapers.core.errors import CorruptFileError, InputError
 from livepapers.core.files import new_folder, write_atomic
 from livepapers.lab import database, schema
+from livepapers.lab import postgresql as server
 from livepapers.lab.machine import Process, this_process
 from livepapers.lab.study import Cell, Cells
 
@@ -115,7 +116,7 @@ class Store:
         """What a command line must add to find this store: nothing for the default one."""
         if self.url == database.locate(None)[1]:
             return ""
-        return f" --store {shlex.quote(str(self._path or self._engine.url.render_as_string()))}"
+        return f" --store {shlex.quote(database.shown(self._engine))}"
 
     def folder(self, run: str) -> Path:
         """Where the run keeps files: samples, artifacts, and the checkpoints of unfinished cells."""
@@ -209,26 +210,44 @@ class Store:
         if not suspects:
             return []
         with self._write(durable=True) as connection:
-            dead = [run for run in suspects if not _alive(self._run_row(connection, run))]
+            dead = [run for run in sorted(suspects) if not _alive(self._run_row(connection, run, lock=True))]
             for run in dead:
                 connection.execute(update(schema.runs).where(schema.runs.c.id == run).values(status="interrupted"))
                 _interrupt_cells(connection, run)
         return dead
 
-    def run(self, run: str) -> RunRecord:
-        """One run; raises `InputError` for an unknown id. A run whose driver died is marked interrupted first."""
-        self.mark_dead_runs()
+    def run(self, run: str, *, mark: bool = True) -> RunRecord:
+        """One run; raises `InputError` for an unknown id. A run whose driver died is interrupted, and marked so.
+
+        With `mark` False it is shown as interrupted and nothing is written.
+        """
+        if mark:
+            self.mark_dead_runs()
         with self._read() as connection:
             return _record(self._run_row(connection, run), _counts(connection, run).get(run, {}))
 
-    def runs(self, *, slug: str | None = None) -> list[RunRecord]:
-        """All runs, newest first. Runs whose driver died are marked interrupted first."""
-        self.mark_dead_runs()
+    def runs(self, *, slug: str | None = None, mark: bool = True) -> list[RunRecord]:
+        """All runs, newest first. Runs whose driver died are as for `run`."""
+        if mark:
+            self.mark_dead_runs()
         query = select(schema.runs).order_by(schema.runs.c.started.desc(), schema.runs.c.id)
         with self._read() as connection:
             counts = _counts(connection)
             rows = connection.execute(query if slug is None else query.where(schema.runs.c.slug == slug))
             return [_record(row, counts.get(row.id, {})) for row in rows]
+
+    def driver(self, run: str) -> Process:
+        """The process that drives the run, or drove it last; `InputError` for an unknown id."""
+        with self._read() as connection:
+            row = self._run_row(connection, run)
+        return Process(row.host, row.process)
+
+    def driven_by(self, process: Process) -> str | None:
+        """The id of the run that the process drives or drove last, None while there is none."""
+        mine = and_(schema.runs.c.host == process.host, schema.runs.c.process == process.identity)
+        with self._read() as connection:
+            newest = select(schema.runs.c.id).where(mine).order_by(schema.runs.c.started.desc()).limit(1)
+            return connection.execute(newest).scalar_one_or_none()
 
     # ---- cells ----
 
@@ -267,9 +286,9 @@ class Store:
         """Write curve points (name, step, value) in one transaction; a point written again takes the new value."""
         with self._write() as connection:
             number = self._id(connection, run, cell)
-            self._put_points(connection, number, points)
-            if progress is not None:
+            if progress is not None:  # first, as in `finish_cell`: who waits for whom has one order
                 connection.execute(update(schema.cells).where(schema.cells.c.id == number).values(progress=progress))
+            self._put_points(connection, number, points)
 
     def finish_cell(self, run: str, result: CellResult) -> None:
         """Record a finished, failed or interrupted cell: measurements, curves, samples, work, all or nothing.
@@ -286,7 +305,7 @@ class Store:
         files = self._write_samples(run, result) if finished else []
         if finished:
             self._write_artifacts(run, result)
-        values: dict[str, Any] = {"status": result.status, "error": result.error or None, "wall": result.wall}
+        values: dict[str, Any] = {"status": result.status, "error": _text(result.error) or None, "wall": result.wall}
         values |= {"work": dict(result.work)} | ({"progress": 1.0} if finished else {})
         with self._write(durable=True) as connection:
             number = self._id(connection, run, result.cell)
@@ -409,26 +428,16 @@ class Store:
     # ---- inner parts ----
 
     def _write(self, *, durable: bool = False) -> contextlib.AbstractContextManager[Connection]:
-        return self._transaction("durable" if durable else "quick")
+        return database.transaction(self._engine, "durable" if durable else "quick")
 
     def _read(self) -> contextlib.AbstractContextManager[Connection]:
-        return self._transaction("read")
-
-    @contextlib.contextmanager
-    def _transaction(self, kind: str) -> Iterator[Connection]:
-        try:
-            with self._engine.connect().execution_options(livepapers=kind) as connection, connection.begin():
-                yield connection
-        except IntegrityError:
-            raise
-        except DBAPIError as error:
-            raise database.explain(error, self._path) from error
-        except SQLAlchemyError as error:
-            raise InputError.of("store", str(error), expected="a reachable database") from error
+        return database.transaction(self._engine, "read")
 
     def _run_row(self, connection: Connection, run: str, *, lock: bool = False) -> Any:
         query = select(schema.runs).where(schema.runs.c.id == run)
-        row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+        if lock:  # on a server; in SQLite the whole transaction has the store for itself
+            query = query.with_for_update(key_share=True)
+        row = connection.execute(query).one_or_none()
         if row is None:
             raise InputError.of(
                 "run", run, expected="the id of a run in this store", cause="`livepapers runs` lists them"
@@ -448,21 +457,24 @@ class Store:
         return self._ids[run, cell]
 
     def _put_points(self, connection: Connection, number: int, points: Sequence[tuple[str, int, float]]) -> None:
-        rows = [
-            {"cell": number, "name": name, "step": step, "value": None if value != value else value}
-            for name, step, value in points
-        ]
-        if rows:
-            statement = self._insert(schema.points)
-            keys = [schema.points.c.cell, schema.points.c.name, schema.points.c.step]
-            changed = {"value": statement.excluded.value}
-            connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
+        # SQLite keeps neither NaN nor the sign of a zero: no store does, so that all say the same bits
+        newest = {(name, step): None if value != value else value + 0.0 for name, step, value in points}
+        if not newest:
+            return
+        if self._engine.dialect.name == "postgresql":
+            server.put_points(connection, number, newest)
+            return
+        statement = self._insert(schema.points)
+        keys = [schema.points.c.cell, schema.points.c.name, schema.points.c.step]
+        changed = {"value": statement.excluded.value}
+        rows = [{"cell": number, "name": name, "step": step, "value": v} for (name, step), v in newest.items()]
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
 
     def _replace(self, connection: Connection, number: int, result: CellResult, files: list[dict[str, str]]) -> None:
         """Put a finished cell's results in the place of whatever an interrupted attempt left."""
         for table in (schema.measurements, schema.points, schema.samples):
             connection.execute(delete(table).where(table.c.cell == number))
-        rows = [{"cell": number, "name": name, "value": value} for name, value in result.measurements.items()]
+        rows = [{"cell": number, "name": name, "value": value + 0.0} for name, value in result.measurements.items()]
         if rows:
             connection.execute(sa.insert(schema.measurements), rows)
         self._put_points(connection, number, result.points)
@@ -500,6 +512,11 @@ def file_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", text)[:40] + "~" + hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def _text(text: str) -> str:
+    """`text` as any database can hold it: a traceback may quote bytes that are no text."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
 def _alive(row: Any) -> bool:
     """Whether a run has a driver: a recent heartbeat, and on this host a process that is still the same one."""
     if row.status != "running" or abs(time.time() - row.heartbeat) > STALE:
@@ -522,8 +539,13 @@ def _counts(connection: Connection, run: str | None = None) -> dict[str, dict[st
 
 
 def _record(row: Any, counts: Mapping[str, int]) -> RunRecord:
+    status = row.status
+    if status == "running" and not _alive(row):  # dead and not marked: shown as it will be
+        status, stopped = "interrupted", counts.get("interrupted", 0) + counts.get("running", 0)
+        counts = {state: number for state, number in counts.items() if state != "running"}
+        counts |= {"interrupted": stopped} if stopped else {}
     return RunRecord(
-        id=row.id, slug=row.slug, version=row.version, preset=row.preset, options=row.options, status=row.status,
+        id=row.id, slug=row.slug, version=row.version, preset=row.preset, options=row.options, status=status,
         started=row.started, finished=row.finished, heartbeat=row.heartbeat, machine=row.machine, versions=row.versions,
         git_commit=row.git_commit, cells={state: counts[state] for state in schema.CELL_STATES if state in counts},
     )  # fmt: skip

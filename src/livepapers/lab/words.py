@@ -1,7 +1,12 @@
-"""Figures in words: how numbers, intervals, p values, times and amounts are written, wherever they are shown."""
+"""In words: verdicts, numbers, intervals, p values, times and amounts as they are written wherever they are shown."""
 
 import math
 from collections.abc import Sequence
+from typing import Literal, get_args
+
+Outcome = Literal["reproduced", "direction only", "inconclusive", "contradicted", "void", "not tested here"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+"""What can become of a claim (`claims` says when), in the order in which it is told."""
 
 
 def number(value: float) -> str:

@@ -35,6 +35,8 @@ _WORD = re.compile(r"[^\W_]+")
 
 def fold(text: str) -> str:
     """Lower case without accents: `Bölcskei` and `bolcskei` are the same word."""
+    if text.isascii():  # nothing to take off
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
     return plain.casefold().translate(_LETTERS)
@@ -43,6 +45,12 @@ def fold(text: str) -> str:
 def words(text: str) -> list[str]:
     """The words of a text in order, folded; hyphens and punctuation separate them."""
     return _WORD.findall(fold(text))
+
+
+def terms(query: str) -> list[str]:
+    """The words of a query that say something, each once: common ones count only where there are no others."""
+    asked = list(dict.fromkeys(words(query)))
+    return ([word for word in asked if word not in _COMMON] or asked)[:MAX_TERMS]
 
 
 def search(query: str, cards: Iterable[Card] | Mapping[str, Card]) -> list[tuple[float, Card]]:
@@ -60,16 +68,15 @@ def search(query: str, cards: Iterable[Card] | Mapping[str, Card]) -> list[tuple
     found = newest_first(list(cards.values() if isinstance(cards, Mapping) else cards))
     if not query.strip():
         return [(0.0, card) for card in found]
-    terms = list(dict.fromkeys(words(query)))
-    terms = ([term for term in terms if term not in _COMMON] or terms)[:MAX_TERMS]
+    asked = terms(query)
     documents = [_weighted_words(card) for card in found]
     scores = [0.0] * len(found)
     matched = [0] * len(found)
-    for term in terms:
+    for term in asked:
         for place, gain in _gains(term, documents).items():
             scores[place] += gain
             matched[place] += 1
-    scores = [score * count / len(terms) if count else 0.0 for score, count in zip(scores, matched, strict=True)]
+    scores = [score * count / len(asked) if count else 0.0 for score, count in zip(scores, matched, strict=True)]
     ranked = sorted(zip(scores, found, strict=True), key=lambda pair: -pair[0])
     return [pair for pair in ranked if pair[0] > 0]
 

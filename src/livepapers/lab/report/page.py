@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Mapping
+from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -13,7 +14,7 @@ from livepapers.lab.words import asked, count, duration, estimate, number, p_tex
 
 def render_html(found: Mapping[str, Any]) -> str:
     """One self-contained HTML page: no script, no outside request, light and dark, from telephone to print."""
-    styles = _arm_classes(found)
+    styles = arm_classes(found)
     return _template().render(
         found,
         mark=figures.mark,
@@ -30,8 +31,15 @@ def render_html(found: Mapping[str, Any]) -> str:
         blocks=[_blocks(setting, styles) for setting in found["settings"]],
         light=figures.styles(dark=False),
         dark=figures.styles(dark=True),
-        rules=figures.arm_styles() + figures.verdict_styles() + figures.MARK_STYLES,
+        rules=rules(),
     )
+
+
+@functools.cache
+def rules() -> str:
+    """Style rules of marks, plots and claims, wherever these are shown: reports, and the page of the paper."""
+    claims = resources.files("livepapers.lab").joinpath("templates", "claims.css").read_text(encoding="utf-8")
+    return figures.arm_styles() + figures.verdict_styles() + figures.MARK_STYLES + figures.PLOT_STYLES + claims
 
 
 @functools.cache
@@ -53,7 +61,7 @@ def _template() -> Template:
     return environment.get_template("report.html.j2")
 
 
-def _arm_classes(found: Mapping[str, Any]) -> dict[str, str]:
+def arm_classes(found: Mapping[str, Any]) -> dict[str, str]:
     """A style class an arm, the same in all figures: optimum and floor have their own, the others go by order."""
     classes, index = {}, 0
     for arm in found["arms"]:

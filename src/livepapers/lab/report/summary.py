@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from livepapers.lab.claims import OUTCOMES
 from livepapers.lab.machine import CHANGED
 from livepapers.lab.study import NOT_IN_PAPER
-from livepapers.lab.words import number
+from livepapers.lab.words import OUTCOMES, number
 
 
 def tally(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, int]:

@@ -1,0 +1,50 @@
+"""`livepapers serve`: the page."""
+
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from livepapers.cli.command import Command, examples, store_option
+
+
+@click.command("serve", cls=Command, epilog=examples("serve", "serve --port 9000", "serve --settings page.toml"))
+@click.option("--host", help="Address to listen at; this machine only when left out.")
+@click.option("--port", type=int, help="Port to listen at; 8765 when left out, 0 takes a free one.")
+@click.option(
+    "--settings",
+    type=click.Path(path_type=Path),
+    help="TOML file: host, port, url, store, smtp_host, sender, engine ...",
+)
+@store_option
+def command(host: str | None, port: int | None, settings: Path | None, store: str | None) -> None:
+    """Open the page: papers, votes, verdicts and runs.
+
+    It listens on this machine only. With a --host beyond it, runs need the token in $LIVEPAPERS_TOKEN; put it behind a
+    server that speaks TLS, and name its address as `url` in the settings. Ctrl-C stops the page; runs that were started
+    on it go on, and the page finds them again.
+    """
+    import uvicorn
+
+    from livepapers.web import watching
+    from livepapers.web.app import create_app
+    from livepapers.web.serving import listen
+    from livepapers.web.settings import read
+
+    chosen = read(settings, {"host": host, "port": port, "store": store})
+    socket, chosen = listen(chosen)
+    app = create_app(chosen)
+    click.echo(f"livepapers is at {chosen.base} (Ctrl-C stops it)", err=True)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, proxy_headers=False, timeout_keep_alive=15,
+        limit_concurrency=500, timeout_graceful_shutdown=3,
+    )  # fmt: skip
+
+    class Server(uvicorn.Server):
+        """One that tells pages which watch a run that it ends: they would hold it until they are closed."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            watching.closing.set()
+            super().handle_exit(sig, frame)
+
+    Server(config).run(sockets=[socket])

@@ -1,0 +1,72 @@
+"""The application: the store, the guard, and the pages."""
+
+import contextlib
+import importlib
+import time
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from livepapers import __version__
+from livepapers.core.errors import InputError
+from livepapers.papers import catalogue
+from livepapers.web import news, subscriptions
+from livepapers.web.guard import Guard, Secret
+from livepapers.web.rendering import STATIC, page
+from livepapers.web.settings import Settings
+from livepapers.web.store import PageStore
+
+ROUTES = ("home", "search", "paper", "apply", "runs", "subscribe", "feeds", "api")
+"""The modules of `web/routes`; each holds a `router`."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The page as an ASGI application; its store is opened here and closed when the server ends.
+
+    Raises:
+        InputError: The store or the secret cannot be opened.
+    """
+    store = PageStore(settings.store)
+    store.sync(catalogue.load().values())
+    news.record(store, time.time())
+    subscriptions.tidy(store, time.time())
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        store.close()
+
+    app = FastAPI(
+        title="livepapers", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
+        lifespan=lifespan,
+    )  # fmt: skip
+    app.state.settings, app.state.store, app.state.secret = settings, store, Secret(store.home)
+    for name in ROUTES:
+        app.include_router(importlib.import_module(f"livepapers.web.routes.{name}").router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_exception_handler(HTTPException, _told)
+    app.add_exception_handler(RequestValidationError, _told)
+    app.add_exception_handler(InputError, _told)
+    app.add_middleware(Guard, settings=settings)
+    return app
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    """An error as a page, or as JSON under /api: one line that says what was wrong."""
+    if isinstance(error, HTTPException):
+        status, told, headers = error.status_code, str(error.detail), error.headers
+    elif isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        status, told, headers = 422, f"{first['loc'][-1]}: {first['msg']}", None
+    else:
+        status, told, headers = 400, " ".join(str(error).split()), None
+    if request.url.path.startswith("/api/"):
+        told = " ".join(told.encode("utf-8", "backslashreplace").decode().split())  # it may quote half a surrogate pair
+        return JSONResponse({"error": told}, status, headers=headers)
+    answer = page(request, "error.html.j2", http_status=status, told=told)
+    answer.headers.update(headers or {})
+    return answer

@@ -1,0 +1,254 @@
+"""A method applied to a reader's own data: the form, the process that works, and what it gave back.
+
+The form has the options of `livepapers apply`, asked of a process of its own because a method imports PyTorch. Only
+inputs that are named here come into it: files that are uploaded, texts that are looked up in these files, numbers and
+choices. An option that names a module, a folder or an environment never does: it could load code.
+"""
+
+import functools
+import json
+import math
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from starlette.datastructures import FormData, UploadFile
+
+from livepapers.core.errors import InputError
+from livepapers.core.files import write_atomic
+from livepapers.papers import catalogue
+from livepapers.web import running
+from livepapers.web.guard import UPLOAD_LIMIT
+from livepapers.web.settings import Settings
+from livepapers.web.store import PageStore
+
+FOLDER = "page-applied"
+KEPT = 7 * 86_400.0
+"""Seconds that inputs and results are kept."""
+MOST = 1_000_000
+"""The largest whole number that the form takes: sizes and steps, not seeds of a clock."""
+TEXT = 200  # characters
+FORM_SECONDS = 60.0
+
+_DOCUMENT, _TABLE = (".yml", ".yaml", ".json"), (".csv",)
+FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "hdpo": {"network": _DOCUMENT, "demand": _TABLE, "state": _TABLE},
+    "fl-gfn": {"items": _TABLE, "graph": (".txt", ".csv", ".edges")},
+    "simplicial-closure": {"sets": _TABLE},
+    "pdppo": {"plant": _DOCUMENT},
+    "fishery": {"model": _DOCUMENT},
+    "yann-rl": {"model": _DOCUMENT},
+    "sindy-rl": {"data": _TABLE},
+}
+"""The papers with a form, and the files that each takes, by option, with the endings that they may have."""
+TEXTS: Mapping[str, frozenset[str]] = {"sindy-rl": frozenset({"states", "inputs", "trajectory"})}
+"""Options that are plain texts: names of columns."""
+SAMPLES: Mapping[str, Mapping[str, str]] = {
+    "hdpo": {"network": "one_store.yml", "demand": "one_store_demand.csv"},
+    "pdppo": {"plant": "bakery_plant.yml"},
+    "fishery": {"model": "three_species.yml"},
+    "yann-rl": {"model": "pendulum_mpc.yml"},
+}
+"""Files that ship with livepapers, by option: what such an input looks like."""
+
+_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_asking = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Field:
+    """One input of a form."""
+
+    name: str
+    flag: str
+    kind: str  # "file", "choice", "integer", "number", "flag" or "text"
+    choices: tuple[str, ...]
+    required: bool
+    default: Any
+    help: str
+    endings: tuple[str, ...] = ()
+    sample: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an application."""
+
+    slug: str
+    working: bool
+    told: str  # how far it is, or why it failed
+    result: Mapping[str, Any] | None  # as `core.application.Application.to_json`
+    files: Sequence[tuple[str, str]] = ()  # (name, what it holds)
+
+
+def has_form(slug: str) -> bool:
+    """Whether the paper's inputs fit a form."""
+    return slug in FILES and slug in catalogue.load() and catalogue.status(slug) != "listed"
+
+
+def fields(slug: str) -> tuple[Field, ...]:
+    """The inputs of a paper's form; a process is asked once for each paper."""
+    with _asking:
+        return _fields(slug)
+
+
+@functools.cache
+def _fields(slug: str) -> tuple[Field, ...]:
+    command = [sys.executable, "-m", "livepapers", "apply", slug, "--form"]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, stdin=subprocess.DEVNULL, timeout=FORM_SECONDS, check=True, text=True
+        )
+        options = json.loads(done.stdout)
+    except (subprocess.SubprocessError, ValueError) as error:
+        raise InputError.of(
+            "form", slug, expected="the options of its method", cause=f"they could not be read ({error})"
+        ) from None
+    return tuple(found for option in options if (found := _field(slug, option)) is not None)
+
+
+def _field(slug: str, option: Mapping[str, Any]) -> Field | None:
+    name, kind = option["name"], option["kind"]
+    files, texts = FILES[slug], TEXTS.get(slug, frozenset())
+    if option["multiple"] or (kind == "file" and name not in files) or (kind == "text" and name not in texts):
+        return None
+    return Field(
+        name, option["flag"], kind, tuple(option["choices"]), option["required"], option["default"], option["help"],
+        files.get(name, ()), SAMPLES.get(slug, {}).get(name, ""),
+    )  # fmt: skip
+
+
+def begin(store: PageStore, settings: Settings, slug: str, given: FormData) -> str:
+    """Start the method on what a form says; returns the id under which the outcome is found.
+
+    Raises:
+        InputError: A value is not one that the form takes, or a file is missing.
+    """
+    asked = fields(slug)
+    values = {field.name: _checked(field, given.get(field.name)) for field in asked}
+    tidy(store.home, time.time())
+    job = secrets.token_hex(16)
+    folder = store.home / FOLDER / job
+    (folder / "input").mkdir(parents=True)
+    words = ["apply", slug]
+    try:
+        for field in asked:
+            value = values[field.name]
+            if value and isinstance(value, bytes):
+                path = folder / "input" / f"{field.name}{_ending(field, given.get(field.name))}"
+                path.write_bytes(value)
+                words.append(f"{field.flag}={path}")
+            elif value:
+                words.append(field.flag if field.kind == "flag" else f"{field.flag}={value}")
+        words.append(f"--output={folder / 'output'}")
+        started = running.launch(store, settings, words, kind="apply", slug=slug)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    write_atomic(folder / "job.json", json.dumps({"slug": slug, "process": started.name}))
+    return job
+
+
+def _checked(field: Field, value: Any) -> str | bytes:
+    """What was given for a field, as the command line takes it; empty where nothing was."""
+    if field.kind == "file":
+        return _file(field, value)
+    text = value.strip() if isinstance(value, str) else ""
+    if not text:
+        if field.required:
+            raise InputError.of(field.name, "nothing", expected="a value")
+        return ""
+    if field.kind == "choice" and text not in field.choices:
+        raise InputError.of(field.name, text, expected=f"one of {', '.join(field.choices)}")
+    if field.kind == "integer" and not (re.fullmatch(r"-?[0-9]{1,7}", text) and abs(int(text)) <= MOST):
+        raise InputError.of(field.name, text, expected=f"a whole number, at most {MOST:,}")
+    if field.kind == "number" and not _finite(text):
+        raise InputError.of(field.name, text, expected="a number")
+    if field.kind == "text" and (len(text) > TEXT or not text.isprintable()):
+        raise InputError.of(field.name, text, expected=f"at most {TEXT} printable characters")
+    return text
+
+
+def _finite(text: str) -> bool:
+    try:
+        return math.isfinite(float(text)) and len(text) <= 40
+    except ValueError:
+        return False
+
+
+def _file(field: Field, value: Any) -> bytes:
+    if not isinstance(value, UploadFile) or not value.filename:
+        if field.required:
+            raise InputError.of(field.name, "no file", expected=f"a file ({', '.join(field.endings)})")
+        return b""
+    _ending(field, value)
+    content = value.file.read(UPLOAD_LIMIT + 1)
+    if not content:
+        raise InputError.of(field.name, value.filename, expected="a file that is not empty")
+    return content
+
+
+def _ending(field: Field, value: Any) -> str:
+    """The ending of an uploaded file; its name is never used otherwise."""
+    ending = PurePath(value.filename).suffix.lower()
+    if ending not in field.endings:
+        raise InputError.of(field.name, value.filename, expected=f"a file that ends with {' or '.join(field.endings)}")
+    return ending
+
+
+def outcome(home: Path, job: str) -> Outcome | None:
+    """What became of an application, None for an id that was never given out or is too old."""
+    folder = _folder(home, job)
+    if folder is None:
+        return None
+    about = json.loads((folder / "job.json").read_bytes())
+    started = running.by_name(home, about["process"])
+    if started is None:
+        return Outcome(about["slug"], working=False, told="nothing is known of its process", result=None)
+    if started.alive:
+        return Outcome(about["slug"], working=True, told=started.last_words(), result=None)
+    result = running.printed(started)
+    if result is None:
+        told = started.last_words() or "it ended without a word"
+        if time.time() - started.began >= running.APPLY_SECONDS and not told.startswith("Error:"):
+            told = f"it was stopped after {running.APPLY_SECONDS // 60} minutes; ask for less, or use the command line"
+        return Outcome(
+            about["slug"], working=False, told=told.replace(f"{folder}/", "").removeprefix("Error: "), result=None
+        )
+    files = [(name, about_it) for name, about_it in result["files"].items() if _result(folder, name) is not None]
+    return Outcome(about["slug"], working=False, told="", result=result, files=files)
+
+
+def result_file(home: Path, job: str, number: int) -> Path | None:
+    """The file of that number in the list of an outcome's files."""
+    folder, found = _folder(home, job), outcome(home, job)
+    if folder is None or found is None or not 0 <= number < len(found.files):
+        return None
+    return _result(folder, found.files[number][0])
+
+
+def _folder(home: Path, job: str) -> Path | None:
+    folder = home / FOLDER / job
+    return folder if _ID.fullmatch(job) and (folder / "job.json").is_file() else None
+
+
+def _result(folder: Path, name: str) -> Path | None:
+    """A file that the method wrote; None for what is no plain file inside its folder."""
+    path = folder / "output" / name
+    inside = path.resolve().is_relative_to((folder / "output").resolve())
+    return path if inside and path.is_file() and not path.is_symlink() else None
+
+
+def tidy(home: Path, now: float) -> None:
+    """Delete inputs and results that are older than `KEPT`."""
+    for folder in (home / FOLDER).glob("*"):
+        if _ID.fullmatch(folder.name) and now - folder.stat().st_mtime > KEPT:
+            shutil.rmtree(folder)

@@ -1,0 +1,202 @@
+"""Who may ask what: hosts, cross-site requests, sizes, rates, reader cookies, and the headers of every answer."""
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fastapi import HTTPException, Request
+from itsdangerous import BadSignature, Signer
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from livepapers.core.errors import InputError
+from livepapers.web.settings import LOOPBACK, Settings
+
+READER = "reader"  # the cookie
+YEAR = 365 * 86_400
+BODY_LIMIT = 64 * 1024
+UPLOAD_LIMIT = 2 * 1024 * 1024
+UPLOAD = re.compile(r"/papers/[a-z0-9-]{1,120}/apply", re.ASCII)
+"""The one address that takes files: a POST to it may have `UPLOAD_LIMIT` bytes."""
+QUERY_LIMIT = 2048
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
+    "form-action 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+SAFE = frozenset({"GET", "HEAD"})
+# mail providers post here for their readers (RFC 8058), without Origin: the token in the path is the authority
+ONE_CLICK = re.compile(r"/subscribe/stop/[0-9a-f]{64}", re.ASCII)
+# (tokens, tokens a second): of one address and of one reader, for each kind of change
+RATES = {"vote": (60.0, 1.0), "subscribe": (5.0, 1 / 60), "run": (5.0, 1 / 30)}
+
+
+class Secret:
+    """The page's secret: made on first use, readable by its owner only; signs cookies and derives keys.
+
+    Args:
+        home: The store's folder.
+    """
+
+    def __init__(self, home: Path) -> None:
+        path = home / "page.secret"
+        home.mkdir(parents=True, exist_ok=True)
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            pass
+        else:
+            with os.fdopen(handle, "w") as file:
+                file.write(secrets.token_hex(32))
+        key = path.read_text(encoding="ascii").strip()
+        if len(key) != 64:
+            raise InputError.of(
+                "secret", str(path), expected="64 hexadecimal digits", cause="delete it to make a new one"
+            )
+        self._key = key.encode()
+        self._signer = Signer(key, salt="livepapers reader")
+
+    def sign(self, reader: str) -> str:
+        """The value of a reader's cookie."""
+        return self._signer.sign(reader).decode()
+
+    def reader(self, request: Request) -> str:
+        """Whom the request's cookie names, empty if nobody or if it is forged."""
+        try:
+            return self._signer.unsign(request.cookies.get(READER, "")).decode()
+        except BadSignature:
+            return ""
+
+    def digest(self, purpose: str, text: str) -> bytes:
+        """A keyed hash, 32 bytes; purposes keep tokens of one kind from being used as another."""
+        return hmac.new(self._key, f"{purpose}\x1f{text}".encode(), hashlib.sha256).digest()
+
+
+class Guard:
+    """Refuses foreign hosts, cross-site changes and oversized requests, and puts the headers on every answer.
+
+    Args:
+        app: What it guards.
+        settings: Say which hosts are ours.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app, self._settings = app, settings
+        self._hosts = {*LOOPBACK, settings.host, urlsplit(settings.base).hostname or ""}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or hand the request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                have = {name.lower() for name, _ in message["headers"]}
+                message["headers"] = [
+                    *message["headers"],
+                    *((k.encode(), v.encode()) for k, v in HEADERS.items() if k.lower().encode() not in have),
+                ]
+            await send(message)
+
+        if refusal is not None:
+            await refusal(scope, receive, with_headers)
+        else:
+            await self._app(scope, _limited(receive, _most(scope)), with_headers)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        if _hostname(headers.get("host", "")) not in self._hosts:
+            return PlainTextResponse("400: this page does not answer under that host name", 400)
+        if len(scope.get("query_string", b"")) > QUERY_LIMIT:
+            return PlainTextResponse(f"414: queries have at most {QUERY_LIMIT} bytes", 414)
+        one_click = scope["method"] == "POST" and ONE_CLICK.fullmatch(scope["path"])
+        if scope["method"] not in SAFE and not one_click and not self._same_origin(headers):
+            return PlainTextResponse("403: changes are made from the page itself only", 403)
+        length, most = headers.get("content-length", "0"), _most(scope)
+        if not length.isdecimal() or int(length) > most:
+            return PlainTextResponse(f"413: bodies have at most {most:,} bytes", 413)
+        return None
+
+    def _same_origin(self, headers: Headers) -> bool:
+        """Fetch Metadata where the browser sends it, else an Origin that is ours; a request with neither is refused."""
+        site = headers.get("sec-fetch-site")
+        if site is not None:
+            return site == "same-origin"
+        origin = headers.get("origin", "")
+        return bool(origin) and urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+
+
+def _hostname(host: str) -> str:
+    """The host of a Host header without its port, in lower case, without a dot at its end; empty if it is none."""
+    try:
+        parts = urlsplit(f"//{host}")
+        if parts.username is not None or parts.path or parts.query or parts.fragment:
+            return ""
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        return ""
+    return (parts.hostname or "").removesuffix(".")
+
+
+def _most(scope: Scope) -> int:
+    """How many bytes the body of a request may have."""
+    return UPLOAD_LIMIT if scope["method"] == "POST" and UPLOAD.fullmatch(scope["path"]) else BODY_LIMIT
+
+
+def _limited(receive: Receive, most: int) -> Receive:
+    """The body's pieces, as long as they stay within the limit: a chunked body says no length beforehand."""
+    seen = 0
+
+    async def read() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > most:
+            raise HTTPException(413, f"bodies have at most {most:,} bytes")
+        return message
+
+    return read
+
+
+def remember(request: Request, response: Response, reader: str) -> None:
+    """Set the reader's cookie for a year."""
+    secret: Secret = request.app.state.secret
+    response.set_cookie(
+        READER, secret.sign(reader), max_age=YEAR, httponly=True, samesite="lax",
+        secure=request.app.state.settings.base.startswith("https://"),
+    )  # fmt: skip
+
+
+def new_reader() -> str:
+    """A name that nobody can guess."""
+    return secrets.token_urlsafe(24)
+
+
+def limit(request: Request, kind: str, reader: str = "") -> None:
+    """Count a change against the buckets of its address and its reader; 429 when one of them is empty."""
+    store = request.app.state.store
+    capacity, rate = RATES[kind]
+    address = request.client.host if request.client else "unknown"
+    for who in filter(None, (f"address {address}", f"reader {reader}" if reader else "")):
+        if not store.take(f"{kind} {who}", capacity=capacity, per_second=rate):
+            raise HTTPException(429, "too many changes in a short time; wait a minute", headers={"Retry-After": "60"})
+
+
+def require_token(request: Request, token: str = "") -> None:
+    """On a page that others reach, runs need the token, as a bearer or in the form: 403 without it."""
+    settings: Settings = request.app.state.settings
+    if not settings.public:
+        return
+    given = (token or request.headers.get("authorization", "").removeprefix("Bearer ")).strip()
+    if not settings.token or not hmac.compare_digest(given.encode(), settings.token.encode()):
+        raise HTTPException(403, "this page is public: runs need the token of LIVEPAPERS_TOKEN")

@@ -1,0 +1,218 @@
+"""The JSON API: papers, verdicts, search and runs to read, votes and subscriptions to make, and all of it as one file.
+
+Reading changes nothing. What changes something is a POST that passes the same-origin rule of the page: a browser on
+another site is refused with 403, and so is a program that sends neither `Sec-Fetch-Site` nor `Origin`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, BackgroundTasks, HTTPException, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from livepapers.lab.study import NOT_IN_PAPER
+from livepapers.web import answers, guard, subscriptions, tables, verdicts
+from livepapers.web.answers import PaperCard, PaperDetail, RunCard, Told
+from livepapers.web.routes.subscribe import ask_to_confirm
+from livepapers.web.search import find
+from livepapers.web.store import PageStore, Paper, Sort, refuse_unknown
+
+if TYPE_CHECKING:
+    from livepapers.lab.store import CellRecord, RunRecord, Store
+
+WRONG: dict[int | str, dict[str, Any]] = {
+    400: {"model": Told, "description": "A value is wrong, or the host is not this page's (as text)"},
+    422: {"model": Told, "description": "A value is missing or of the wrong kind"},
+}
+GONE: dict[int | str, dict[str, Any]] = {404: {"model": Told, "description": "There is no such thing"}}
+CHANGE: dict[int | str, dict[str, Any]] = {
+    403: {"description": "Not sent by the page itself: no `Sec-Fetch-Site: same-origin` and no `Origin` of its own"},
+    413: {"description": "A body of more than 64 kB"},
+    429: {"model": Told, "description": "Too many changes in a short time"},
+}
+DUMP: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"application/x-ndjson": {"schema": {"$ref": "#/components/schemas/PaperDetail"}}},
+        "description": "One paper a line, each as `/api/papers/{slug}` gives it",
+    }
+}
+BLOCK = 200
+"""Papers that the dump reads at once."""
+
+router = APIRouter(prefix="/api", include_in_schema=True, responses=WRONG)
+
+Number = Annotated[int, Query(ge=1, le=100_000, alias="page")]
+Size = Annotated[int, Query(ge=1, le=100)]
+Since = Annotated[str, Query(pattern=r"^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$", max_length=10)]
+
+
+@router.get("/papers", responses=GONE)
+def papers(
+    request: Request, sort: Sort = "trending", field: str = "", status: str = "", since: Since = "",
+    number: Number = 1, size: Size = 30,
+) -> answers.PaperList:  # fmt: skip
+    """One page of the papers: sorted by votes that fade, by date or by measured claims; since a date of submission."""
+    refuse_unknown(sort, field, status)
+    found, total = request.app.state.store.papers(sort, field=field, status=status, since=since, page=number, size=size)
+    return _list(found, total, number, size)
+
+
+@router.get("/papers/{slug}", responses=GONE)
+def paper(request: Request, slug: str) -> PaperDetail:
+    """One paper: its card and its published verdicts, with intervals, pairs, machine and commit."""
+    return _detail(_known(request, slug))
+
+
+@router.get("/search", responses=GONE)
+def search(
+    request: Request, q: Annotated[str, Query(min_length=1, max_length=500)], number: Number = 1, size: Size = 30
+) -> answers.PaperList:
+    """Papers by words and by idea, best first."""
+    found, total = find(request.app.state.store, q, limit=size, offset=(number - 1) * size)
+    return _list(found, total, number, size)
+
+
+@router.get("/runs", responses=GONE)
+def runs(request: Request, slug: Annotated[str, Query(max_length=120)] = "", number: Number = 1, size: Size = 30
+) -> answers.RunList:  # fmt: skip
+    """The runs of this store, newest first, of one paper where `slug` is given."""
+    with _opened(request) as store:
+        found = store.runs(slug=_text(slug) or None, mark=False)
+        shown = [_run(store, record) for record in found[(number - 1) * size : number * size]]
+    _refuse_beyond(shown, len(found), number)
+    return answers.RunList(runs=shown, total=len(found), page=number, pages=-(-len(found) // size))
+
+
+@router.get("/runs/{id}", responses=GONE)
+def run(request: Request, id: str) -> answers.RunDetail:  # noqa: A002 - the name that the address has
+    """One run: its cells with their progress, and its verdicts so far."""
+    with _opened(request) as store:
+        if not any(record.id == id for record in store.runs(mark=False)):
+            raise HTTPException(404, f"no run {id!r}")
+        record = store.run(id, mark=False)
+        states = [_cell(request, record, cell) for cell in store.cell_records(id)]
+        said = [
+            answers.RunVerdict(**{k: row[k] for k in ("claim", "verdict", "written")}) for row in store.verdicts(id)
+        ]
+        card = _run(store, record)
+    return answers.RunDetail(**card.model_dump(), machine=dict(record.machine), states=states, verdicts=said)
+
+
+@router.post("/papers/{slug}/vote", responses={**GONE, **CHANGE})
+def vote(request: Request, response: Response, slug: str, wanted: answers.Vote) -> answers.Voted:
+    """Cast the reader's one vote or take it back; the reader is who the cookie `reader` names, set here if it is not.
+
+    Same-origin: `Sec-Fetch-Site: same-origin`, or without that header an `Origin` equal to the page's own.
+    """
+    reader = request.app.state.secret.reader(request) or guard.new_reader()
+    guard.limit(request, "vote", reader)
+    votes = request.app.state.store.vote(_text(slug), reader, up=wanted.up)
+    if votes is None:
+        raise HTTPException(404, f"no paper {slug!r}")
+    guard.remember(request, response, reader)
+    return answers.Voted(votes=votes, voted=wanted.up)
+
+
+@router.post("/subscriptions", status_code=202, responses=CHANGE)
+def subscribe(request: Request, background: BackgroundTasks, wanted: answers.SubscriptionRequest) -> answers.Asked:
+    """Ask for a digest: a link to confirm it goes to the address. The answer is the same for every address.
+
+    Same-origin, as for votes.
+    """
+    guard.limit(request, "subscribe")
+    to, search = subscriptions.checked_address(wanted.address), subscriptions.checked_query(wanted.query)
+    ask_to_confirm(request, background, to, wanted.frequency, search)
+    return answers.Asked(told="a mail with a link to confirm is on its way, unless that address had enough of them")
+
+
+@router.get("/dump", response_class=StreamingResponse, responses=DUMP)
+def dump(request: Request) -> StreamingResponse:
+    """The whole catalogue with votes and verdicts, as JSON lines; nothing about readers."""
+    name = {"Content-Disposition": 'attachment; filename="livepapers.jsonl"'}
+    return StreamingResponse(_lines(request.app.state.store), media_type="application/x-ndjson", headers=name)
+
+
+def _lines(store: PageStore) -> Iterator[bytes]:
+    """Each paper as a line, read in blocks: a reader who is slow holds no transaction."""
+    p, last = tables.papers.c, 0
+    while True:
+        with store.reading() as connection:
+            query = sa.select(p.id, p.slug).where(p.id > last).order_by(p.id).limit(BLOCK)
+            block = connection.execute(query).all()
+        if not block:
+            return
+        last = block[-1].id
+        for found in store.by_slug([row.slug for row in block]):
+            yield _detail(found).model_dump_json().encode() + b"\n"
+
+
+def _text(text: str) -> str:
+    """A name as databases take it: one with control characters names nothing."""
+    return text if text.isprintable() else ""
+
+
+def _known(request: Request, slug: str) -> Paper:
+    found = request.app.state.store.paper(_text(slug))
+    if found is None:
+        raise HTTPException(404, f"no paper {slug!r}")
+    return found
+
+
+def _list(found: list[Paper], total: int, number: int, size: int) -> answers.PaperList:
+    _refuse_beyond(found, total, number)
+    cards = [PaperCard.model_validate(paper) for paper in found]
+    return answers.PaperList(papers=cards, total=total, page=number, pages=-(-total // size))
+
+
+def _refuse_beyond(found: list[Any], total: int, number: int) -> None:
+    if number > 1 and not found:
+        raise HTTPException(404, f"page: got {number}, but the list has {total} entries")
+
+
+def _detail(paper: Paper) -> PaperDetail:
+    found = verdicts.published(paper.slug) if paper.source == "catalogue" else None
+    card = PaperCard.model_validate(paper).model_dump()
+    if found is None:
+        return PaperDetail(**card)
+    run = found["current"]["run"]
+    measured = answers.Measured(
+        run=run["id"], preset=run["preset"], date=run["date"], commit=run["git_commit"], machine=run["machine"],
+        versions=run["versions"], command=run["command"],
+    )  # fmt: skip
+    said = [
+        answers.Verdict(**{name: verdict[name] for name in answers.Verdict.model_fields if name in verdict},
+                        of_paper=verdict["published"] != NOT_IN_PAPER)
+        for verdict in found["current"]["verdicts"]
+    ]  # fmt: skip
+    return PaperDetail(**card, measured=measured, verdicts=said)
+
+
+@contextmanager
+def _opened(request: Request) -> "Iterator[Store]":
+    """The run store of this page, for reading."""
+    from livepapers.lab.store import Store
+
+    with Store(request.app.state.settings.store, create=False) as store:
+        yield store
+
+
+def _run(store: "Store", record: "RunRecord") -> RunCard:
+    total = sum(record.cells.values())
+    under_way = sum(store.progress(record.id).values()) if record.cells.get("running") else 0.0
+    return RunCard(
+        id=record.id, slug=record.slug, preset=record.preset, version=record.version, status=record.status,
+        started=record.started, finished=record.finished, cells=dict(record.cells), commit=record.git_commit,
+        progress=min(1.0, (record.cells.get("finished", 0) + under_way) / total) if total else 0.0,
+    )  # fmt: skip
+
+
+def _cell(request: Request, record: "RunRecord", cell: "CellRecord") -> answers.CellState:
+    dead = cell.status == "running" and record.status != "running"  # its driver is gone and nobody has marked it yet
+    lines = [] if request.app.state.settings.public else (cell.error or "").strip().splitlines()
+    return answers.CellState(
+        arm=cell.cell.arm, setting=cell.cell.setting, seed=cell.cell.seed,
+        status="interrupted" if dead else cell.status, progress=cell.progress, wall=cell.wall,
+        error=lines[-1][:300] if lines else "",
+    )  # fmt: skip

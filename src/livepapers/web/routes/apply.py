@@ -1,0 +1,83 @@
+"""A paper's method on a reader's own files: the form, the wait, the tables, the files to save."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.responses import FileResponse, RedirectResponse, Response
+from starlette.datastructures import FormData
+
+from livepapers import samples
+from livepapers.core.errors import InputError
+from livepapers.web import applying, guard
+from livepapers.web.rendering import page
+from livepapers.web.routes.paper import known
+from livepapers.web.store import Paper
+
+router = APIRouter(include_in_schema=False)
+
+PRIVATE = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
+"""Headers of an outcome: its address is known to whoever asked for it, and nobody else."""
+
+
+async def _given(request: Request) -> AsyncIterator[FormData]:
+    async with request.form(max_files=8, max_fields=60) as form:
+        yield form
+
+
+@router.get("/papers/{slug}/apply")
+def form(request: Request, slug: str) -> Response:
+    """The form."""
+    found = _with_form(request, slug)
+    return page(request, "apply.html.j2", paper=found, fields=applying.fields(found.slug), wrong="")
+
+
+@router.post("/papers/{slug}/apply")
+def apply(request: Request, slug: str, given: Annotated[FormData, Depends(_given)]) -> Response:
+    """Start the method on what the form says."""
+    token = given.get("token", "")
+    guard.require_token(request, token if isinstance(token, str) else "")
+    found = _with_form(request, slug)
+    guard.limit(request, "run")
+    try:
+        job = applying.begin(request.app.state.store, request.app.state.settings, found.slug, given)
+    except InputError as error:
+        fields = applying.fields(found.slug)
+        return page(request, "apply.html.j2", http_status=400, paper=found, fields=fields, wrong=str(error))
+    return RedirectResponse(f"/applied/{job}", 303)
+
+
+@router.get("/papers/{slug}/samples/{option}")
+def sample(request: Request, slug: str, option: str) -> Response:
+    """A file that shows what an input looks like."""
+    name = applying.SAMPLES.get(_with_form(request, slug).slug, {}).get(option)
+    if name is None:
+        raise HTTPException(404, f"there is no sample of {option!r}")
+    return FileResponse(samples.path(name), media_type="application/octet-stream", filename=name)
+
+
+@router.get("/applied/{job}")
+def applied(request: Request, job: str) -> Response:
+    """What became of it."""
+    found = applying.outcome(request.app.state.store.home, job)
+    if found is None:
+        raise HTTPException(404, "there is no such result: they are kept for a week")
+    answer = page(request, "applied.html.j2", found=found, job=job)
+    answer.headers.update(PRIVATE)
+    return answer
+
+
+@router.get("/applied/{job}/files/{number}")
+def result(request: Request, job: str, number: int) -> Response:
+    """One of the files that the method wrote, to save."""
+    path = applying.result_file(request.app.state.store.home, job, number)
+    if path is None:
+        raise HTTPException(404, "there is no such file: results are kept for a week")
+    return FileResponse(path, media_type="application/octet-stream", filename=path.name, headers=PRIVATE)
+
+
+def _with_form(request: Request, slug: str) -> Paper:
+    found = known(request, slug)
+    if found.source != "catalogue" or not applying.has_form(found.slug):
+        raise HTTPException(404, f"the inputs of {found.slug} do not fit a form; its page says what else there is")
+    return found

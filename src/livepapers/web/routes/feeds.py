@@ -1,0 +1,67 @@
+"""Atom: home, a field, a search, and the verdict news of one paper."""
+
+from collections.abc import Sequence
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.responses import Response
+
+from livepapers.papers import catalogue
+from livepapers.web import feeds, news
+from livepapers.web.rendering import line
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/feeds/home.atom")
+def home(request: Request) -> Response:
+    """The papers that came or got a verdict last."""
+    store = request.app.state.store
+    entries = feeds.of_papers(store, feeds.recent(store))
+    return _answer(request, "/feeds/home.atom", "livepapers: new papers and verdicts", "/?sort=newest", entries)
+
+
+@router.get("/feeds/field/{name}.atom")
+def field(request: Request, name: str) -> Response:
+    """As home, of one field."""
+    if name not in catalogue.FIELDS:
+        raise HTTPException(404, f"no field {name!r}; there are {', '.join(catalogue.FIELDS)}")
+    store = request.app.state.store
+    entries = feeds.of_papers(store, feeds.recent(store, field=name))
+    page = f"/?{urlencode({'sort': 'newest', 'field': name})}"
+    return _answer(request, f"/feeds/field/{name}.atom", f"livepapers: {catalogue.FIELDS[name]}", page, entries)
+
+
+@router.get("/feeds/search.atom")
+def search(request: Request, q: Annotated[str, Query(min_length=1, max_length=500)]) -> Response:
+    """What a search finds, the last updated first."""
+    from livepapers.web.search import find
+
+    store, asked = request.app.state.store, urlencode({"q": q})
+    entries = feeds.of_papers(store, find(store, q, limit=feeds.ENTRIES, offset=0)[0])
+    title = f"livepapers: search for {line(q)}"
+    return _answer(request, f"/feeds/search.atom?{asked}", title, f"/search?{asked}", entries)
+
+
+@router.get("/feeds/paper/{slug}.atom")
+def paper(request: Request, slug: str) -> Response:
+    """The verdicts of one paper as they came."""
+    store = request.app.state.store
+    found = store.paper(slug) if slug.isprintable() else None
+    if found is None:
+        raise HTTPException(404, f"no paper {slug!r}")
+    with store.reading() as connection:
+        changes = news.of(connection, slug, feeds.ENTRIES)
+    path = f"/papers/{found.slug}"
+    title = f"livepapers: verdicts on {found.title}"
+    return _answer(request, f"/feeds/paper/{found.slug}.atom", title, path, feeds.of_changes(found, changes))
+
+
+def _answer(request: Request, path: str, title: str, page: str, entries: Sequence[feeds.Entry]) -> Response:
+    """The feed, or 304 where the reader has it already."""
+    body = feeds.atom(request.app.state.settings, path, title, page, entries)
+    headers = {"ETag": feeds.etag(body), "Cache-Control": "public, max-age=300"}
+    if feeds.matches(request.headers.get("if-none-match", ""), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type=feeds.MEDIA_TYPE, headers=headers)

@@ -1,0 +1,102 @@
+"""Search: papers that have the query's words and papers that mean the same, in one list; and papers like a paper.
+
+The two lists are fused by rank (G. Cormack, C. Clarke, S. Büttcher, "Reciprocal Rank Fusion", 2009), because their
+scores have nothing in common. What both databases cannot do, the ideas, is kept in memory and made anew when the
+database says that a text has changed.
+"""
+
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from weakref import WeakKeyDictionary
+
+import sqlalchemy as sa
+
+from livepapers.papers.search import terms
+from livepapers.web import fulltext, tables
+from livepapers.web.ideas import Index, Text
+from livepapers.web.store import PAGE, PageStore, Paper
+
+STEADY = 5.0
+"""Ranks that are added to each: how little the very first places differ; the reference's 60 suits longer lists."""
+WORDS, IDEAS = 1.0, 3.0
+"""What a place in either list is worth."""
+RELEVANT = 0.5
+"""Share of the best paper's score that a paper needs to be found by its ideas."""
+LEAST = 0.2
+"""Score that a paper needs to be found by its ideas, of 1."""
+
+
+def find(store: PageStore, query: str, *, limit: int = PAGE, offset: int = 0) -> tuple[list[Paper], int]:
+    """Papers for a query, best first.
+
+    Args:
+        store: Holds the papers.
+        query: Any text. Blank, or without a letter or digit: no paper.
+        limit: Papers wanted.
+        offset: Papers of the list that are left out before them.
+
+    Returns:
+        The papers, and how many the whole list has (at most `fulltext.HITS` by words, as many by ideas).
+    """
+    if not terms(query):
+        return [], 0
+    with store.reading() as connection:
+        by_words = fulltext.matching(connection, query)
+    named = [slug for slug in by_words if slug == query.strip().casefold()]  # a paper's own name is no question
+    slugs = list(dict.fromkeys([*named, *fused(by_words, by_ideas(store, query))]))
+    return store.by_slug(slugs[offset : offset + limit]), len(slugs)
+
+
+def similar(store: PageStore, slug: str, n: int = 5) -> list[Paper]:
+    """The n papers that are most like this one, best first; none for a paper that is not there."""
+    return store.by_slug(_index(store).similar(slug, n))
+
+
+def by_ideas(store: PageStore, query: str) -> list[str]:
+    """The slugs of the papers that have to do with the query, whatever their words, best first."""
+    ranked = _index(store).ranked(query, fulltext.HITS)
+    least = max(LEAST, RELEVANT * ranked[0][1]) if ranked else 0.0
+    return [slug for slug, score in ranked if score >= least]
+
+
+def fused(by_words: Sequence[str], by_ideas: Sequence[str]) -> list[str]:
+    """Two ranked lists as one."""
+    scores: defaultdict[str, float] = defaultdict(float)
+    for found, worth in ((by_words, WORDS), (by_ideas, IDEAS)):
+        for place, slug in enumerate(found, 1):
+            scores[slug] += worth / (STEADY + place)
+    return sorted(scores, key=scores.__getitem__, reverse=True)
+
+
+class _Kept:
+    """The index of one store, and the revision of the texts it was made of."""
+
+    def __init__(self) -> None:
+        self.lock, self.revision, self.index = threading.Lock(), -1, Index({})
+
+
+_kept: WeakKeyDictionary[PageStore, _Kept] = WeakKeyDictionary()
+_kept_lock = threading.Lock()
+
+
+def _index(store: PageStore) -> Index:
+    """The index of the store's papers as they are now; while another thread makes it, the one before that."""
+    with _kept_lock:
+        kept = _kept.setdefault(store, _Kept())
+    with store.reading() as connection:
+        revision = fulltext.revision(connection)
+    if revision != kept.revision and kept.lock.acquire(blocking=kept.revision < 0):
+        try:
+            if revision != kept.revision:
+                kept.index, kept.revision = kept.index.updated(_texts(store)), revision
+        finally:
+            kept.lock.release()
+    return kept.index
+
+
+def _texts(store: PageStore) -> list[Text]:
+    p = tables.papers.c
+    with store.reading() as connection:
+        rows = connection.execute(sa.select(p.slug, p.title, p.tags, p.field, p.summary).order_by(p.id))
+        return [Text(row.slug, row.title, tuple(row.tags), row.field, row.summary) for row in rows]

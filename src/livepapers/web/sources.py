@@ -1,0 +1,94 @@
+"""What the sources of a method say, read without importing them: a method imports PyTorch, the page must not."""
+
+import ast
+import functools
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from livepapers.papers import catalogue
+
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method as its docstrings describe it."""
+
+    about: str  # the module's docstring: the paper in fifteen lines
+    deviations: tuple[str, ...]  # from the paper, where the docstring lists them
+    application: str  # what `apply` does, its docstring up to the first section
+    required: tuple[str, ...]  # parameters of `apply` without a default
+
+
+@functools.cache
+def method(slug: str) -> Method | None:
+    """The method of a paper of the catalogue, None where it has none."""
+    if catalogue.status(slug) == "listed":
+        return None
+    base = catalogue.PACKAGE / "methods" / catalogue.module_name(slug)
+    paths = [base / "__init__.py", *sorted(base.glob("*.py"))] if base.is_dir() else [base.with_suffix(".py")]
+    trees = [ast.parse(path.read_bytes()) for path in paths]
+    about = ast.get_docstring(trees[0]) or ""
+    functions = [node for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)]
+    apply = next((function for function in functions if function.name == "apply"), None)
+    if apply is None:
+        return Method(about, _deviations(about), "", ())
+    told = (ast.get_docstring(apply) or "").split("\n\nArgs:")[0].split("\n\nExample")[0]
+    return Method(about, _deviations(about), told, _required(apply.args))
+
+
+def _required(arguments: ast.arguments) -> tuple[str, ...]:
+    """The names of parameters without a default."""
+    places = [*arguments.posonlyargs, *arguments.args]
+    named = [arg for arg, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if default is None]
+    return tuple(arg.arg for arg in [*places[: len(places) - len(arguments.defaults)], *named])
+
+
+def _deviations(about: str) -> tuple[str, ...]:
+    """The entries of the section `Deviations`, numbered or not."""
+    found = re.search(r"^Deviations:?\s+(.*)\Z", about, re.MULTILINE | re.DOTALL)
+    if found is None:
+        return ()
+    entries = re.split(r"^\s*\d+\.\s+", found[1], flags=re.MULTILINE)
+    return tuple(text for entry in entries if (text := " ".join(entry.split())))
+
+
+@functools.cache
+def usage(slug: str) -> tuple[tuple[str, str], ...]:
+    """How the method is used, as (language, code) blocks: the README's section on the paper, where it has one."""
+    try:
+        readme = str(metadata.metadata("livepapers").json.get("description", ""))
+    except metadata.PackageNotFoundError:
+        readme = ""
+    section = re.search(rf"^## [^\n]*\({re.escape(slug)}\)\n(.*?)(?=^## |\Z)", readme, re.MULTILINE | re.DOTALL)
+    blocks = tuple((kind or "text", code.rstrip()) for kind, code in _BLOCK.findall(section[1])) if section else ()
+    found = method(slug)
+    if blocks or found is None:
+        return blocks
+    if not found.required:  # which of its inputs go together, only its help says
+        return (("sh", f"livepapers apply {slug} --help"),)
+    options = "".join(f" --{name.replace('_', '-')} {name.upper()}" for name in found.required)
+    module, given = catalogue.module_name(slug), ", ".join(f"{name}=..." for name in found.required)
+    python = f"from livepapers.methods import {module}\n\nresult = {module}.apply({given})\nprint(result.headline)"
+    return (("sh", f"livepapers apply {slug}{options} --output result"), ("python", python))
+
+
+@functools.cache
+def benchmark(slug: str) -> Mapping[str, Any] | None:
+    """The committed comparison with peers (`results/benchmarks/<slug>.json`), None where there is none."""
+    path = Path(catalogue.PACKAGE) / "results" / "benchmarks" / f"{catalogue.card(slug).slug}.json"
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def peers(found: Mapping[str, Any]) -> Sequence[str]:
+    """The packages of a comparison with their versions."""
+    versions = {name: version for who in found["versions"].values() for name, version in who.items()}
+    return [f"{name} {version}" for name, version in versions.items()]

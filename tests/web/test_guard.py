@@ -1,0 +1,193 @@
+"""Who may ask what: hosts, origins, sizes, rates, cookies, headers."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livepapers.core.errors import InputError
+from livepapers.web import guard
+from livepapers.web.app import create_app
+from livepapers.web.rendering import safe_link
+from livepapers.web.routes.home import local
+from livepapers.web.settings import Settings, read
+
+HERE = "http://127.0.0.1:8765"
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "127.0.0.1.evil.example", "evil.example:8765", "", "a@127.0.0.1", "127.0.0.1/x", "127.0.0.1:no"],
+)
+def test_a_foreign_host_is_refused(client: TestClient, host: str) -> None:
+    assert client.get("/", headers={"Host": host}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:8765", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:8765", "localhost."]
+)
+def test_this_machine_is_answered_under_each_of_its_names(client: TestClient, host: str) -> None:
+    assert client.get("/", headers={"Host": host}).status_code == 200
+
+
+def test_a_forwarded_host_changes_nothing(client: TestClient) -> None:
+    answer = client.get("/", headers={"X-Forwarded-Host": "evil.example", "Forwarded": "host=evil.example"})
+    assert answer.status_code == 200
+    assert "evil.example" not in answer.text
+
+
+def test_the_address_in_the_settings_is_answered_and_no_other(tmp_path: Path) -> None:
+    app = create_app(Settings(store=str(tmp_path / "s.sqlite3"), url="https://papers.example/"))
+    client = TestClient(app, base_url="https://papers.example")
+    assert client.get("/").status_code == 200
+    assert client.get("/", headers={"Host": "other.example"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": "none"},
+        {"Sec-Fetch-Site": "cross-site", "Origin": HERE}, {}, {"Origin": "null"}, {"Origin": "http://evil.example"},
+        {"Origin": "http://127.0.0.1:8765.evil.example"}, {"Content-Type": "text/plain"},
+    ],
+)  # fmt: skip
+def test_a_change_from_elsewhere_is_refused(app: FastAPI, headers: dict[str, str]) -> None:
+    with TestClient(app, base_url=HERE) as client:
+        assert client.post("/papers/hdpo/vote", data={"up": "true"}, headers=headers).status_code == 403
+        assert client.app.state.store.paper("hdpo").votes == 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "same-origin"}, {"Origin": HERE}])
+def test_a_change_from_the_page_itself_is_made(app: FastAPI, headers: dict[str, str]) -> None:
+    with TestClient(app, base_url=HERE, follow_redirects=False) as client:
+        assert client.post("/papers/hdpo/vote", data={"up": "true"}, headers=headers).status_code == 303
+
+
+def test_oversized_requests_are_refused(client: TestClient) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert client.post("/papers/hdpo/vote", content=b"x" * 70_000, headers=form).status_code == 413
+    pieces = (b"up=true&x=" if i == 0 else b"y" * 10_000 for i in range(10))  # chunked: no length is said beforehand
+    assert client.post("/papers/hdpo/vote", content=pieces, headers=form).status_code == 413
+    assert client.get("/?field=" + "x" * 3000).status_code == 414
+    assert client.post("/papers/hdpo/vote", content=b"", headers={"Content-Length": "-1"}).status_code == 413
+
+
+def test_every_answer_carries_the_headers(client: TestClient) -> None:
+    for path in ("/", "/nope", "/static/page.css", "/figures.css"):
+        answer = client.get(path)
+        assert guard.HEADERS.items() <= {k.title().replace("Csp", "CSP"): v for k, v in answer.headers.items()}.items()
+    assert client.get("/", headers={"Host": "evil.example"}).headers["x-content-type-options"] == "nosniff"
+
+
+def test_no_page_has_inline_script_or_style_or_an_outside_address(client: TestClient) -> None:
+    text = client.get("/").text
+    assert "<style" not in text
+    assert " style=" not in text
+    assert "<script>" not in text
+    for mark in ('src="', 'href="'):
+        targets = [piece.split('"')[0] for piece in text.split(mark)[1:]]
+        assert targets
+        assert all(target.startswith(("/", "#")) for target in targets)
+
+
+def test_a_forged_cookie_is_nobody(client: TestClient) -> None:
+    client.post("/papers/hdpo/vote", data={"up": "true"})
+    cookie = client.cookies["reader"]
+    assert 'aria-pressed="true"' in client.get("/").text
+    client.cookies.clear()
+    client.cookies.set("reader", cookie[:-2] + ("AA" if cookie[-2:] != "AA" else "BB"))
+    assert 'aria-pressed="true"' not in client.get("/").text
+
+
+def test_the_secret_is_its_owners_alone_and_stays(tmp_path: Path) -> None:
+    first = guard.Secret(tmp_path)
+    mode = (tmp_path / "page.secret").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o600
+    assert guard.Secret(tmp_path).sign("x") == first.sign("x")
+    assert guard.Secret(tmp_path / "other").sign("x") != first.sign("x")
+    assert first.digest("confirm", "token") != first.digest("unsubscribe", "token")
+    (tmp_path / "page.secret").write_text("short")
+    with pytest.raises(InputError, match=r"secret.*64 hexadecimal"):
+        guard.Secret(tmp_path)
+
+
+def test_votes_in_a_flood_are_told_to_wait(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(guard.RATES, "vote", (3.0, 0.001))
+    codes = [client.post("/papers/hdpo/vote", data={"up": "true"}).status_code for _ in range(5)]
+    assert codes == [200, 200, 200, 429, 429]
+    answer = client.post("/papers/hdpo/vote", data={"up": "true"})
+    assert answer.headers["retry-after"] == "60"
+    assert client.get("/").status_code == 200
+
+
+def test_a_public_page_asks_for_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = create_app(Settings(store=str(tmp_path / "s.sqlite3"), host="0.0.0.0", url="http://papers.example"))
+
+    @app.get("/guarded")
+    def guarded(request: guard.Request) -> str:
+        guard.require_token(request)
+        return "done"
+
+    client = TestClient(app, base_url="http://papers.example")
+    assert client.get("/guarded", headers={"Authorization": "Bearer "}).status_code == 403  # no token is set: nobody
+    monkeypatch.setenv("LIVEPAPERS_TOKEN", "s3cret")
+    assert client.get("/guarded").status_code == 403
+    assert client.get("/guarded", headers={"Authorization": "Bearer wrong"}).status_code == 403
+    assert client.get("/guarded", headers={"Authorization": "Bearer s3cret"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "javascript:alert(1)", "JavaScript:alert(1)", " javascript:alert(1)", "java\tscript:alert(1)",
+        "data:text/html,x", "vbscript:x", "//evil.example", "http:", "https://", "file:///etc/passwd", "https://[",
+        "http://a\nb", "",
+    ],
+)  # fmt: skip
+def test_only_web_addresses_become_links(link: str) -> None:
+    assert safe_link(link) == ""
+
+
+@given(st.text(max_size=40))
+def test_whatever_is_no_web_address_is_no_link(text: str) -> None:
+    assert safe_link(text) == "" or safe_link(text).lower().startswith(("http://", "https://"))
+
+
+@pytest.mark.parametrize(
+    "path", ["//evil.example", "/\\evil.example", "https://evil.example", "evil", "", "/a\r\nX: y"]
+)
+def test_nobody_is_sent_elsewhere_after_a_vote(path: str) -> None:
+    assert local(path) == "/"
+    assert local("/?sort=newest") == "/?sort=newest"
+
+
+def test_settings_come_from_a_file_and_the_command_line(tmp_path: Path) -> None:
+    path = tmp_path / "page.toml"
+    path.write_text('host = "::1"\nport = 9000\n')
+    found = read(path, {"port": 9001, "host": None})
+    assert (found.host, found.port, found.base, found.public) == ("::1", 9001, "http://[::1]:9001", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("port = 70000", "port"), ("nonsense = 1", "nonsense"), ("= broken", "a TOML file"), ('url = "ftp://x"', "url"),
+        ('smtp_host = "mail.example"\nsmtp_security = "none"', "smtp_security"), ('port = "many"', "port"),
+    ],
+)  # fmt: skip
+def test_wrong_settings_are_one_line(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "page.toml"
+    path.write_text(text)
+    with pytest.raises(InputError) as error:
+        read(path, {})
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_settings_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="settings"):
+        read(tmp_path / "nope.toml", {})

@@ -1,0 +1,394 @@
+"""Runs on the page: started with checked options, watched, cancelled, resumed, compared, their reports saved."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from livepapers.lab.machine import process
+from livepapers.lab.store import CellResult, Store
+from livepapers.lab.study import Cell
+from livepapers.web import running, watching
+from livepapers.web.app import create_app
+from livepapers.web.settings import Settings
+
+HERE = {"Sec-Fetch-Site": "same-origin"}
+CELLS = [Cell("method", "easy", seed) for seed in range(3)]
+DRIVER = """
+import sys, time
+from livepapers.lab.store import Store
+from livepapers.lab.study import Cell
+with Store(sys.argv[1]) as store:
+    run, lease = store.create_run("hdpo", 1, preset="smoke", options={}, machine={}, versions={}, git_commit=None)
+    store.add_cells(run, [Cell("method", "easy", seed) for seed in range(3)])
+    store.start_cell(run, Cell("method", "easy", 0))
+    print(run, flush=True)
+    time.sleep(120)
+"""
+
+
+@pytest.fixture
+def store(app: FastAPI) -> Iterator[Store]:
+    with Store(app.state.settings.store) as opened:
+        yield opened
+
+
+@pytest.fixture
+def driver(app: FastAPI) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process that drives a run, as the page finds one that the command line started."""
+    command = [sys.executable, "-c", DRIVER, app.state.settings.store]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    yield child, child.stdout.readline().strip()
+    child.kill()
+    child.communicate()
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """What is started in the place of Python: it notes its arguments and secrets, says why it fails, and ends."""
+    script = tmp_path / "python"
+    note = tmp_path / "arguments"
+    script.write_text(
+        f'#!/bin/sh\necho "$@ [$LIVEPAPERS_TOKEN$LIVEPAPERS_SMTP_PASSWORD]" > {note}\n'
+        'echo "Error: <b>no</b> study" >&2\nexit 2\n'
+    )
+    script.chmod(0o755)
+    monkeypatch.setattr(running.sys, "executable", str(script))
+    yield note
+    assert until(ended)
+
+
+def made(store: Store, slug: str = "hdpo", *, status: str = "finished", **about: Any) -> str:
+    values = {
+        "preset": "smoke",
+        "options": {"seeds": 3},
+        "machine": {"cpu": "x", "cores": 2},
+        "versions": {"numpy": "2"},
+    }
+    run, lease = store.create_run(slug, 1, git_commit="abc", **{**values, **about})  # type: ignore[arg-type]
+    store.add_cells(run, CELLS)
+    for cell in CELLS if status == "finished" else CELLS[:1]:
+        store.start_cell(run, cell)
+        store.finish_cell(run, CellResult(cell, "finished", {"cost": 1.0}, wall=2.0))
+    store.end_run(run, lease, status=status)
+    return run
+
+
+def judged(store: Store, run: str, verdict: str = "reproduced") -> None:
+    """Evidence as a driver of the page would have printed it."""
+    claim = {
+        "id": "C1", "statement": "It <i>works</i>.", "where": "table 1", "published": "1.0", "unit": "seed",
+        "direction": "less", "reference": 2.0, "margin": 0.0, "margin_why": "none", "scale": "small", "headline": True,
+        "needs": "", "effect_name": "cost", "arms": ["method"], "settings": ["easy"], "verdict": verdict, "reason": "p",
+        "effect": 1.25, "interval": [1.0, 1.5], "n": 3, "p": 0.01, "p_holm": 0.01, "iqm": 1.2, "on_side": 1.0,
+        "units_needed": None, "indicative": False, "dots": [1.0, 1.25, 1.5], "effects": {"0": 1.0, "1": 1.25, "2": 1.5},
+    }  # fmt: skip
+    record = store.run(run)
+    found = {
+        "format": 1, "slug": record.slug, "verdicts": [claim], "settings": [], "curves": [], "arms": [], "prepared": {},
+        "deviations": [], "card": {"title": "T", "authors": ["A"], "venue": "", "submitted": "2020", "arxiv": "",
+        "link": "https://example.org"},
+        "run": {"id": run, "status": record.status, "preset": "smoke", "date": "2026-01-01T00:00:00", "machine": {},
+                "study_version": 1, "claims_version": 1, "git_commit": "abc", "versions": {}, "command": "livepapers",
+                "cells": dict(record.cells), "statistics_seed": 0},
+    }  # fmt: skip
+    driver = store.driver(run)
+    folder, name = store.home / running.FOLDER, driver.identity.replace(":", "-")
+    folder.mkdir(exist_ok=True)
+    for path in folder.glob(f"{name}.*"):
+        path.unlink()
+    name = f"{os.getpid() + 1_000_000}-{len(list(folder.iterdir()))}"  # of a report that has ended
+    (folder / f"{name}.out").write_text(json.dumps(found))
+    about = {"kind": "report", "slug": record.slug, "run": run, "host": socket.gethostname(), "began": 0.0}
+    (folder / f"{name}.json").write_text(json.dumps(about))
+    (folder / f"{run}.report").write_text(name)
+
+
+def until(true: Any, seconds: float = 20.0) -> Any:
+    ends = time.monotonic() + seconds
+    while not (found := true()) and time.monotonic() < ends:
+        time.sleep(0.1)
+    return found
+
+
+def ended() -> bool:
+    """Whether all that was started has ended."""
+    running._reap()
+    return not running._children
+
+
+# ---- starting ----
+
+
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        ({"preset": "huge"}, "preset"), ({"preset": "smoke --seeds 3"}, "preset"), ({"seeds": "0"}, "seeds"),
+        ({"seeds": "51"}, "seeds"), ({"seeds": "-1"}, "seeds"), ({"seeds": "1e1"}, "seeds"), ({"seeds": "٣"}, "seeds"),
+        ({"seeds": "3;ls"}, "seeds"),
+    ],
+)  # fmt: skip
+def test_a_wrong_option_starts_nothing_and_is_one_line(
+    client: TestClient, app: FastAPI, form: dict[str, str], told: str
+) -> None:
+    answer = client.post("/papers/hdpo/run", data={"preset": "smoke", **form})
+    assert answer.status_code == 400
+    assert f"<p>{told}: got" in answer.text
+    assert not (app.state.store.home / running.FOLDER).exists()
+
+
+def test_only_papers_with_a_study_can_be_run(client: TestClient) -> None:
+    assert client.post("/papers/alpine/run", data={"preset": "smoke"}).status_code == 400
+    for slug in ("nope", "os", "hdpo%20--engine%20ray", "..%2F..%2Fetc"):
+        assert client.post(f"/papers/{slug}/run", data={"preset": "smoke"}).status_code == 404
+
+
+def test_a_start_is_one_command_without_secrets_and_its_failure_is_told(
+    client: TestClient, app: FastAPI, stub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVEPAPERS_TOKEN", "secret")
+    monkeypatch.setenv("LIVEPAPERS_SMTP_PASSWORD", "secret")
+    answer = client.post("/papers/hdpo/run", data={"preset": "smoke", "seeds": "3"}, follow_redirects=False)
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/runs/starting/")
+    assert until(lambda: "did not start" in client.get(answer.headers["location"]).text)
+    place = app.state.settings.store
+    expected = f"-m livepapers run hdpo --preset smoke --seeds 3 --json --store {place} --engine local []"
+    assert stub.read_text().strip() == expected
+    text = client.get(answer.headers["location"]).text
+    assert "&lt;b&gt;no&lt;/b&gt; study" in text
+
+
+def test_no_more_runs_at_once_than_there_is_room_for(
+    client: TestClient, stub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(running.AT_ONCE, "run", 0)
+    answer = client.post("/papers/hdpo/run", data={"preset": "smoke"})
+    assert answer.status_code == 409
+    assert not stub.exists()
+
+
+def test_a_public_page_starts_and_stops_nothing_without_its_token(
+    tmp_path: Path, stub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(Settings(store=str(tmp_path / "public.sqlite3"), host="0.0.0.0"))
+    client = TestClient(app, base_url="http://localhost:8765", headers=HERE, follow_redirects=False)
+    with Store(app.state.settings.store) as store:
+        run = made(store, status="interrupted")
+    paths = ("/papers/hdpo/run", f"/runs/{run}/cancel", f"/runs/{run}/resume", f"/runs/{run}/judge")
+    for token in ("", "guess"):
+        assert [client.post(path, data={"token": token}).status_code for path in paths] == [403] * 4
+    monkeypatch.setenv("LIVEPAPERS_TOKEN", "right")
+    assert [client.post(path, data={"token": "guess"}).status_code for path in paths] == [403] * 4
+    assert not stub.exists()
+    assert 'name="token"' in client.get("/papers/hdpo").text
+    answer = client.post("/papers/hdpo/run", data={"preset": "smoke", "token": "right"})
+    assert answer.status_code == 303
+    assert until(lambda: "did not start" in client.get(answer.headers["location"]).text)
+    assert "study</p>" not in client.get(answer.headers["location"]).text  # what it said may name folders
+
+
+# ---- seeing ----
+
+
+def test_the_list_is_newest_first_in_pages_and_of_one_paper(client: TestClient, store: Store) -> None:
+    first = made(store)
+    for _ in range(30):
+        made(store, "fl-gfn")
+    text = client.get("/runs").text
+    assert "31 runs" in text
+    assert text.count('<a href="/runs/fl-gfn-') == 30
+    assert first not in text
+    assert first in client.get("/runs?page=2").text
+    assert client.get("/runs?page=3").status_code == 404
+    assert "1 run," in client.get("/runs?slug=hdpo").text
+    assert client.get("/runs?slug=%00").status_code == 200
+
+
+def test_a_finished_run_shows_cells_verdicts_and_report(client: TestClient, store: Store) -> None:
+    run = made(store)
+    text = client.get(f"/runs/{run}").text
+    assert "data-status>finished<" in text
+    assert text.count("data-cell=") == 3
+    assert "Judge what is measured" in text
+    assert client.get(f"/runs/{run}/report").status_code == 404
+    judged(store, run)
+    text = client.get(f"/runs/{run}").text
+    assert "<b>reproduced</b>" in text
+    assert "It &lt;i&gt;works" in text
+    answer = client.get(f"/runs/{run}/report")
+    assert answer.headers["content-disposition"] == f'attachment; filename="{run}.html"'
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "C1" in answer.text
+
+
+def test_verdicts_of_fewer_cells_are_not_shown(client: TestClient, store: Store) -> None:
+    run = made(store, status="interrupted")
+    judged(store, run)
+    assert "<b>reproduced</b>" in client.get(f"/runs/{run}").text
+    store.finish_cell(run, CellResult(CELLS[1], "finished", {"cost": 1.0}))
+    assert "<b>reproduced</b>" not in client.get(f"/runs/{run}").text
+
+
+@pytest.mark.parametrize("run", ["nope", "..%2F..%2Fpage.secret", "%00", "a" * 200, "hdpo-%F0%9F", "C:%5Cx"])
+@pytest.mark.parametrize("what", ["", "/report", "/events"])
+def test_an_unknown_run_is_not_found(client: TestClient, run: str, what: str) -> None:
+    assert client.get(f"/runs/{run}{what}").status_code == 404
+
+
+def test_looking_at_runs_changes_nothing(client: TestClient, store: Store, app: FastAPI, driver: Any) -> None:
+    driver[0].kill()
+    driver[0].wait()
+    run = made(store)
+    with app.state.store.reading() as connection:
+        before = connection.exec_driver_sql("PRAGMA data_version").scalar_one()
+        for path in ("/runs", f"/runs/{run}", f"/runs/{driver[1]}", f"/runs/compare?a={run}&b={driver[1]}",
+                     f"/runs/{driver[1]}/events", "/papers/hdpo"):  # fmt: skip
+            client.get(path)
+        assert connection.exec_driver_sql("PRAGMA data_version").scalar_one() == before
+    assert "data-status>interrupted<" in client.get(f"/runs/{driver[1]}").text
+
+
+def test_events_end_with_the_run(client: TestClient, store: Store, driver: Any) -> None:
+    child, run = driver
+    told = []
+    with client.stream("GET", f"/runs/{run}/events") as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        for line in answer.iter_lines():
+            if line.startswith("data: "):
+                told.append(json.loads(line[6:]))
+                if len(told) == 1:
+                    store.finish_cell(run, CellResult(CELLS[0], "finished", {"cost": 1.0}, wall=2.0))
+                if told[-1]["finished"] == 1:
+                    child.kill()
+                    child.wait()
+    assert told[0]["status"] == "running"
+    assert len(told[0]["cells"]) == 3
+    assert [0, "finished", 1.0, "2 s"] in [cell for each in told for cell in each["cells"]]
+    assert (told[-1]["status"], told[-1]["phase"]) == ("interrupted", "")
+    assert watching.listeners._now == 0
+
+
+def test_there_is_room_for_so_many_watchers_only(
+    client: TestClient, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = made(store)
+    monkeypatch.setattr(watching, "listeners", watching.Listeners(1))
+    assert client.get(f"/runs/{run}/events").status_code == 200
+    assert client.get("/runs/nope/events").status_code == 404  # which gives its place back
+    assert client.get(f"/runs/{run}/events").status_code == 200
+    monkeypatch.setattr(watching, "listeners", watching.Listeners(0))
+    assert client.get(f"/runs/{run}/events").status_code == 503
+
+
+def test_watchers_are_let_go_when_the_server_ends(
+    client: TestClient, driver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching.closing, "is_set", lambda: True)
+    assert client.get(f"/runs/{driver[1]}/events").text.count("data: ") == 1
+
+
+def test_without_a_script_a_page_of_a_run_under_way_loads_itself_again(client: TestClient, driver: Any) -> None:
+    text = client.get(f"/runs/{driver[1]}").text
+    assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in text
+    assert f'action="/runs/{driver[1]}/cancel"' in text
+
+
+# ---- cancelling and going on ----
+
+
+def test_cancel_stops_the_process_that_drives_the_run(client: TestClient, driver: Any) -> None:
+    child, run = driver
+    assert client.post(f"/runs/{run}/cancel", follow_redirects=False).status_code == 303
+    assert child.wait(10) == -signal.SIGTERM
+    assert "data-status>interrupted<" in client.get(f"/runs/{run}").text
+    assert client.post(f"/runs/{run}/cancel").status_code == 409
+
+
+def test_a_process_with_another_start_time_is_never_signalled(store: Store) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        here = process(child.pid)
+        for identity in (f"{child.pid}:1", f"{child.pid}:", "0:1", "-1:1", "1:1", ":"):
+            with pytest.raises(Exception, match="409"):
+                running.stop(type(here)(here.host, identity))
+        with pytest.raises(Exception, match="stop it there"):
+            running.stop(type(here)("elsewhere", here.identity))
+        assert child.poll() is None
+        running.stop(here)
+        assert child.wait(10) == -signal.SIGTERM
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_resume_and_judge_are_the_same_commands_as_on_the_command_line(
+    client: TestClient, store: Store, app: FastAPI, stub: Path
+) -> None:
+    run = made(store, status="interrupted")
+    for what, words in (("resume", f"resume {run}"), ("judge", f"report {run}")):
+        assert client.post(f"/runs/{run}/{what}", follow_redirects=False).status_code == 303
+        assert until(lambda: 'data-phase=""' in client.get(f"/runs/{run}").text)
+        assert stub.read_text().startswith(f"-m livepapers {words} --json --store {app.state.settings.store}")
+    text = client.get(f"/runs/{run}").text
+    assert "It was not resumed: Error: &lt;b&gt;no&lt;/b&gt; study" in text
+    assert client.post(f"/runs/{made(store)}/resume").status_code == 409
+
+
+def test_a_run_under_way_is_neither_resumed_nor_judged(client: TestClient, driver: Any, stub: Path) -> None:
+    assert client.post(f"/runs/{driver[1]}/resume").status_code == 409
+    assert client.post(f"/runs/{driver[1]}/judge").status_code == 409
+    assert not stub.exists()
+
+
+# ---- comparing ----
+
+
+def test_two_runs_are_compared_claim_by_claim(client: TestClient, store: Store) -> None:
+    a, b = made(store), made(store, versions={"numpy": "3"})
+    judged(store, a)
+    text = client.get(f"/runs/compare?a={a}&b={b}").text
+    assert f'There are no verdicts on <a href="/runs/{b}">' in text
+    judged(store, b, "inconclusive")
+    text = client.get(f"/runs/compare?a={a}&b={b}").text
+    assert "<b>reproduced</b>" in text
+    assert "<b>inconclusive</b>" in text
+    assert 'numpy <span class="differs">differs</span>' in text
+    assert client.get(f"/runs/compare?a={a}&b=nope").status_code == 404
+    assert client.get(f"/runs/compare?a={a}").status_code == 422
+    other = client.get(f"/runs/compare?a={a}&b={made(store, 'fl-gfn')}")
+    assert other.status_code == 400
+    assert "expected a run of hdpo" in other.text
+
+
+# ---- the whole way ----
+
+
+@pytest.mark.slow
+def test_a_run_is_started_survives_its_server_and_is_judged(tmp_path: Path) -> None:
+    """A real study: started by one page, finished while there is none, read on the next."""
+    settings = Settings(store=str(tmp_path / "store.sqlite3"))
+    with TestClient(create_app(settings), base_url="http://127.0.0.1:8765", headers=HERE) as client:
+        started = client.post("/papers/simplicial-closure/run", data={"preset": "smoke"}, follow_redirects=False)
+        place = started.headers["location"]
+    with TestClient(create_app(settings), base_url="http://127.0.0.1:8765", headers=HERE) as client:
+        assert until(lambda: client.get(place, follow_redirects=False).status_code == 303, 120)
+        run = client.get(place, follow_redirects=False).headers["location"]
+        last = client.get(f"{run}/events").text.strip().splitlines()[-1]
+        assert json.loads(last.removeprefix("data: "))["status"] == "finished"
+        assert until(lambda: 'data-phase=""' in client.get(run).text, 60)
+        assert "direction only" in client.get(run).text
+        assert client.get(f"{run}/report").status_code == 200
+        assert until(ended)
+        assert run.removeprefix("/runs/") in client.get("/papers/simplicial-closure").text
