@@ -49,7 +49,7 @@ def run(app: FastAPI) -> str:
         with store._write() as connection:
             for number, status in ((0, "finished"), (2, "failed")):
                 change = sa.update(schema.cells).where(schema.cells.c.seed == number)
-                connection.execute(change.values(status=status, error="Traceback\nValueError: in /home/ann/x.py"))
+                connection.execute(change.values(status=status, error="Traceback\nValueError: in /srv/ann/x.py"))
         store.add_verdict(made, "C1", verdict="inconclusive", record={})
     return made
 
@@ -160,7 +160,7 @@ def test_runs_show_their_cells_and_their_progress(client: TestClient, run: str) 
     assert [(cell["seed"], cell["status"], cell["progress"]) for cell in found["states"]] == [
         (0, "finished", 0.0), (1, "running", 0.5), (2, "failed", 0.0), (3, "pending", 0.0),
     ]  # fmt: skip
-    assert found["states"][2]["error"] == "ValueError: in /home/ann/x.py"
+    assert found["states"][2]["error"] == "ValueError: in /srv/ann/x.py"
     assert [(said["claim"], said["verdict"]) for said in found["verdicts"]] == [("C1", "inconclusive")]
     assert client.get("/api/runs?slug=fl-gfn").json()["runs"] == []
     assert client.get("/api/runs/none").status_code == 404
@@ -188,7 +188,7 @@ def test_a_page_that_others_reach_tells_no_paths(tmp_path: Path, run: str, app: 
     with TestClient(public, base_url="http://192.0.2.1:8765") as client:
         answer = client.get(f"/api/runs/{run}")
     assert answer.status_code == 200
-    assert "/home/ann" not in answer.text
+    assert "/srv/ann" not in answer.text
 
 
 # ---- changes ----

@@ -147,10 +147,10 @@ def test_paraphrases_find_their_paper(catalogued: PageStore) -> None:
 
 
 def test_paraphrases_that_nothing_was_tuned_to_are_no_worse_than_measured(catalogued: PageStore) -> None:
-    """Measured 0.641 and 0.495, short of the 0.9 and 0.75 wanted: the glossary fits the others."""
+    """Measured 0.821 and 0.592, short of the 0.9 and 0.75 wanted: the glossary fits the others."""
     recall, reciprocal = quality(catalogued, "held_out")
-    assert recall >= 0.6
-    assert reciprocal >= 0.47
+    assert recall >= 0.79
+    assert reciprocal >= 0.57
 
 
 def test_similar_papers_are_of_the_same_kind_and_never_the_paper_itself(catalogued: PageStore) -> None:

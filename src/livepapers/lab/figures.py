@@ -41,6 +41,11 @@ ARM_COLOURS: Sequence[tuple[str, str, str]] = (
     ("#7a2f63", "#d987bd", "2 3"),
 )
 
+AGAIN = "9 3 2 3"
+"""Dash of the arms that have a colour of the ten for the second time."""
+ARM_CLASSES = 2 * len(ARM_COLOURS)
+"""Arms that no figure confuses."""
+
 _RING = '<circle class="o" cx="9" cy="9" r="7"/>'
 _GLYPHS = {
     "reproduced": '<circle class="f" cx="9" cy="9" r="8"/><path class="i" d="M5 9.4l2.8 2.8 5.2-6"/>',
@@ -83,10 +88,14 @@ def styles(*, dark: bool) -> str:
 
 
 def arm_styles() -> str:
-    """Rules that give the class `a3` its colour and dash."""
+    """Rules that give the class `a3` its colour and dash, in plots and in their legends."""
     rules = []
-    for index, (_, _, dash) in enumerate(ARM_COLOURS):
-        rules.append(f".a{index}{{--c:var(--a{index})" + (f";--dash:{dash}" if dash else "") + "}")
+    for index in range(ARM_CLASSES):
+        colour = index % len(ARM_COLOURS)
+        dash = ARM_COLOURS[colour][2] if index == colour else AGAIN
+        rules.append(f".a{index}{{--c:var(--a{colour})" + (f";--dash:{dash}" if dash else "") + "}")
+        if dash:
+            rules.append(f".swatch.a{index}{{border-top-style:dashed}}")
     return "".join(rules) + ".optimum{--c:var(--ink);--dash:7 3}.floor{--c:var(--soft);--dash:2 3}"
 
 

@@ -1,5 +1,6 @@
 """The application: the store, the guard, and the pages."""
 
+import asyncio
 import contextlib
 import importlib
 import time
@@ -14,7 +15,7 @@ from starlette.exceptions import HTTPException
 from livepapers import __version__
 from livepapers.core.errors import InputError
 from livepapers.papers import catalogue
-from livepapers.web import news, subscriptions
+from livepapers.web import news, search, subscriptions
 from livepapers.web.guard import Guard, Secret
 from livepapers.web.rendering import STATIC, page
 from livepapers.web.settings import Settings
@@ -37,7 +38,9 @@ def create_app(settings: Settings) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        warming = asyncio.create_task(asyncio.to_thread(search.warm, store))  # seconds, with thousands of papers
         yield
+        await warming
         store.close()
 
     app = FastAPI(

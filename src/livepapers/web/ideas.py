@@ -22,10 +22,10 @@ from livepapers.papers.search import K1, B, terms, words
 VECTORS = Path(__file__).parent / "vectors" / "words.safetensors"
 GLOSSARY = VECTORS.with_name("glossary.toml")
 
-NEAR = 0.4  # cosine below which two words have nothing to do with each other
+NEAR = 0.3  # cosine below which two words have nothing to do with each other
 NEIGHBOURS = 64  # similar words of one query word that count
 IDEAS = 1.0  # what an idea of the glossary is worth, relative to a word
-GIST = 0.25  # what the likeness of the whole texts is worth, relative to a paper with all words and ideas
+GIST = 0.7  # what the likeness of the whole texts is worth, relative to a paper with all words and ideas
 COMMON = 1e-4  # share of all words in a text above which a word says little (Arora et al., 2017: 1e-3 to 1e-5)
 VOCABULARY = 400_000  # words that the ranks of the vectors were counted over
 PLACES: Mapping[str, float] = {"slug": 2.0, "title": 2.0, "tags": 2.0, "field": 1.0, "summary": 1.0}
@@ -70,39 +70,36 @@ class Lexicon:
         self._phrases: dict[str, list[tuple[tuple[str, ...], int]]] = {}
         for number, phrases in enumerate(phrases for group in groups for phrases in group.values()):
             for phrase in phrases:
-                first, *rest = map(self.form, words(phrase))
+                first, *rest = map(form, words(phrase))
                 self._phrases.setdefault(first, []).append((tuple(rest), number))
-        self._beginning = functools.lru_cache(2**17)(self._beginning)  # type: ignore[method-assign]
-
-    def form(self, word: str) -> str:
-        """One spelling for a word: American, singular."""
-        return _singular(_american(word))
 
     def row(self, word: str) -> int:
         """Where the word's vector stands, in whichever spelling it has one; -1 for none."""
-        for spelling in (word, _american(word), _singular(word), self.form(word)):
+        for spelling in (word, _american(word), _singular(word), form(word)):
             if spelling in self.rows:
                 return self.rows[spelling]
         return -1
 
     def found(self, text: Sequence[str]) -> Counter[int]:
         """The ideas that the words of a text speak of, by number, and how often."""
-        seen = Counter[int]()
-        for place, first in enumerate(text):
-            for rest, number in self._beginning(first):
-                if not rest or tuple(map(self.form, text[place + 1 : place + 1 + len(rest)])) == rest:
+        seen, forms = Counter[int](), [form(word) for word in text]
+        for place, first in enumerate(forms):
+            for rest, number in self._phrases.get(first, ()):
+                if not rest or tuple(forms[place + 1 : place + 1 + len(rest)]) == rest:
                     seen[number] += 1
         return seen
-
-    def _beginning(self, word: str) -> Sequence[tuple[tuple[str, ...], int]]:
-        """The phrases that begin with this word: what follows in each, and its idea."""
-        return self._phrases.get(self.form(word), ())
 
 
 @functools.cache
 def lexicon() -> Lexicon:
     """The lexicon of the page, read once."""
     return Lexicon()
+
+
+@functools.lru_cache(2**17)
+def form(word: str) -> str:
+    """One spelling for a word: American, singular."""
+    return _singular(_american(word))
 
 
 def _american(word: str) -> str:

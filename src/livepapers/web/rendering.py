@@ -10,11 +10,13 @@ from urllib.parse import urlencode, urlsplit
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from livepapers.lab import figures
 from livepapers.lab.report.summary import by_setting, tally
 from livepapers.lab.words import asked, count, duration, estimate, number, p_text
 from livepapers.papers import catalogue
+from livepapers.web.store import Paper
 
 STATIC = Path(__file__).parent / "static"
 
@@ -42,9 +44,16 @@ def environment() -> Environment:
     made.globals |= {
         "static": static, "with_query": with_query, "FIELDS": catalogue.FIELDS, "asked": asked, "estimate": estimate,
         "mark": figures.mark, "verdict_class": figures.verdict_class, "effect_plot": figures.effect_plot,
-        "tally": tally,
+        "tally": tally, "card": card,
     }  # fmt: skip
     return made
+
+
+@functools.lru_cache(4096)
+def card(paper: Paper, verdicts: tuple[str, ...], voted: bool, back: str) -> Markup:
+    """A paper's card, kept: a list is thirty of them, and they change with a vote or a verdict only."""
+    cards: Any = environment().get_template("cards.html.j2").module
+    return Markup(cards.card(paper, verdicts, voted, back))
 
 
 def safe_link(link: str) -> str:

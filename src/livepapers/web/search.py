@@ -21,7 +21,7 @@ STEADY = 5.0
 """Ranks that are added to each: how little the very first places differ; the reference's 60 suits longer lists."""
 WORDS, IDEAS = 1.0, 3.0
 """What a place in either list is worth."""
-RELEVANT = 0.5
+RELEVANT = 0.6
 """Share of the best paper's score that a paper needs to be found by its ideas."""
 LEAST = 0.2
 """Score that a paper needs to be found by its ideas, of 1."""
@@ -46,6 +46,11 @@ def find(store: PageStore, query: str, *, limit: int = PAGE, offset: int = 0) ->
     named = [slug for slug in by_words if slug == query.strip().casefold()]  # a paper's own name is no question
     slugs = list(dict.fromkeys([*named, *fused(by_words, by_ideas(store, query))]))
     return store.by_slug(slugs[offset : offset + limit]), len(slugs)
+
+
+def warm(store: PageStore) -> None:
+    """Make the index of ideas now, so that the first reader who searches need not wait for it."""
+    _index(store)
 
 
 def similar(store: PageStore, slug: str, n: int = 5) -> list[Paper]:

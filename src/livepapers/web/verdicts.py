@@ -15,7 +15,7 @@ def published(slug: str) -> Mapping[str, Any] | None:
 
 
 @functools.cache
-def strip(slug: str) -> list[str]:
+def strip(slug: str) -> tuple[str, ...]:
     """The verdicts on the paper's own claims, in their order."""
     found = published(slug)
-    return [] if found is None else [verdict["verdict"] for verdict in of_paper(found["current"]["verdicts"])]
+    return () if found is None else tuple(verdict["verdict"] for verdict in of_paper(found["current"]["verdicts"]))

@@ -68,7 +68,7 @@ def arm_classes(found: Mapping[str, Any]) -> dict[str, str]:
         if arm["kind"] in {"optimum", "floor"}:
             classes[arm["arm"]] = arm["kind"]
         else:
-            classes[arm["arm"]] = f"a{index % len(figures.ARM_COLOURS)}"
+            classes[arm["arm"]] = f"a{index % figures.ARM_CLASSES}"
             index += 1
     return classes
 

@@ -48,7 +48,7 @@ def since(period: str) -> str:
     return (today - dt.timedelta(days=PERIODS[period])).isoformat()
 
 
-def cards(request: Request, papers: list[Paper]) -> list[tuple[Paper, list[str], bool]]:
+def cards(request: Request, papers: list[Paper]) -> list[tuple[Paper, tuple[str, ...], bool]]:
     """Each paper with the verdicts of its claims and whether the reader has voted for it."""
     reader = request.app.state.secret.reader(request)
     voted = request.app.state.store.voted(reader, papers)
