@@ -7,6 +7,7 @@ file, and a test fails when a generated file differs from what it would write.
     python docs/generate.py --check    name the files that differ, exit status 1 if there are any
 """
 
+import dataclasses
 import importlib
 import inspect
 import json
@@ -25,6 +26,7 @@ from livepapers.lab.report.summary import by_setting, of_paper, tally
 from livepapers.lab.study import PRESETS, Study, Table, load_study
 from livepapers.lab.words import asked, estimate, number, p_text
 from livepapers.papers import catalogue, citation
+from livepapers.web.settings import PASSWORD, TOKEN, Settings
 
 ROOT = Path(__file__).parents[1]
 NOTICE = "<!-- Written by docs/generate.py; `make docs` writes it anew. -->"
@@ -255,7 +257,22 @@ def commands_page() -> str:
             command = group.get_command(context, name)
             if command is not None:
                 lines += [f"## {name}", "", "```text", help_text(command, f"livepapers {name}"), "```", ""]
+            if name == "serve":
+                lines += [*_page_settings(), ""]
     return "\n".join(lines)
+
+
+def _page_settings() -> Iterator[str]:
+    """The keys that the settings file of the page may have."""
+    yield "### The settings file"
+    yield ""
+    yield f"Secrets stay out of it: the mail password is in `${PASSWORD}`, the token for runs in `${TOKEN}`."
+    yield ""
+    yield "| key | default | what it is |"
+    yield "|---|---|---|"
+    for field in dataclasses.fields(Settings):
+        about = Settings.__pydantic_fields__[field.name].description  # type: ignore[attr-defined]
+        yield f"| `{field.name}` | `{getattr(Settings(), field.name)!r}` | {_cell(about)} |"
 
 
 def help_text(command: click.Command, name: str) -> str:

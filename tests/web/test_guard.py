@@ -124,6 +124,13 @@ def test_votes_in_a_flood_are_told_to_wait(client: TestClient, monkeypatch: pyte
     assert client.get("/").status_code == 200
 
 
+def test_a_page_is_public_by_its_address_or_by_the_server_in_front_of_it() -> None:
+    assert not Settings().public
+    assert not Settings(url="http://localhost:8765").public
+    assert Settings(host="0.0.0.0").public
+    assert Settings(url="https://papers.example.org").public
+
+
 def test_a_public_page_asks_for_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = create_app(Settings(store=str(tmp_path / "s.sqlite3"), host="0.0.0.0", url="http://papers.example"))
 

@@ -36,8 +36,10 @@ def command(host: str | None, port: int | None, settings: Path | None, store: st
     app = create_app(chosen)
     click.echo(f"livepapers is at {chosen.base} (Ctrl-C stops it)", err=True)
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, proxy_headers=False, timeout_keep_alive=15,
-        limit_concurrency=500, timeout_graceful_shutdown=3,
+        app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=15, limit_concurrency=500,
+        timeout_graceful_shutdown=3,
+        # readers' addresses, which floods are counted by, as a server in front on this machine tells them
+        proxy_headers=bool(chosen.url), forwarded_allow_ips="127.0.0.1,::1",
     )  # fmt: skip
 
     class Server(uvicorn.Server):

@@ -53,7 +53,7 @@ def environment() -> Environment:
 def card(paper: Paper, verdicts: tuple[str, ...], voted: bool, back: str) -> Markup:
     """A paper's card, kept: a list is thirty of them, and they change with a vote or a verdict only."""
     cards: Any = environment().get_template("cards.html.j2").module
-    return Markup(cards.card(paper, verdicts, voted, back))
+    return cards.card(paper, verdicts, voted, back)
 
 
 def safe_link(link: str) -> str:

@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from livepapers.core.config import config_dataclass, setting
 from livepapers.core.errors import InputError
@@ -41,8 +42,8 @@ class Settings:
 
     @property
     def public(self) -> bool:
-        """Whether others than this machine can reach the page."""
-        return self.host not in LOOPBACK
+        """Whether others than this machine can reach the page: by itself, or through a server in front of it."""
+        return self.host not in LOOPBACK or (urlsplit(self.base).hostname or "") not in LOOPBACK
 
     @property
     def base(self) -> str:
