@@ -74,6 +74,19 @@ def test_the_catalogue_comes_in_once_and_keeps_votes_and_other_papers(store: Pag
     assert before[1] == 6
 
 
+def test_a_paper_that_was_imported_before_the_catalogue_had_it_becomes_the_catalogue_s(store: PageStore) -> None:
+    card, *others = catalogue.load().values()
+    add(store, "imported-1", arxiv=card.arxiv, doi="")
+    add(store, "imported-2", arxiv="", doi="10.1/other")
+    store.vote("imported-1", "ada", up=True, now=NOW)
+    store.sync([card, *others], now=NOW)
+    paper = store.paper(card.slug)
+    assert paper is not None
+    assert (paper.title, paper.source, paper.votes) == (card.title, "catalogue", 1)
+    assert store.paper("imported-1") is None
+    assert store.paper("imported-2") is not None
+
+
 def test_nothing_to_sync_is_nothing_to_do(store: PageStore) -> None:
     store.sync([])
     assert store.papers("newest") == ([], 0)

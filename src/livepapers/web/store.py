@@ -91,7 +91,10 @@ class PageStore:
     # ---- papers ----
 
     def sync(self, cards: Iterable[Card], *, now: float | None = None) -> None:
-        """Bring the catalogue's papers up to date; papers from elsewhere and all votes stay as they are."""
+        """Bring the catalogue's papers up to date; papers from elsewhere and all votes stay as they are.
+
+        A paper that was imported before the catalogue had it becomes the catalogue's, with its votes.
+        """
         added = time.time() if now is None else now
         rows = [{**_columns(card), "added": added, "votes": 0, "heat": COLD} for card in cards]
         rows.sort(key=lambda row: row["slug"])  # two servers that start together hold rows in one order
@@ -99,7 +102,13 @@ class PageStore:
             return
         insert = self.insert(tables.papers)
         changed = {name: insert.excluded[name] for name in rows[0] if name not in {"slug", "added", "votes", "heat"}}
+        p = tables.papers.c
         with self.writing() as connection:
+            known = set(connection.execute(sa.select(p.slug)).scalars())
+            for row in (row for row in rows if row["slug"] not in known and (row["arxiv"] or row["doi"])):
+                same = sa.or_(*(p[name] == row[name] for name in ("arxiv", "doi") if row[name]))
+                imported = sa.select(sa.func.min(p.id)).where(p.source != "catalogue", same).scalar_subquery()
+                connection.execute(sa.update(tables.papers).where(p.id == imported).values(slug=row["slug"]))
             connection.execute(insert.on_conflict_do_update(index_elements=["slug"], set_=changed), rows)
 
     def papers(
