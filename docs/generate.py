@@ -20,12 +20,14 @@ import click
 
 from livepapers.cli import main as command_line
 from livepapers.cli.apply import method_command
+from livepapers.cli.signature import fields, options
 from livepapers.core.files import write_atomic
 from livepapers.lab import figures
 from livepapers.lab.report.summary import by_setting, of_paper, tally
 from livepapers.lab.study import PRESETS, Study, Table, load_study
 from livepapers.lab.words import asked, estimate, number, p_text
 from livepapers.papers import catalogue, citation
+from livepapers.web import applying
 from livepapers.web.settings import PASSWORD, TOKEN, Settings
 
 ROOT = Path(__file__).parents[1]
@@ -45,6 +47,7 @@ def files() -> dict[Path, str]:
     measured = [found for slug in slugs if (found := catalogue.results(slug))]
     if measured:
         made[ROOT / "docs" / "verdicts.svg"] = figures.verdict_figure(measured)
+    made[applying.FORMS] = forms()
     made[readme] = between(readme.read_text(encoding="utf-8"), papers_table(slugs, folder="docs/papers"))
     return made
 
@@ -260,6 +263,13 @@ def commands_page() -> str:
             if name == "serve":
                 lines += [*_page_settings(), ""]
     return "\n".join(lines)
+
+
+def forms() -> str:
+    """The options of the methods that the page has forms for: it must not import a method to learn them."""
+    methods = {slug: importlib.import_module(catalogue.method_module(slug) or "") for slug in applying.FILES}
+    found = {slug: fields(options(method.apply)) for slug, method in methods.items()}
+    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
 
 
 def _page_settings() -> Iterator[str]:

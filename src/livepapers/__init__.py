@@ -1,4 +1,4 @@
-"""livepapers: the daily papers page where every paper runs."""
+"""livepapers: the daily papers page where papers run."""
 
 
 def __getattr__(name: str) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Cli
+from livepapers.web.serving import remember
+from livepapers.web.settings import Settings
 from livepapers.web.store import PageStore
 from web.post_office import add_paper, subscribe
 
@@ -34,6 +36,14 @@ def test_mails_are_files_where_no_server_is_named(cli: Cli, place: str, tmp_path
     assert "0 mails written" in cli("digest", "--issue", "daily", "--store", place).out
     assert "0 mails written" in cli("digest", "--issue", "weekly", "--store", place).out
     assert len(list((tmp_path / "outbox").glob("*.eml"))) == 1
+
+
+def test_links_lead_to_where_the_page_was_served(cli: Cli, place: str, tmp_path: Path) -> None:
+    remember(tmp_path, Settings(port=9123))
+    assert cli("digest", "--issue", "daily", "--store", place).status == 0
+    [mail] = (tmp_path / "outbox").glob("*.eml")
+    assert "http://127.0.0.1:9123/" in mail.read_text()
+    assert ":8765" not in mail.read_text()
 
 
 def test_programs_read_json(cli: Cli, place: str, tmp_path: Path) -> None:

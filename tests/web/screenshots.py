@@ -29,7 +29,7 @@ def take(browser: Browser, address: str, path: str, size: str, scheme: str, file
     """One picture."""
     context = browser.new_context(
         base_url=address, color_scheme="dark" if scheme == "dark" else "light",
-        viewport={"width": SIZES[size]["width"], "height": SIZES[size]["height"]},
+        viewport=SIZES[size],
     )  # fmt: skip
     page = context.new_page()
     page.goto(path)

@@ -56,7 +56,7 @@ def method(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
         f"mkdir $out; echo a,b > $out/groups.csv; ln -s /etc/passwd $out/link.csv; cat {tmp_path}/answer.json\n"
     )
     script.chmod(0o755)
-    monkeypatch.setattr(applying, "_fields", _form)
+    monkeypatch.setattr(applying, "fields", _form)
     monkeypatch.setattr(running.sys, "executable", str(script))
     yield note
     assert until(ended)
@@ -117,8 +117,14 @@ def test_unknown_fields_reach_no_command_line_and_the_name_of_a_file_is_not_used
     job = answer.headers["location"].removeprefix("/applied/")
     assert until(lambda: "data-starting" not in client.get(f"/applied/{job}").text)
     folder = app.state.store.home / applying.FOLDER / job
-    words = [f"--sets={folder}/input/sets.csv", "--score=b", "--top=5", f"--output={folder}/output", "--json"]
-    limited = f"-m livepapers.web.limited {running.APPLY_SECONDS} apply {SLUG}"
+    words = [
+        "--sets=input/sets.csv",
+        "--score=b",
+        "--top=5",
+        "--output=output",
+        "--json",
+    ]  # no path is shown to anybody
+    limited = f"-P -m livepapers.web.limited {running.APPLY_SECONDS} apply {SLUG}"
     assert method.read_text().strip() == f"{limited} {' '.join(words)}"
     assert (folder / "input" / "sets.csv").read_bytes() == GOOD["sets"][1]
 
@@ -155,6 +161,8 @@ def test_old_results_are_deleted(client: TestClient, app: FastAPI, method: Path)
     assert client.get(place).status_code == 200
     applying.tidy(app.state.store.home, time.time() + applying.KEPT + 60)
     assert client.get(place).status_code == 404
+    assert not list((app.state.store.home / applying.FOLDER).iterdir())
+    assert not list((app.state.store.home / running.FOLDER).iterdir())  # the result was printed there
 
 
 def test_only_the_form_takes_more_than_64_kilobytes(client: TestClient, method: Path) -> None:

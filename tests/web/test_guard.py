@@ -14,6 +14,7 @@ from livepapers.web import guard
 from livepapers.web.app import create_app
 from livepapers.web.rendering import safe_link
 from livepapers.web.routes.home import local
+from livepapers.web.serving import listen
 from livepapers.web.settings import Settings, read
 
 HERE = "http://127.0.0.1:8765"
@@ -115,6 +116,43 @@ def test_the_secret_is_its_owners_alone_and_stays(tmp_path: Path) -> None:
         guard.Secret(tmp_path)
 
 
+def test_a_network_brings_a_few_new_readers_a_day_and_known_ones_still_vote(client: TestClient) -> None:
+    def vote(slug: str) -> int:
+        return client.post(f"/papers/{slug}/vote", data={"up": "true"}, follow_redirects=False).status_code
+
+    codes = []
+    for _ in range(25):
+        client.cookies.clear()
+        codes.append(vote("hdpo"))
+    assert codes == [303] * 20 + [429] * 5
+    assert ">20</span>" in client.get("/papers/hdpo").text
+    client.cookies.clear()
+    assert client.post("/api/papers/hdpo/vote", json={"up": True}).status_code == 429
+
+
+def test_a_reader_of_the_first_hour_votes_on(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(guard.RATES, "new reader", (1.0, 0.0))
+    for slug in ("hdpo", "fl-gfn"):
+        assert client.post(f"/papers/{slug}/vote", data={"up": "true"}, follow_redirects=False).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False), ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:1::1", False),
+    ],
+)  # fmt: skip
+def test_an_ipv6_subscriber_is_one_network(one: str, other: str, same: bool) -> None:
+    found = [guard._network(guard.Request({"type": "http", "client": (host, 1)})) for host in (one, other)]
+    assert (found[0] == found[1]) is same
+
+
+@pytest.mark.parametrize("path", ["/", "/papers/hdpo", "/search?q=x"])
+def test_programs_may_ask_for_headers_alone(client: TestClient, path: str) -> None:
+    assert client.head(path).status_code == 200
+
+
 def test_votes_in_a_flood_are_told_to_wait(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(guard.RATES, "vote", (3.0, 0.001))
     codes = [client.post("/papers/hdpo/vote", data={"up": "true"}).status_code for _ in range(5)]
@@ -183,6 +221,7 @@ def test_settings_come_from_a_file_and_the_command_line(tmp_path: Path) -> None:
     ("text", "told"),
     [
         ("port = 70000", "port"), ("nonsense = 1", "nonsense"), ("= broken", "a TOML file"), ('url = "ftp://x"', "url"),
+        ('url = "https://"', "url"), ('url = "http://x/papers"', "url"), ('url = "http://a@x"', "url"),
         ('smtp_host = "mail.example"\nsmtp_security = "none"', "smtp_security"), ('port = "many"', "port"),
     ],
 )  # fmt: skip
@@ -198,3 +237,20 @@ def test_wrong_settings_are_one_line(tmp_path: Path, text: str, told: str) -> No
 def test_a_settings_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="settings"):
         read(tmp_path / "nope.toml", {})
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_a_page_that_listens_everywhere_is_told_its_address(host: str) -> None:
+    with pytest.raises(InputError, match=r"url: got nothing, expected the address that readers use"):
+        listen(Settings(host=host, port=0))
+    opened, settings = listen(Settings(host="0.0.0.0", port=0, url="http://papers.example"))
+    opened.close()
+    assert settings.base == "http://papers.example"
+
+
+def test_a_place_that_cannot_be_written_is_one_line() -> None:
+    for place in ("/dev/null/store.sqlite3", "/proc/nope/store.sqlite3"):
+        with pytest.raises(InputError, match="expected a place that can be written"):
+            create_app(Settings(store=place))
+    with pytest.raises(InputError, match="expected a place that can be written"):
+        guard.Secret(Path("/dev/null/x"))

@@ -114,6 +114,13 @@ def test_lists_are_narrowed_by_field_status_and_date(store: PageStore) -> None:
     assert store.papers("newest", field="' OR 1=1 --") == ([], 0)
 
 
+def test_a_paper_of_which_the_month_is_known_is_of_this_week_too(store: PageStore) -> None:
+    for slug, submitted in (("day", "2026-11-20"), ("month", "2026-11"), ("year", "2026"), ("before", "2026-10")):
+        add(store, slug, submitted=submitted)
+    assert set(slugs(store, since="2026-11-21")) == {"month", "year"}
+    assert set(slugs(store, since="2026-11-20")) == {"day", "month", "year"}
+
+
 def test_pages_hold_every_paper_once(store: PageStore) -> None:
     for number in range(23):
         add(store, f"p{number:02}", submitted=f"2026-01-{number % 5 + 1:02}")

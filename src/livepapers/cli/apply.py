@@ -82,25 +82,8 @@ def method_command(slug: str, apply: Callable[..., "Application"]) -> click.Comm
         show(outcome, as_json=as_json)
 
     text = documentation(apply)
-    parameters = options(apply)
-    made = Command(slug, params=[*parameters], callback=callback, help=text.about, epilog=text.examples or None)
-    made.params.append(_form_option(parameters))
+    made = Command(slug, params=options(apply), callback=callback, help=text.about, epilog=text.examples or None)
     return json_option(made)
-
-
-def _form_option(parameters: list[click.Parameter]) -> click.Option:
-    """`--form` prints the options as JSON: the page asks for it, because it must not import a method itself."""
-
-    def show_form(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
-        if wanted and not ctx.resilient_parsing:
-            from livepapers.cli.output import print_json
-            from livepapers.cli.signature import fields
-
-            print_json(fields(parameters))
-            ctx.exit()
-
-    flags: dict[str, Any] = {"is_flag": True, "is_eager": True, "expose_value": False, "hidden": True}
-    return click.Option(["--form"], callback=show_form, **flags)
 
 
 def _one_thread() -> None:

@@ -1,5 +1,6 @@
 """`livepapers digest`: what is new, by mail, to those who asked for it."""
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,16 +39,20 @@ def command(issue: str, dry_run: bool, most: int, settings: Path | None, store: 
     """
     from livepapers.cli.output import print_json
     from livepapers.papers import catalogue
-    from livepapers.web import digest, subscriptions
+    from livepapers.web import applying, digest, subscriptions
     from livepapers.web.guard import Secret
+    from livepapers.web.serving import last_served
     from livepapers.web.settings import read
     from livepapers.web.store import PageStore
 
     chosen = read(settings, {"store": store})
     now = time.time()
     with PageStore(chosen.store) as opened:
+        if not chosen.url:  # links lead to where the page is served, whichever port it was given
+            chosen = dataclasses.replace(chosen, url=last_served(opened.home))
         opened.sync(catalogue.load().values(), now=now)
         subscriptions.tidy(opened, now)
+        applying.tidy(opened.home, now)
         frequency = subscriptions.checked_frequency(issue)
         report = digest.run(opened, chosen, Secret(opened.home), frequency, now, dry_run=dry_run, most=most)
     if as_json:

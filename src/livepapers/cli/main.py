@@ -90,7 +90,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
 )
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the full traceback of an unexpected error.")
 def group() -> None:
-    """The daily papers page where every paper runs.
+    """The daily papers page where papers run.
 
     Each paper has a card (what it is), a method (to use on your own data) and a study (its claims, measured again).
     """

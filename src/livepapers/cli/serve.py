@@ -1,5 +1,6 @@
 """`livepapers serve`: the page."""
 
+import os
 from pathlib import Path
 from types import FrameType
 
@@ -28,12 +29,14 @@ def command(host: str | None, port: int | None, settings: Path | None, store: st
 
     from livepapers.web import watching
     from livepapers.web.app import create_app
-    from livepapers.web.serving import listen
+    from livepapers.web.serving import listen, remember
     from livepapers.web.settings import read
 
     chosen = read(settings, {"host": host, "port": port, "store": store})
     socket, chosen = listen(chosen)
+    os.umask(0o077)  # what the page keeps is for nobody else on this machine: mail addresses are among it
     app = create_app(chosen)
+    remember(app.state.store.home, chosen)
     click.echo(f"livepapers is at {chosen.base} (Ctrl-C stops it)", err=True)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=15, limit_concurrency=500,

@@ -60,7 +60,11 @@ def open_engine(url: str, path: Path | None, *, create: bool) -> Engine:
     if not path.exists():
         if not create:
             raise InputError.of("store", str(path), expected="a store", cause="nothing was run here yet")
-        _create(path)
+        try:
+            _create(path)
+        except OSError as error:
+            told = error.strerror or str(error)
+            raise InputError.of("store", str(path), expected="a place that can be written", cause=told) from None
     _check_file(path)
     engine = _sqlite(url)
     try:

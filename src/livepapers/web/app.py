@@ -15,12 +15,13 @@ from starlette.exceptions import HTTPException
 from livepapers import __version__
 from livepapers.core.errors import InputError
 from livepapers.papers import catalogue
-from livepapers.web import news, search, subscriptions
+from livepapers.web import applying, news, search, subscriptions
 from livepapers.web.guard import Guard, Secret
 from livepapers.web.rendering import STATIC, page
 from livepapers.web.settings import Settings
 from livepapers.web.store import PageStore
 
+HOUR = 3600.0
 ROUTES = ("home", "search", "paper", "apply", "runs", "subscribe", "feeds", "api")
 """The modules of `web/routes`; each holds a `router`."""
 
@@ -34,12 +35,14 @@ def create_app(settings: Settings) -> FastAPI:
     store = PageStore(settings.store)
     store.sync(catalogue.load().values())
     news.record(store, time.time())
-    subscriptions.tidy(store, time.time())
+    _tidy(store)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         warming = asyncio.create_task(asyncio.to_thread(search.warm, store))  # seconds, with thousands of papers
+        tidying = asyncio.create_task(_tidy_hourly(store))
         yield
+        tidying.cancel()
         await warming
         store.close()
 
@@ -56,6 +59,18 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(InputError, _told)
     app.add_middleware(Guard, settings=settings)
     return app
+
+
+def _tidy(store: PageStore) -> None:
+    """Delete what the page has promised to delete by now."""
+    subscriptions.tidy(store, time.time())
+    applying.tidy(store.home, time.time())
+
+
+async def _tidy_hourly(store: PageStore) -> None:
+    while True:
+        await asyncio.sleep(HOUR)
+        await asyncio.to_thread(_tidy, store)
 
 
 async def _told(request: Request, error: Exception) -> Response:

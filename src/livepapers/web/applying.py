@@ -1,8 +1,9 @@
 """A method applied to a reader's own data: the form, the process that works, and what it gave back.
 
-The form has the options of `livepapers apply`, asked of a process of its own because a method imports PyTorch. Only
-inputs that are named here come into it: files that are uploaded, texts that are looked up in these files, numbers and
-choices. An option that names a module, a folder or an environment never does: it could load code.
+The form has the options of `livepapers apply`, which `docs/generate.py` writes into `forms.json`: the page must not
+import a method, and PyTorch with it. Only inputs that are named here come into it: files that are uploaded, texts that
+are looked up in these files, numbers and choices. An option that names a module, a folder or an environment never
+does: it could load code.
 """
 
 import functools
@@ -11,9 +12,6 @@ import math
 import re
 import secrets
 import shutil
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +34,7 @@ KEPT = 7 * 86_400.0
 MOST = 1_000_000
 """The largest whole number that the form takes: sizes and steps, not seeds of a clock."""
 TEXT = 200  # characters
-FORM_SECONDS = 60.0
+FORMS = Path(__file__).parent / "forms.json"
 
 _DOCUMENT, _TABLE = (".yml", ".yaml", ".json"), (".csv",)
 FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -60,7 +58,6 @@ SAMPLES: Mapping[str, Mapping[str, str]] = {
 """Files that ship with livepapers, by option: what such an input looks like."""
 
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
-_asking = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -94,24 +91,10 @@ def has_form(slug: str) -> bool:
     return slug in FILES and slug in catalogue.load() and catalogue.status(slug) != "listed"
 
 
-def fields(slug: str) -> tuple[Field, ...]:
-    """The inputs of a paper's form; a process is asked once for each paper."""
-    with _asking:
-        return _fields(slug)
-
-
 @functools.cache
-def _fields(slug: str) -> tuple[Field, ...]:
-    command = [sys.executable, "-m", "livepapers", "apply", slug, "--form"]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, stdin=subprocess.DEVNULL, timeout=FORM_SECONDS, check=True, text=True
-        )
-        options = json.loads(done.stdout)
-    except (subprocess.SubprocessError, ValueError) as error:
-        raise InputError.of(
-            "form", slug, expected="the options of its method", cause=f"they could not be read ({error})"
-        ) from None
+def fields(slug: str) -> tuple[Field, ...]:
+    """The inputs of a paper's form."""
+    options = json.loads(FORMS.read_text(encoding="utf-8"))[slug]
     return tuple(found for option in options if (found := _field(slug, option)) is not None)
 
 
@@ -143,13 +126,13 @@ def begin(store: PageStore, settings: Settings, slug: str, given: FormData) -> s
         for field in asked:
             value = values[field.name]
             if value and isinstance(value, bytes):
-                path = folder / "input" / f"{field.name}{_ending(field, given.get(field.name))}"
-                path.write_bytes(value)
+                path = Path("input") / f"{field.name}{_ending(field, given.get(field.name))}"
+                (folder / path).write_bytes(value)
                 words.append(f"{field.flag}={path}")
             elif value:
                 words.append(field.flag if field.kind == "flag" else f"{field.flag}={value}")
-        words.append(f"--output={folder / 'output'}")
-        started = running.launch(store, settings, words, kind="apply", slug=slug)
+        words.append("--output=output")
+        started = running.launch(store, settings, words, kind="apply", slug=slug, folder=folder)
     except BaseException:
         shutil.rmtree(folder)
         raise
@@ -220,9 +203,7 @@ def outcome(home: Path, job: str) -> Outcome | None:
         told = started.last_words() or "it ended without a word"
         if time.time() - started.began >= running.APPLY_SECONDS and not told.startswith("Error:"):
             told = f"it was stopped after {running.APPLY_SECONDS // 60} minutes; ask for less, or use the command line"
-        return Outcome(
-            about["slug"], working=False, told=told.replace(f"{folder}/", "").removeprefix("Error: "), result=None
-        )
+        return Outcome(about["slug"], working=False, told=told.removeprefix("Error: "), result=None)
     files = [(name, about_it) for name, about_it in result["files"].items() if _result(folder, name) is not None]
     return Outcome(about["slug"], working=False, told="", result=result, files=files)
 
@@ -248,7 +229,9 @@ def _result(folder: Path, name: str) -> Path | None:
 
 
 def tidy(home: Path, now: float) -> None:
-    """Delete inputs and results that are older than `KEPT`."""
+    """Delete inputs and results that are older than `KEPT`, and what their processes said and printed."""
     for folder in (home / FOLDER).glob("*"):
         if _ID.fullmatch(folder.name) and now - folder.stat().st_mtime > KEPT:
-            shutil.rmtree(folder)
+            if (folder / "job.json").is_file():
+                running.forget(home, json.loads((folder / "job.json").read_bytes())["process"])
+            shutil.rmtree(folder, ignore_errors=True)  # two pages over one store may tidy at once

@@ -144,7 +144,8 @@ def _entry(element: ET.Element, entry: Entry, base: str, authority: str) -> None
         _author(element, name)
     for term in entry.terms:
         ET.SubElement(element, "category", {"term": _clean(term)})
-    _add(element, "summary", entry.text)
+    if entry.text:
+        _add(element, "summary", entry.text)
 
 
 def _add(parent: ET.Element, tag: str, text: str) -> None:
@@ -165,8 +166,8 @@ def _time(seconds: float) -> str:
 
 
 def _date(submitted: str, added: float) -> str:
-    """The first moment of a date as papers have it, YYYY-MM-DD or YYYY-MM; when it was added where that is none."""
-    text = submitted if len(submitted) > 7 else f"{submitted}-01"
+    """The first moment of a date, YYYY-MM-DD, YYYY-MM or YYYY; when the paper was added where that is none."""
+    text = submitted + "-01-01"[len(submitted) - 4 :]
     try:
         return f"{dt.date.fromisoformat(text).isoformat()}T00:00:00Z"
     except ValueError:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import ipaddress
 import os
 import re
 import secrets
@@ -35,8 +36,10 @@ HEADERS = {
 SAFE = frozenset({"GET", "HEAD"})
 # mail providers post here for their readers (RFC 8058), without Origin: the token in the path is the authority
 ONE_CLICK = re.compile(r"/subscribe/stop/[0-9a-f]{64}", re.ASCII)
-# (tokens, tokens a second): of one address and of one reader, for each kind of change
-RATES = {"vote": (60.0, 1.0), "subscribe": (5.0, 1 / 60), "run": (5.0, 1 / 30)}
+# (tokens, tokens a second): of one network and of one reader, for each kind of change
+RATES = {
+    "vote": (60.0, 1.0), "new reader": (20.0, 20 / 86_400), "subscribe": (5.0, 1 / 60), "run": (5.0, 1 / 30),
+}  # fmt: skip
 
 
 class Secret:
@@ -48,11 +51,14 @@ class Secret:
 
     def __init__(self, home: Path) -> None:
         path = home / "page.secret"
-        home.mkdir(parents=True, exist_ok=True)
         try:
+            home.mkdir(parents=True, exist_ok=True)
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             pass
+        except OSError as error:
+            told = error.strerror or str(error)
+            raise InputError.of("secret", str(path), expected="a place that can be written", cause=told) from None
         else:
             with os.fdopen(handle, "w") as file:
                 file.write(secrets.token_hex(32))
@@ -98,6 +104,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
         refusal = self._refusal(scope)
+        if scope["method"] == "HEAD":  # answered like GET; the server leaves the body out
+            scope = {**scope, "method": "GET"}
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -183,13 +191,35 @@ def new_reader() -> str:
 
 
 def limit(request: Request, kind: str, reader: str = "") -> None:
-    """Count a change against the buckets of its address and its reader; 429 when one of them is empty."""
+    """Count a change against the buckets of its network and its reader; 429 when one of them is empty.
+
+    Where only this machine reaches the page, runs are not counted: who is there can start them anyway.
+    """
+    if kind == "run" and not request.app.state.settings.public:
+        return
     store = request.app.state.store
     capacity, rate = RATES[kind]
-    address = request.client.host if request.client else "unknown"
-    for who in filter(None, (f"address {address}", f"reader {reader}" if reader else "")):
+    for who in filter(None, (f"network {_network(request)}", f"reader {reader}" if reader else "")):
         if not store.take(f"{kind} {who}", capacity=capacity, per_second=rate):
             raise HTTPException(429, "too many changes in a short time; wait a minute", headers={"Retry-After": "60"})
+
+
+def voter(request: Request) -> str:
+    """Who votes: the reader of the cookie, else a new one; a network brings a few new ones a day, 429 beyond."""
+    known = request.app.state.secret.reader(request)
+    if not known:
+        limit(request, "new reader")
+    return known or new_reader()
+
+
+def _network(request: Request) -> str:
+    """Where a request comes from: an IPv4 address, or the part of an IPv6 address that one subscriber has."""
+    host = request.client.host if request.client else "unknown"
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return host if address.version == 4 else str(ipaddress.ip_network(f"{host}/64", strict=False))
 
 
 def require_token(request: Request, token: str = "") -> None:

@@ -114,15 +114,31 @@ def runs_here(slug: str) -> bool:
 
 
 def launch(
-    store: PageStore, settings: Settings, words: Sequence[str], *, kind: Kind, slug: str, run: str = ""
+    store: PageStore,
+    settings: Settings,
+    words: Sequence[str],
+    *,
+    kind: Kind,
+    slug: str,
+    run: str = "",
+    folder: Path | None = None,
 ) -> Started:
     """Start `livepapers` with these words, over the page's store, as a process that survives the page.
+
+    Args:
+        store: The page's.
+        settings: Say what computes runs.
+        words: After `livepapers`.
+        kind: What is started.
+        slug: For which paper.
+        run: Which it goes on with or judges.
+        folder: Where it works; paths among the words are relative to it.
 
     Raises:
         HTTPException: As many processes of this kind as may be are at work.
     """
     limited = ["livepapers.web.limited", str(APPLY_SECONDS)] if kind == "apply" else ["livepapers"]
-    command = [sys.executable, "-m", *limited, *words, "--json"]
+    command = [sys.executable, *(["-P"] if folder else []), "-m", *limited, *words, "--json"]
     environment = {name: value for name, value in os.environ.items() if name not in {PASSWORD, TOKEN}}
     if kind != "apply":
         command += _place(store, environment)
@@ -134,16 +150,25 @@ def launch(
         if len(at_work) >= AT_ONCE[kind]:
             what = {"run": "run", "report": "report", "apply": "application"}[kind]
             raise HTTPException(409, f"{len(at_work)} {what}s started here are at work; wait for one, or stop it")
-        return _spawn(store.home / FOLDER, command, environment, {"kind": kind, "slug": slug, "run": run})
+        about = {"kind": kind, "slug": slug, "run": run}
+        return _spawn(store.home / FOLDER, command, environment, about, at=folder)
 
 
-def _spawn(folder: Path, command: Sequence[str], environment: Mapping[str, str], about: dict[str, str]) -> Started:
+def _spawn(
+    folder: Path, command: Sequence[str], environment: Mapping[str, str], about: dict[str, str], *, at: Path | None
+) -> Started:
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f".{secrets.token_hex(8)}"
     out, log = draft.with_suffix(".out"), draft.with_suffix(".log")
     with out.open("wb") as to_out, log.open("wb") as to_log:
         child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=to_out, stderr=to_log, env=environment, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=to_out,
+            stderr=to_log,
+            env=environment,
+            start_new_session=True,
+            cwd=at,
         )
     _children.append(child)
     here = process(child.pid)  # before anybody waits for it: until then the number is its own
@@ -196,6 +221,14 @@ def by_name(home: Path, name: str) -> Started | None:
     except (FileNotFoundError, ValueError):
         return None
     return Started(folder, name, about["host"], about["kind"], about["slug"], about["run"], about["began"])
+
+
+def forget(home: Path, name: str) -> None:
+    """Delete what a process that has ended was started for, said and printed."""
+    found = by_name(home, name)
+    if found is not None and not found.alive:
+        for ending in (".out", ".log", ".json"):
+            (found.folder / f"{name}{ending}").unlink(missing_ok=True)
 
 
 def for_run(home: Path, run: str, kind: Kind) -> Started | None:

@@ -1,10 +1,29 @@
-"""The socket of the page, bound before anything else is done, so that a taken port is one line."""
+"""Where the page is served: the socket, bound first so that a taken port is one line, and the address."""
 
 import dataclasses
 import socket
+from pathlib import Path
 
 from livepapers.core.errors import InputError
+from livepapers.core.files import write_atomic
 from livepapers.web.settings import Settings
+
+ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - they are refused
+ADDRESS = "page.address"
+"""The file beside the store that says where the page was last served, for links in digests."""
+
+
+def remember(home: Path, settings: Settings) -> None:
+    """Note where readers reach the page."""
+    write_atomic(home / ADDRESS, settings.base)
+
+
+def last_served(home: Path) -> str:
+    """Where readers reached the page when it was last served; empty if it never was."""
+    try:
+        return (home / ADDRESS).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return ""
 
 
 def listen(settings: Settings) -> tuple[socket.socket, Settings]:
@@ -13,6 +32,11 @@ def listen(settings: Settings) -> tuple[socket.socket, Settings]:
     Raises:
         InputError: The address is not this machine's, or the port is taken.
     """
+    if settings.host in ANY and not settings.url:
+        raise InputError.of(
+            "url", "nothing", expected="the address that readers use, such as http://papers.example:8765",
+            cause=f"{settings.host} listens everywhere and is no address; settings name it, or give --host the address",
+        )  # fmt: skip
     try:
         family, _, _, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

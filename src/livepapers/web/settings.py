@@ -35,8 +35,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Check what no single field shows."""
-        if self.url and not self.url.startswith(("http://", "https://")):
-            raise InputError.of("url", self.url, expected="http:// or https:// and a host")
+        if self.url and not _is_address(self.url):
+            raise InputError.of("url", self.url, expected="http:// or https:// and a host, with a port at most")
         if self.smtp_security == "none" and self.smtp_host and self.smtp_host not in LOOPBACK:
             raise InputError.of("smtp_security", "none", expected="starttls or tls", cause="the server is not loopback")
 
@@ -60,6 +60,17 @@ class Settings:
     def smtp_password(self) -> str:
         """Of the mail account."""
         return os.environ.get(PASSWORD, "")
+
+
+def _is_address(url: str) -> bool:
+    """Whether it is a scheme and a host, with or without a port: links on the pages begin at the root of a host."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        return False
+    more = parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and not more and url.isprintable()
 
 
 def read(path: Path | None, overrides: Mapping[str, Any]) -> Settings:

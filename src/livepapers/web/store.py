@@ -132,7 +132,8 @@ class PageStore:
         }[sort]
         wanted = [column == value for column, value in ((p.field, field), (p.status, status)) if value]
         if since:
-            wanted.append(p.submitted >= since)
+            # of some papers only the month or the year is known; then all of it counts
+            wanted.append(sa.or_(p.submitted >= since, p.submitted.in_([since[:7], since[:4]])))
         query = sa.select(tables.papers).where(*wanted).order_by(*order).limit(size).offset((page - 1) * size)
         with self.reading() as connection:
             total = connection.execute(

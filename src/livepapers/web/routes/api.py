@@ -106,7 +106,7 @@ def vote(request: Request, response: Response, slug: str, wanted: answers.Vote) 
 
     Same-origin: `Sec-Fetch-Site: same-origin`, or without that header an `Origin` equal to the page's own.
     """
-    reader = request.app.state.secret.reader(request) or guard.new_reader()
+    reader = guard.voter(request)
     guard.limit(request, "vote", reader)
     votes = request.app.state.store.vote(_text(slug), reader, up=wanted.up)
     if votes is None:

@@ -60,8 +60,7 @@ def vote(
     request: Request, slug: str, up: Annotated[bool, Form()] = True, back: Annotated[str, Form()] = "/"
 ) -> Response:
     """Cast the reader's vote or take it back; to the page it came from, or as JSON where a script asks."""
-    secret: guard.Secret = request.app.state.secret
-    reader = secret.reader(request) or guard.new_reader()
+    reader = guard.voter(request)
     guard.limit(request, "vote", reader)
     votes = request.app.state.store.vote(slug, reader, up=up)
     if votes is None:

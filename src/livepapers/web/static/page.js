@@ -1,4 +1,4 @@
-// Everything works without this file; with it, votes and filters need no new page.
+// Everything works without this file; with it, votes need no new page.
 "use strict";
 
 for (const form of document.querySelectorAll("form[data-vote]")) {
@@ -22,9 +22,4 @@ for (const form of document.querySelectorAll("form[data-vote]")) {
       button.disabled = false;
     }
   });
-}
-
-for (const form of document.querySelectorAll("form[data-submit]")) {
-  form.addEventListener("change", () => form.requestSubmit());
-  form.classList.add("live");
 }
