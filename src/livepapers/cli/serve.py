@@ -21,9 +21,9 @@ from livepapers.cli.command import Command, examples, store_option
 def command(host: str | None, port: int | None, settings: Path | None, store: str | None) -> None:
     """Open the page: papers, votes, verdicts and runs.
 
-    It listens on this machine only. With a --host beyond it, runs need the token in $LIVEPAPERS_TOKEN; put it behind a
-    server that speaks TLS, and name its address as `url` in the settings. Ctrl-C stops the page; runs that were started
-    on it go on, and the page finds them again.
+    It listens on this machine only. To show it to others, put it behind a server that speaks TLS and name its address
+    as `url` in the settings, or give --host; then runs need the token in $LIVEPAPERS_TOKEN. Ctrl-C stops the page; runs
+    that were started on it go on, and the page finds them again.
     """
     import uvicorn
 

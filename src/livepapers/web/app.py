@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import importlib
+import logging
 import time
 from collections.abc import AsyncIterator
 
@@ -10,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from livepapers import __version__
@@ -43,7 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
         tidying = asyncio.create_task(_tidy_hourly(store))
         yield
         tidying.cancel()
-        await warming
+        await asyncio.wait([warming])
         store.close()
 
     app = FastAPI(
@@ -70,7 +72,10 @@ def _tidy(store: PageStore) -> None:
 async def _tidy_hourly(store: PageStore) -> None:
     while True:
         await asyncio.sleep(HOUR)
-        await asyncio.to_thread(_tidy, store)
+        try:
+            await asyncio.to_thread(_tidy, store)
+        except (OSError, SQLAlchemyError):  # a full disk, a server that restarts: the next hour tries again
+            logging.getLogger(__name__).exception("what is due could not be deleted")
 
 
 async def _told(request: Request, error: Exception) -> Response:

@@ -117,7 +117,6 @@ def begin(store: PageStore, settings: Settings, slug: str, given: FormData) -> s
     """
     asked = fields(slug)
     values = {field.name: _checked(field, given.get(field.name)) for field in asked}
-    tidy(store.home, time.time())
     job = secrets.token_hex(16)
     folder = store.home / FOLDER / job
     (folder / "input").mkdir(parents=True)

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import ipaddress
+import math
 import os
 import re
 import secrets
@@ -16,6 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from livepapers.core.errors import InputError
+from livepapers.lab.words import duration
 from livepapers.web.settings import LOOPBACK, Settings
 
 READER = "reader"  # the cookie
@@ -201,7 +203,9 @@ def limit(request: Request, kind: str, reader: str = "") -> None:
     capacity, rate = RATES[kind]
     for who in filter(None, (f"network {_network(request)}", f"reader {reader}" if reader else "")):
         if not store.take(f"{kind} {who}", capacity=capacity, per_second=rate):
-            raise HTTPException(429, "too many changes in a short time; wait a minute", headers={"Retry-After": "60"})
+            wait = math.ceil(1 / rate) if rate else 86_400
+            told = f"too many changes in a short time; try again in {duration(wait)}"
+            raise HTTPException(429, told, headers={"Retry-After": str(wait)})
 
 
 def voter(request: Request) -> str:
