@@ -22,7 +22,6 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 from sqlalchemy import Connection, and_, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from livepapers.core.errors import CorruptFileError, InputError
@@ -99,8 +98,7 @@ class Store:
         self._engine = database.open_engine(self.url, path, create=create)
         self._path = path
         self._ids: dict[tuple[str, Cell], int] = {}
-        dialects: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-        self._insert = dialects[self._engine.dialect.name]
+        self._insert = database.insert_of(self._engine)
 
     def close(self) -> None:
         """Let go of the database."""
