@@ -12,7 +12,7 @@ from fastapi import APIRouter, BackgroundTasks, HTTPException, Query, Request, R
 from fastapi.responses import StreamingResponse
 
 from livepapers.lab.study import NOT_IN_PAPER
-from livepapers.web import answers, guard, subscriptions, tables, verdicts
+from livepapers.web import answers, guard, running, subscriptions, tables, verdicts
 from livepapers.web.answers import PaperCard, PaperDetail, RunCard, Told
 from livepapers.web.routes.subscribe import ask_to_confirm
 from livepapers.web.search import find
@@ -78,19 +78,17 @@ def runs(request: Request, slug: Annotated[str, Query(max_length=120)] = "", num
 ) -> answers.RunList:  # fmt: skip
     """The runs of this store, newest first, of one paper where `slug` is given."""
     store = request.app.state.runs
-    found = store.runs(slug=_text(slug) or None, mark=False)
-    shown = [_run(store, record) for record in found[(number - 1) * size : number * size]]
-    _refuse_beyond(shown, len(found), number)
-    return answers.RunList(runs=shown, total=len(found), page=number, pages=-(-len(found) // size))
+    found = store.runs(slug=_text(slug) or None, mark=False, limit=size, offset=(number - 1) * size)
+    shown, total = [_run(store, record) for record in found], store.count_runs(slug=_text(slug) or None)
+    _refuse_beyond(shown, total, number)
+    return answers.RunList(runs=shown, total=total, page=number, pages=-(-total // size))
 
 
 @router.get("/runs/{id}", responses=GONE)
 def run(request: Request, id: str) -> answers.RunDetail:  # noqa: A002 - the name that the address has
     """One run: its cells with their progress, and its verdicts so far."""
     store = request.app.state.runs
-    if not any(record.id == id for record in store.runs(mark=False)):
-        raise HTTPException(404, f"no run {id!r}")
-    record = store.run(id, mark=False)
+    record = running.known_run(store, id)
     states = [_cell(request, record, cell) for cell in store.cell_records(id)]
     said = [answers.RunVerdict(**{k: row[k] for k in ("claim", "verdict", "written")}) for row in store.verdicts(id)]
     return answers.RunDetail(

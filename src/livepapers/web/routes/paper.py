@@ -58,7 +58,7 @@ def paper(request: Request, slug: str) -> Response:
         bench=sources.benchmark(found.slug) if ours else None, peers=sources.peers, bibtex=_cited(found, "bib"),
         similar=similar(request.app.state.store, found.slug, SIMILAR), can_run=running.runs_here(found.slug),
         can_apply=ours and applying.has_form(found.slug),
-        presets=PRESETS, most_seeds=running.MOST_SEEDS, records=_runs(request, found.slug)[:RECENT],
+        presets=PRESETS, most_seeds=running.MOST_SEEDS, records=_runs(request, found.slug),
     )  # fmt: skip
 
 
@@ -156,7 +156,7 @@ def _voted(request: Request, found: Paper) -> bool:
 
 
 def _runs(request: Request, slug: str) -> list[RunRecord]:
-    return request.app.state.runs.runs(slug=slug, mark=False)
+    return request.app.state.runs.runs(slug=slug, mark=False, limit=RECENT)
 
 
 def _cited(found: Paper, kind: str) -> str:

@@ -20,6 +20,8 @@ from livepapers.web.store import PAGE
 
 router = APIRouter(include_in_schema=False)
 
+OTHERS = 50
+"""Runs that a run's page offers to compare it with."""
 CELLS = 1000
 """Cells that a run's page lists; a longer run is summed up."""
 
@@ -31,13 +33,14 @@ def runs(
     number: Annotated[int, Query(ge=1, le=100_000, alias="page")] = 1,
 ) -> Response:
     """One page of the runs, newest first."""
-    found = _store(request).runs(slug=slug if slug.isprintable() and slug else None, mark=False)
-    shown = found[(number - 1) * PAGE : number * PAGE]
+    wanted = slug if slug.isprintable() and slug else None
+    shown = _store(request).runs(slug=wanted, mark=False, limit=PAGE, offset=(number - 1) * PAGE)
+    total = _store(request).count_runs(slug=wanted)
     if number > 1 and not shown:
-        raise HTTPException(404, f"the list has {len(found)} runs, no page {number}")
+        raise HTTPException(404, f"the list has {total} runs, no page {number}")
     return page(
-        request, "runs.html.j2", records=shown, total=len(found), number=number, pages=-(-len(found) // PAGE), slug=slug
-    )
+        request, "runs.html.j2", records=shown, total=total, number=number, pages=-(-total // PAGE), slug=slug
+    )  # fmt: skip
 
 
 @router.get("/runs/starting/{name}")
@@ -58,6 +61,8 @@ def starting(request: Request, name: str) -> Response:
 def compare(request: Request, a: Annotated[str, Query(max_length=120)], b: Annotated[str, Query(max_length=120)]
 ) -> Response:  # fmt: skip
     """Two runs of one paper, claim by claim."""
+    if a == b:
+        raise InputError.of("b", b, expected="another run", cause="it would be compared with itself")
     store = _store(request)
     records = [running.known_run(store, run) for run in (a, b)]
     drivers = [store.driver(run) for run in (a, b)]
@@ -79,12 +84,12 @@ def run(request: Request, id: str, stopping: bool = False) -> Response:  # noqa:
     home, record, driver = store.home, running.known_run(store, id), store.driver(id)
     seen = watching.look(store, home, request.app.state.settings, id)
     cells = store.cell_records(id)
-    others = [other for other in store.runs(slug=record.slug, mark=False) if other.id != id]
+    others = [other for other in store.runs(slug=record.slug, mark=False, limit=OTHERS + 1) if other.id != id]
     found = running.evidence(home, record, driver)
     said = found["verdicts"] if found else []
     return page(
         request, "run.html.j2", record=record, seen=seen, cells=list(zip(cells, seen.cells, strict=False))[:CELLS],
-        last_error=lambda error: _shown(request, watching.last_line(error)), others=others[:50], evidence=found,
+        last_error=lambda error: _shown(request, watching.last_line(error)), others=others[:OTHERS], evidence=found,
         verdicts=said, claimed=of_paper(said), added=of_ours(said), notes=notes(found) if found else [],
         curves=drawn_curves(found)[:12] if found else (), trouble=_trouble(request, record, driver, seen.phase),
         stopping=stopping, can_download=found is not None or _written(home, record) is not None,
