@@ -2,8 +2,8 @@
 
     E_adv[R] >= mean - (highest - lowest) (2 Phi(B / (2 sigma)) - 1)
 
-2 Phi(B / (2 sigma)) - 1 is the total variation between two Gaussians that are B apart. The mean is bounded from below by
-Hoeffding's inequality.
+2 Phi(B / (2 sigma)) - 1 is the total variation between two Gaussians that are B apart. The mean is bounded from below
+by Hoeffding's inequality.
 """
 
 import math

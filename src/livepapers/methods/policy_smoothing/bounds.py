@@ -48,7 +48,7 @@ def upper_confidence(successes: ArrayLike, episodes: int, alpha: float) -> np.nd
 
 
 def band(episodes: int, alpha: float) -> float:
-    """Massart's half-width of the one-sided Dvoretzky-Kiefer-Wolfowitz band: sqrt(ln(1 / alpha) / 2 n), alpha <= 1/2."""
+    """Half-width sqrt(ln(1 / alpha) / 2 n) of Massart's one-sided Dvoretzky-Kiefer-Wolfowitz band, alpha <= 1/2."""
     return math.sqrt(math.log(1.0 / alpha) / (2.0 * episodes))
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from livepapers.core.errors import InputError
 
 Spend = Callable[[int, Tensor, Tensor], Tensor]
-"""(step, yes answers so far `[episode]`, squared budget left `[episode]`) -> squared budget to spend now `[episode]`."""
+"""(step, yes answers so far, squared budget left) -> squared budget to spend now, `[episode]` each."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,11 @@ class ThresholdGame:
 
     def best_adversary(self, ratio: float, *, cells: int = 200) -> Spend:
         """The adversary that `worst` speaks of."""
-        if ratio <= 0.0:
-            return lambda step, yes, left: torch.zeros_like(left)
         _, choices = _values(self, ratio, cells)
         table, grain = torch.as_tensor(choices), ratio**2 / cells
 
         def spend(step: int, yes: Tensor, left: Tensor) -> Tensor:
-            cell = (left / grain + 1e-6).floor().long().clamp(0, cells)
+            cell = (left / max(grain, 1e-300) + 1e-6).floor().long().clamp(0, cells)
             return table[step, yes.clamp(max=self.needed), cell] * grain
 
         return spend
@@ -78,7 +76,7 @@ class ThresholdGame:
     def simulate(
         self, episodes: int, generator: torch.Generator, *, spend: Spend | None = None, ratio: float = 0.0
     ) -> float:
-        """The share of successes in `episodes`: the adversary moves, then the noise is drawn, then the agent answers."""
+        """The share of successes: the adversary moves, then the noise is drawn, then the agent answers."""
         yes = torch.zeros(episodes, dtype=torch.int64)
         left = torch.full((episodes,), ratio**2, dtype=torch.float64)
         for step in range(self.steps):

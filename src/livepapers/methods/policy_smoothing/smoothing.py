@@ -1,4 +1,4 @@
-"""Acting with noise on every observation, and whole episodes of it: clean for a certificate, or against an adversary."""
+"""Acting with noise on every observation, and whole episodes of it: clean ones, or against an adversary."""
 
 import inspect
 import math
@@ -86,8 +86,8 @@ class SmoothedPolicy:
             raise InputError.of("sigma", sigma, expected="a finite number >= 0, or one a feature")
         self._noise = generator
         self.stack: Tensor | None = None
-        self.evaluations = self.observations = 0
-        """Rows that the policy was asked about, and observations that came in."""
+        self.observations = 0
+        """That came in so far."""
 
     def reset(self, observation: Tensor) -> None:
         """Forget everything; as many lanes as `observation` `[lane, ...]` has."""
@@ -117,7 +117,6 @@ class SmoothedPolicy:
         if self.clip is not None:
             noisy = noisy.clamp(*self.clip)
         self.stack = pushed(self.stack, noisy)
-        self.evaluations += len(noisy)
         self.observations += len(noisy)
         return self.policy.act(presented(self.stack, self.policy), mask)
 
