@@ -88,12 +88,13 @@ class ValueAdversary:
         self._sigma, self._generator = torch.as_tensor(sigma, dtype=torch.float32), generator
         self.evaluations = 0
 
+    @torch.enable_grad()
     def __call__(self, seen: Seen) -> Tensor:
         """The change of each lane's observation; zero where nothing that is worth it can be reached."""
         noises = self._noises(seen.observation.shape[1:])
         past = seen.noisy[:, 1:]  # with the present observation behind it: what the agent will act on
         with torch.no_grad():
-            values = self._averaged(seen.clean[:, 1:], seen.observation, noises)
+            values = self._averaged(seen.clean[:, :-1], seen.observation, noises)
         best = values.max(1)
         change, worth = torch.zeros_like(seen.observation), torch.full_like(best.values, torch.inf)
         for target in range(values.shape[1]):
@@ -195,6 +196,7 @@ class CriticAdversary:
         self._policy, self._network, self._critic, self.search = policy, policy.network, critic, search
         self._sigma, self._generator = torch.as_tensor(sigma, dtype=torch.float32), generator
 
+    @torch.enable_grad()
     def __call__(self, seen: Seen) -> Tensor:
         """The change of each lane's observation; zero where the gap cannot be reached."""
         change, works = torch.zeros_like(seen.observation), torch.zeros_like(seen.going)
@@ -207,7 +209,7 @@ class CriticAdversary:
         for step in range(2 * STEPS_OF_A_RADIUS + 1):
             here = change[lanes].requires_grad_(True)
             worth = self._worth(seen, lanes, here, noises)
-            there = worth.detach() <= usual - self.search.gap
+            there = worth.detach() < usual - self.search.gap
             works[lanes[there]] = True
             if step == 2 * STEPS_OF_A_RADIUS or bool(there.all()):
                 break

@@ -21,6 +21,7 @@ class Config(Presets):
     extra_spread: float = setting(0.3, "added to the elites' at first, falls to 0 over half of the updates; ours", ge=0)
     selection: int = setting(256, "noisy episodes by which each update's policy is judged; paper: 10", ge=1)
     hidden: int = setting(64, "units of each of two hidden layers of the Q-network; paper: 256", ge=1, le=4096)
+    q_discount: float = setting(0.95, "a step; paper: 0.99, with which a short training stays behind", ge=0, le=1)
     q_steps: int = setting(100_000, "environment steps of DQN; paper: 500,000", ge=1)
     q_rate: float = setting(5e-4, "Adam; paper: 1e-4, single frame 5e-5", gt=0, le=1)
     q_batch: int = setting(256, "remembered steps a gradient step; paper: 1,024", ge=1)
@@ -64,6 +65,6 @@ class Config(Presets):
     def paper(cls) -> "Config":
         """The published values."""
         return cls(
-            selection=10, hidden=256, q_steps=500_000, q_rate=1e-4, q_batch=1024, q_lanes=1, q_ratio=0.5, points=128,
+            selection=10, hidden=256, q_steps=500_000, q_rate=1e-4, q_discount=0.99, q_batch=1024, q_lanes=1, q_ratio=0.5, points=128,
             attack_steps="fixed",
         )  # fmt: skip

@@ -39,7 +39,7 @@ GAMES = {
 ONE_STEP = ("one", "one-even")
 RATIOS = np.linspace(0.0, 4.0, 17)
 CELLS = 100  # of the adversary's squared budget in the games
-CAR_GAPS = (0.0, 0.2, 0.5)  # power, in standard deviations of the velocity times force
+CAR_GAPS = (0.5, 0.2, 1.0)  # power, in standard deviations of the velocity times force
 
 
 def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dict[str, float]:
