@@ -536,7 +536,9 @@ def test_a_critic_adversary_stops_a_car_that_a_smaller_budget_does_not():
         return seen.flatten(1)[:, -1] * action[:, 0]
 
     weak, strong = (
-        attack(Pusher(), world, sigma=0.0, budget=budget, gaps=(0.5,), episodes=4, critic=power, search=Search(points=0))
+        attack(
+            Pusher(), world, sigma=0.0, budget=budget, gaps=(0.5,), episodes=4, critic=power, search=Search(points=0)
+        )
         for budget in (0.01, 20.0)
     )
     assert (weak.returns > 0.0).all()

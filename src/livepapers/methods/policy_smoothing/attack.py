@@ -86,7 +86,6 @@ class ValueAdversary:
             raise InputError.of("policy", policy.about, expected="differentiable action values", cause=cause)
         self._policy, self._values, self.search = policy, policy.values, search
         self._sigma, self._generator = torch.as_tensor(sigma, dtype=torch.float32), generator
-        self.evaluations = 0
 
     @torch.enable_grad()
     def __call__(self, seen: Seen) -> Tensor:
@@ -165,7 +164,6 @@ class ValueAdversary:
         noisy = present[:, None] + noises  # [lane, points, ...]
         before = past[:, None].expand(len(past), points, *past.shape[1:])
         stacks = torch.cat([before, noisy[:, :, None]], 2).flatten(0, 1)
-        self.evaluations += len(stacks)
         return self._values(presented(stacks, self._policy)).reshape(len(past), points, -1).mean(1)
 
     def _noises(self, shape: Sequence[int]) -> Tensor:

@@ -65,6 +65,7 @@ class Config(Presets):
     def paper(cls) -> "Config":
         """The published values."""
         return cls(
-            selection=10, hidden=256, q_steps=500_000, q_rate=1e-4, q_discount=0.99, q_batch=1024, q_lanes=1, q_ratio=0.5, points=128,
+            selection=10, hidden=256, q_steps=500_000, q_rate=1e-4, q_discount=0.99, q_batch=1024,
+            q_lanes=1, q_ratio=0.5, points=128,
             attack_steps="fixed",
         )  # fmt: skip

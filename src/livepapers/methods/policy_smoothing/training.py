@@ -236,7 +236,8 @@ def noisy_q_learning(world: World, *, config: Config, seed: int) -> tuple[Select
     )  # fmt: skip
     steps = max(256 // config.q_lanes, 1)  # an update is the paper's 256 environment steps
     settings = q_learning.Config(
-        steps=steps, updates_per_step=config.q_ratio, discount=config.q_discount, batch=config.q_batch, capacity=config.q_capacity,
+        steps=steps, updates_per_step=config.q_ratio, discount=config.q_discount,
+        batch=config.q_batch, capacity=config.q_capacity,
         learning_rate=config.q_rate, target_every=config.q_target_every, double=False, explore_last=0.0,
         explore_over=max(int(config.q_explore * config.q_steps), 1), warm_up=config.q_warm_up,
     )  # fmt: skip
