@@ -24,6 +24,7 @@ CURVE, DEMANDS = "Certificate", "Demands"
 MOST_BUDGETS, MOST_EPISODES = 200, 1_000_000
 FEW = 1000  # episodes below which the ceiling is far from the top
 GAP_SHARES = (0.0, 0.25, 0.5, 0.75)
+WORTH_NAMING = 1e-3  # share of the way from the lowest to the highest return that the headline calls certified
 SHARES = (0.5, 0.9)  # of episodes, in the table of demands
 
 
@@ -263,7 +264,11 @@ def _demands(found: Certificate, success: float | None) -> list[Row]:
 def _headline(found: Certificate, rows: Sequence[Row], about: str) -> str:
     name = "mean" if found.lowest is not None else "median"
     plain = f"{about}: mean return {_shown(float(found.returns.mean())):g} in {found.episodes:,} noisy episodes"
-    kept = [row for row in rows if row[name] is not None and float(row[name] or 0.0) > (found.lowest or -math.inf)]
+    least = -math.inf
+    if found.lowest is not None:
+        top = float(found.returns[-1]) if found.highest is None else found.highest
+        least = found.lowest + WORTH_NAMING * (top - found.lowest)
+    kept = [row for row in rows if row[name] is not None and float(row[name] or 0.0) > least]
     if not kept:
         return f"{plain}; NOTHING is certified at these budgets"
     last = kept[-1]
