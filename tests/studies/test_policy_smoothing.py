@@ -129,7 +129,8 @@ def _cells(values: dict[tuple[str, str], list[dict[str, float]]]) -> Cells:
 
 def test_statistics_say_what_their_claims_say():
     by_id = {claim.id: claim for claim in claims.CLAIMS}
-    smoothed = {"clean": 199.0, "certified_0.4": 170.0, "certified_1": 5.0, "attacked_0.4": 190.0, "attacked_0.2": 171.0,
+    smoothed = {"clean": 199.0, "certified_0.4": 170.0, "certified_1": 5.0, "attacked_0.4": 190.0,
+                "attacked_0.2": 171.0,
                 "certified_0.2": 190.0, "certified_0.1": 195.0, "evaluations_a_step": 1.0,
                 "overspent_0.4": -1e-9}  # fmt: skip
     cells = _cells(
