@@ -40,7 +40,7 @@ MOST_STEPS = 10  # linearised gradient steps a search
 OVERSHOOT = 1.02  # how far beyond the linearised crossing a step goes
 HALVINGS = 4  # of a change that works, towards the smallest that does
 LEAST = 1e-6  # budgets below this are spent
-STEPS_OF_A_RADIUS = 50  # gradient steps that reach the edge of a critic adversary's ball
+STEPS_OF_A_RADIUS = 10  # gradient steps that reach the edge of a critic adversary's ball
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ class CriticAdversary:
     Args:
         policy: Must have a torch module behind it.
         critic: What judges (stack without changes, action).
-        search: Its `gap` and `points`; steps are a fiftieth of the remaining budget long, at most a hundred.
+        search: Its `gap` and `points`; steps are a tenth of the remaining budget long, at most twenty.
         sigma: Of the agent's noise; 0 against an undefended agent.
         generator: Of the noises over which the worth is averaged.
     """

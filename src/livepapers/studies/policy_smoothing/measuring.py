@@ -39,7 +39,8 @@ GAMES = {
 ONE_STEP = ("one", "one-even")
 RATIOS = np.linspace(0.0, 4.0, 17)
 CELLS = 100  # of the adversary's squared budget in the games
-CAR_GAPS = (0.5, 0.2, 1.0)  # power, in standard deviations of the velocity times force
+CAR_GAPS = {"smoke": (0.5,), "laptop": (0.2, 0.5), "paper": (0.1, 0.2, 0.5, 1.0)}
+"""Power, in standard deviations of the velocity times force."""
 
 
 def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dict[str, float]:
@@ -109,8 +110,8 @@ def _attacks(
     world, found = world_of_kind(kind), {}
     # the average of a linear policy's values over noise is their value without noise
     points = config.points if sigma > 0.0 and kind != "linear" else 0
-    gaps = CAR_GAPS[: len(GAPS[preset])] if kind == "car" else gaps_at(
-        policy, world, sigma=sigma, shares=GAPS[preset], seed=derive(seed, "policy-smoothing", "gaps")
+    gaps = CAR_GAPS[preset] if kind == "car" else gaps_at(
+        policy, world, sigma=sigma, shares=GAPS[kind][preset], seed=derive(seed, "policy-smoothing", "gaps")
     )  # fmt: skip
     search = Search(points=points, steps=config.attack_steps, size=config.attack_size)
     episodes = config.attacked if kind == "linear" else max(config.attacked // 4, 8)
