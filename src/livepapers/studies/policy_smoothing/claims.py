@@ -211,14 +211,16 @@ CLAIMS = (
     ),
     Claim(
         "Q1",
-        "The bound by the distribution beats the Lipschitz bound of the mean at budget 0.4.", "statement of the theorem",
+        "The bound by the distribution beats the Lipschitz bound of the mean at budget 0.4.",
+        "statement of the theorem",
         NOT_IN_PAPER, "certified mean return, ours - Lipschitz, same episodes, points of 200",
         _difference(("smoothed", "linear-0.2", "certified_0.4"), ("lipschitz", "linear-0.2", "certified_0.4")), "seed",
         ("smoothed", "lipschitz"), ("linear-0.2",), "greater", TENTH, LINEAR_SCALE, margin=20.0,
     ),
     Claim(
         "Q2",
-        "Per-step action certificates guarantee less return at budget 0.1.", "comparison with per-step certificates", NOT_IN_PAPER,
+        "Per-step action certificates guarantee less return at budget 0.1.", "comparison with per-step certificates",
+        NOT_IN_PAPER,
         "certified mean return, ours - by actions, points of 200",
         _difference(("smoothed", "linear-0.2", "certified_0.1"), ("action-certificate", "linear-0.2", "certified_0.1")),
         "seed", ("smoothed", "action-certificate"), ("linear-0.2",), "greater", TENTH,
@@ -226,7 +228,8 @@ CLAIMS = (
     ),
     Claim(
         "Q3",
-        "Seeing five frames instead of one raises the certificate at budget 0.2.", "experiments, cart-pole", NOT_IN_PAPER,
+        "Seeing five frames instead of one raises the certificate at budget 0.2.", "experiments, cart-pole",
+        NOT_IN_PAPER,
         "certified mean return, five frames - one, points of 200",
         _difference(("smoothed", "linear-0.2", "certified_0.2"), ("single-frame", "linear-0.2", "certified_0.2")),
         "seed", ("smoothed", "single-frame"), ("linear-0.2",), "greater", TENTH, LINEAR_SCALE, margin=20.0,
