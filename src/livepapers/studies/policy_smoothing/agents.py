@@ -43,7 +43,7 @@ ARCHITECTURES = {
 }
 REACHED = 0.05
 """A return of the mountain car above this: the flag was reached, see `tasks.mountain_car`."""
-CAR_STEPS = {"smoke": 3000, "laptop": 60_000, "paper": 300_000}
+CAR_STEPS = {"smoke": 1200, "laptop": 60_000, "paper": 300_000}
 CAR_LANES, CAR_HIDDEN, CAR_EXPLORATION = 8, (64, 64), 0.5
 
 
