@@ -33,12 +33,12 @@ setup: $(VENV)/installed-for-tests
 	@echo "ready: $(BIN)/livepapers, make check"
 
 test: $(VENV)/installed-for-tests lint types imports
-	$(BIN)/pytest -n $(WORKERS) -q
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -q
 
 check: $(VENV)/installed-for-tests lint types imports quick
 
 quick: $(VENV)/installed-for-tests
-	$(BIN)/pytest -n $(WORKERS) -q -m "not slow"
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -q -m "not slow"
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .

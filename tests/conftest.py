@@ -58,6 +58,17 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    told = "kills in each test that kills at random moments; the promise is measured with 200"
+    parser.addoption("--kills", type=int, default=25, help=told)
+
+
+@pytest.fixture
+def kills_wanted(request: pytest.FixtureRequest) -> int:
+    """How often a process is killed in a test of what survives that."""
+    return int(request.config.getoption("--kills"))
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[servers.Server]:
     """A PostgreSQL server of this process's own; without one its tests are skipped, where CI is set they fail."""

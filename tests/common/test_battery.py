@@ -10,7 +10,8 @@ from livepapers.papers import catalogue
 SLUGS = [slug for slug in catalogue.load() if catalogue.method_module(slug) is not None]
 
 
-@pytest.mark.parametrize("slug", SLUGS)
+# all checks of a paper in one process: they share what they have trained
+@pytest.mark.parametrize("slug", [pytest.param(slug, marks=pytest.mark.xdist_group(slug)) for slug in SLUGS])
 @pytest.mark.parametrize("one", all_checks(), ids=lambda one: one.name)
 def test_check(slug: str, one: Check):
     result = one.result(Subject.of(slug))

@@ -241,6 +241,8 @@ def test_runs_are_listed_newest_first_and_by_paper(store: Store) -> None:
     assert [record.id for record in store.runs()] == runs[::-1]
     assert [record.id for record in store.runs(slug="one")] == [runs[2], runs[0]]
     assert store.runs(slug="none") == []
+    assert [record.id for record in store.runs(limit=2, offset=1)] == runs[::-1][1:3]
+    assert (store.count_runs(), store.count_runs(slug="one"), store.count_runs(slug="none")) == (len(runs), 2, 0)
 
 
 def test_what_a_run_was_asked_for_and_its_commit_can_be_replaced(store: Store) -> None:

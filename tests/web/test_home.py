@@ -96,8 +96,8 @@ def test_two_readers_have_two_votes(client: TestClient) -> None:
 
 
 def test_a_vote_without_a_script_returns_to_where_it_was_cast(client: TestClient) -> None:
-    form = {"up": "true", "back": "/?sort=newest&page=2"}
-    answer = client.post("/papers/hdpo/vote", data=form, follow_redirects=False)
+    headers = {"Referer": f"{client.base_url}/?sort=newest&page=2"}
+    answer = client.post("/papers/hdpo/vote", data={"up": "true"}, headers=headers, follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (303, "/?sort=newest&page=2#hdpo")
     assert client.post("/papers/nope/vote", data={"up": "true"}).status_code == 404
 

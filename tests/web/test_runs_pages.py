@@ -367,6 +367,7 @@ def test_two_runs_are_compared_claim_by_claim(client: TestClient, store: Store) 
     assert 'numpy <span class="differs">differs</span>' in text
     assert client.get(f"/runs/compare?a={a}&b=nope").status_code == 404
     assert client.get(f"/runs/compare?a={a}").status_code == 422
+    assert "another run" in client.get(f"/runs/compare?a={a}&b={a}").text
     other = client.get(f"/runs/compare?a={a}&b={made(store, 'fl-gfn')}")
     assert other.status_code == 400
     assert "expected a run of hdpo" in other.text

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livepapers.papers import catalogue
+from livepapers.papers.search import words
 from livepapers.web import fulltext, search, tables
 from livepapers.web.ideas import lexicon
 from livepapers.web.store import PAGE, PageStore
@@ -146,11 +147,34 @@ def test_paraphrases_find_their_paper(catalogued: PageStore) -> None:
     assert reciprocal >= 0.75
 
 
-def test_paraphrases_that_nothing_was_tuned_to_are_no_worse_than_measured(catalogued: PageStore) -> None:
-    """Measured 0.821 and 0.592, short of the 0.9 and 0.75 wanted: the glossary fits the others."""
+def test_paraphrases_that_nothing_was_tuned_to_find_their_paper(catalogued: PageStore) -> None:
+    """Measured 1.0 and 0.793; 0.821 and 0.592 before the cards had questions."""
     recall, reciprocal = quality(catalogued, "held_out")
-    assert recall >= 0.79
-    assert reciprocal >= 0.57
+    assert recall >= 0.9
+    assert reciprocal >= 0.75
+
+
+def test_no_paraphrase_is_a_question_of_a_card() -> None:
+    """Whoever wrote the cards' questions had not seen the paraphrases."""
+    asked = {frozenset(words(question)) for card in catalogue.load().values() for question in card.questions}
+    queries = [query for part in PARAPHRASES.values() for of_paper in part.values() for query in of_paper]
+    assert not [query for query in queries if frozenset(words(query)) in asked]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("inventroy", "inventory"), ("hypergrpah links", "hypergraphs links"), ("Fishery harvst", "fishery harvest"),
+     ("inventory", "inventory"), ("Taxi", "Taxi"), ("xqzxq", "xqzxq"), ("", ""), ("optimis", "optimis")],
+)  # fmt: skip
+def test_misspelt_words_are_replaced_and_others_left_alone(catalogued: PageStore, typed: str, meant: str) -> None:
+    assert search.corrected(catalogued, typed) == meant
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=60))
+def test_correcting_twice_changes_nothing_more(catalogued: PageStore, query: str) -> None:
+    once = search.corrected(catalogued, query)
+    assert search.corrected(catalogued, once) == once
 
 
 def test_similar_papers_are_of_the_same_kind_and_never_the_paper_itself(catalogued: PageStore) -> None:
@@ -178,6 +202,9 @@ def test_the_page_lists_cards_says_how_many_and_helps_where_nothing_matches(clie
     assert titles(text)[0] == "hdpo"
     assert "best match first" in text
     assert "No paper matches" in client.get("/search?q=qxzqxz").text
+    misspelt = client.get("/search?q=inventroy").text
+    assert titles(misspelt) == titles(client.get("/search?q=inventory").text)
+    assert 'These papers are for "inventory"' in misspelt.replace("&#34;", '"')
     assert "Say in the box above" in client.get("/search?q=").text
     assert client.get("/search", params={"q": "x" * 501}).status_code == 422
 

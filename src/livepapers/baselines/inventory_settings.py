@@ -28,9 +28,8 @@ class Problem:
     """A world, and what is known of its optimum."""
 
     simulator: InventorySimulator
-    optimum: float  # cost a store and period; a lower bound where `exact` is false
+    optimum: float  # cost a store and period; of S4 a lower bound
     policy: InventoryPolicy  # attains the optimum (or aims at the bound)
-    exact: bool = True
     rounded: bool = False  # orders are rounded at test
 
 
@@ -121,7 +120,7 @@ def _transshipment(numbers: Mapping[str, int]) -> Problem:
     network = InventoryNetwork.from_json({"nodes": nodes, "edges": edges, "unmet": "backlog"})
     bound = transshipment.lower_bound(network, demand).cost / stores
     simulator = InventorySimulator(network, demand, horizon=50)
-    return Problem(simulator, bound, transshipment.policy(network, demand), exact=False)
+    return Problem(simulator, bound, transshipment.policy(network, demand))
 
 
 @functools.lru_cache

@@ -22,7 +22,6 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 from sqlalchemy import Connection, and_, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from livepapers.core.errors import CorruptFileError, InputError
@@ -99,8 +98,7 @@ class Store:
         self._engine = database.open_engine(self.url, path, create=create)
         self._path = path
         self._ids: dict[tuple[str, Cell], int] = {}
-        dialects: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-        self._insert = dialects[self._engine.dialect.name]
+        self._insert = database.insert_of(self._engine)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -224,17 +222,26 @@ class Store:
         if mark:
             self.mark_dead_runs()
         with self._read() as connection:
-            return _record(self._run_row(connection, run), _counts(connection, run).get(run, {}))
+            return _record(self._run_row(connection, run), _counts(connection, [run]).get(run, {}))
 
-    def runs(self, *, slug: str | None = None, mark: bool = True) -> list[RunRecord]:
-        """All runs, newest first. Runs whose driver died are as for `run`."""
+    def runs(
+        self, *, slug: str | None = None, mark: bool = True, limit: int | None = None, offset: int = 0
+    ) -> list[RunRecord]:
+        """Runs, newest first, at most `limit` of them behind the first `offset`. Dead drivers are as for `run`."""
         if mark:
             self.mark_dead_runs()
         query = select(schema.runs).order_by(schema.runs.c.started.desc(), schema.runs.c.id)
+        query = query.limit(limit).offset(offset) if limit is not None else query
         with self._read() as connection:
-            counts = _counts(connection)
-            rows = connection.execute(query if slug is None else query.where(schema.runs.c.slug == slug))
+            rows = connection.execute(query if slug is None else query.where(schema.runs.c.slug == slug)).all()
+            counts = _counts(connection, [row.id for row in rows])
             return [_record(row, counts.get(row.id, {})) for row in rows]
+
+    def count_runs(self, *, slug: str | None = None) -> int:
+        """How many runs there are, of one paper or of all."""
+        query = select(func.count()).select_from(schema.runs)
+        with self._read() as connection:
+            return connection.execute(query if slug is None else query.where(schema.runs.c.slug == slug)).scalar_one()
 
     def driver(self, run: str) -> Process:
         """The process that drives the run, or drove it last; `InputError` for an unknown id."""
@@ -529,12 +536,14 @@ def _interrupt_cells(connection: Connection, run: str) -> None:
     connection.execute(update(schema.cells).where(under_way).values(status="interrupted"))
 
 
-def _counts(connection: Connection, run: str | None = None) -> dict[str, dict[str, int]]:
+def _counts(connection: Connection, runs: Sequence[str]) -> dict[str, dict[str, int]]:
     columns = (schema.cells.c.run, schema.cells.c.status)
-    query = select(*columns, func.count()).group_by(*columns)
     counts: dict[str, dict[str, int]] = {}
-    for name, status, number in connection.execute(query if run is None else query.where(schema.cells.c.run == run)):
-        counts.setdefault(name, {})[status] = number
+    for start in range(0, len(runs), 500):  # databases limit how many values a statement may have
+        some = schema.cells.c.run.in_(runs[start : start + 500])
+        query = select(*columns, func.count()).where(some).group_by(*columns)
+        for name, status, number in connection.execute(query):
+            counts.setdefault(name, {})[status] = number
     return counts
 
 

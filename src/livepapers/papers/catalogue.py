@@ -44,7 +44,7 @@ _DOI = re.compile(r"10\.\d{4,9}/[!-~]+", re.ASCII)
 _URL = re.compile(r"https://[!-~]+", re.ASCII)
 _MISSING = re.compile(rb"""raise NotImplementedError\(\s*f?["']missing: """)
 _REQUIRED = ("slug", "title", "authors", "submitted", "field", "tags", "summary", "code_url", "code_licence", "venue")
-_OPTIONAL = ("arxiv", "doi", "url", "invariances", "reduction", "checks_expected_to_fail")
+_OPTIONAL = ("arxiv", "doi", "url", "questions", "invariances", "reduction", "checks_expected_to_fail")
 _MAY_BE_EMPTY = frozenset({"code_url", "code_licence", "venue"})
 
 
@@ -65,6 +65,7 @@ class Card:
     arxiv: str = ""
     doi: str = ""
     url: str = ""
+    questions: tuple[str, ...] = ()  # that somebody who does not know the paper asks, and it answers; search reads them
     invariances: str = ""  # what may change without changing the result; the battery tests it
     reduction: str = ""  # the special case in which the method equals a simpler one; the battery tests it
     checks_expected_to_fail: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)  # check -> reason
@@ -251,7 +252,7 @@ def _card(table: dict[str, Any], source: str) -> Card:
             raise InputError.of(f"{source}: {key}", "nothing", expected="a value: every card has this key")
     values: dict[str, Any] = {}
     for key, value in table.items():
-        if key in ("authors", "tags"):
+        if key in ("authors", "tags", "questions"):
             values[key] = _names(value, f"{source}: {key}")
         elif key == "checks_expected_to_fail":
             values[key] = _reasons(value, f"{source}: {key}")

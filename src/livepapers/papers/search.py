@@ -20,7 +20,15 @@ MIN_PREFIX = 3  # letters a query word needs before it matches longer words
 ENDING = 0.3  # what a word is worth that differs in its ending only: `certify` and `certified`, `links` and `link`
 MIN_STEM = 5  # letters two words must share for that; all but the last two of a longer query word
 MAX_TERMS = 32  # words of a query that count; more are a paste, not a question
-WEIGHTS: Mapping[str, float] = {"slug": 4.0, "title": 3.0, "tags": 2.0, "authors": 2.0, "field": 1.0, "summary": 1.0}
+WEIGHTS: Mapping[str, float] = {
+    "slug": 4.0,
+    "title": 3.0,
+    "tags": 2.0,
+    "authors": 2.0,
+    "field": 1.0,
+    "summary": 1.0,
+    "questions": 1.0,
+}
 
 # Words of a question that say nothing about a paper; they count only when a query has no others.
 _COMMON = frozenset({
@@ -90,6 +98,7 @@ def _weighted_words(card: Card) -> Counter[str]:
         "authors": " ".join(card.authors),
         "field": card.field,
         "summary": card.summary,
+        "questions": " ".join(card.questions),
     }
     weights: Counter[str] = Counter()
     for place, text in texts.items():

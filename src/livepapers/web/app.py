@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from livepapers import __version__
 from livepapers.core.errors import InputError
+from livepapers.lab.store import Store
 from livepapers.papers import catalogue
 from livepapers.web import applying, news, search, subscriptions
 from livepapers.web.guard import Guard, Secret
@@ -24,6 +25,8 @@ from livepapers.web.settings import Settings
 from livepapers.web.store import PageStore
 
 HOUR = 3600.0
+SETTLED = 1.0
+"""Seconds after the start that belong to those who have waited for it."""
 ROUTES = ("home", "search", "paper", "apply", "runs", "subscribe", "feeds", "api")
 """The modules of `web/routes`; each holds a `router`."""
 
@@ -35,24 +38,29 @@ def create_app(settings: Settings) -> FastAPI:
         InputError: The store or the secret cannot be opened.
     """
     store = PageStore(settings.store)
+    runs = Store(settings.store, create=False)
     store.sync(catalogue.load().values())
     news.record(store, time.time())
     _tidy(store)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        warming = asyncio.create_task(asyncio.to_thread(search.warm, store))  # seconds, with thousands of papers
+        closing = asyncio.Event()
+        warming = asyncio.create_task(_warm(store, closing))
         tidying = asyncio.create_task(_tidy_hourly(store))
         yield
         tidying.cancel()
-        await asyncio.wait([warming])
+        closing.set()
+        await warming
+        runs.close()
         store.close()
 
     app = FastAPI(
         title="livepapers", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json",
         lifespan=lifespan,
     )  # fmt: skip
-    app.state.settings, app.state.store, app.state.secret = settings, store, Secret(store.home)
+    app.state.settings, app.state.secret = settings, Secret(store.home)
+    app.state.store, app.state.runs = store, runs
     for name in ROUTES:
         app.include_router(importlib.import_module(f"livepapers.web.routes.{name}").router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
@@ -61,6 +69,14 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(InputError, _told)
     app.add_middleware(Guard, settings=settings)
     return app
+
+
+async def _warm(store: PageStore, closing: asyncio.Event) -> None:
+    """Make the index of ideas, seconds of work with thousands of papers, once the first pages have been answered."""
+    try:
+        await asyncio.wait_for(closing.wait(), SETTLED)
+    except TimeoutError:
+        await asyncio.to_thread(search.warm, store)
 
 
 def _tidy(store: PageStore) -> None:

@@ -139,9 +139,10 @@ def _postgresql() -> tuple[str, ...]:
 
 
 _FIND_SQLITE = sa.text(
-    f"SELECT papers.slug, -bm25(papers_text, {_WEIGHTS}) AS score FROM papers_text "
-    "JOIN papers ON papers.id = papers_text.rowid WHERE papers_text MATCH :asked "
-    "ORDER BY score DESC, papers.submitted DESC, papers.slug LIMIT :hits"
+    # the best are chosen before papers are looked up: most of thousands of matches are never shown
+    f"SELECT papers.slug, score FROM (SELECT rowid, -bm25(papers_text, {_WEIGHTS}) AS score FROM papers_text "
+    "WHERE papers_text MATCH :asked ORDER BY score DESC LIMIT :hits) AS found "
+    "JOIN papers ON papers.id = found.rowid ORDER BY score DESC, papers.submitted DESC, papers.slug"
 )
 _FIND_POSTGRESQL = sa.text(
     "SELECT slug, ts_rank(words, asked) AS score "

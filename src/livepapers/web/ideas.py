@@ -6,6 +6,7 @@ of `vectors/glossary.toml`, a list of what practitioners call the things of thes
 finding without collisions" are one. Papers are kept as arrays, so 10,000 of them take a few milliseconds a query.
 """
 
+import difflib
 import functools
 import re
 import tomllib
@@ -28,7 +29,9 @@ IDEAS = 1.0  # what an idea of the glossary is worth, relative to a word
 GIST = 0.7  # what the likeness of the whole texts is worth, relative to a paper with all words and ideas
 COMMON = 1e-4  # share of all words in a text above which a word says little (Arora et al., 2017: 1e-3 to 1e-5)
 VOCABULARY = 400_000  # words that the ranks of the vectors were counted over
-PLACES: Mapping[str, float] = {"slug": 2.0, "title": 2.0, "tags": 2.0, "field": 1.0, "summary": 1.0}
+PLACES: Mapping[str, float] = {
+    "slug": 2.0, "title": 2.0, "tags": 2.0, "field": 1.0, "summary": 1.0, "questions": 1.0,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,14 @@ class Text:
     tags: Sequence[str]
     field: str
     summary: str
+    questions: Sequence[str] = ()
 
     def places(self) -> dict[str, list[str]]:
         """The words of each place; a full stop between tags is not needed, phrases may cross them."""
         return {
             "slug": words(self.slug), "title": words(self.title), "tags": words(" ".join(self.tags)),
             "field": words(self.field), "summary": words(self.summary),
+            "questions": words(" ".join(self.questions)),
         }  # fmt: skip
 
 
@@ -133,6 +138,7 @@ class Index:
         self._documents, self._lexicon = documents, lexicon()
         self.slugs = list(documents)
         self._numbers = {slug: number for number, slug in enumerate(self.slugs)}
+        self._similar: dict[tuple[str, int], list[str]] = {}
         self._fill_words()
         self._fill_ideas()
 
@@ -195,6 +201,11 @@ class Index:
             span = slice(self._starts[column], self._starts[column + 1])
             means[self._papers[span]] += (self._gains[span] * self._rarity[column])[:, None] * vector
         self._points = np.hstack([_unit(means), _unit(gains)])
+        asked = [(n, q) for n, document in enumerate(self._documents.values()) for q in document.text.questions]
+        self._asked_of = np.array([number for number, _ in asked], np.int64)  # [question], whose it is
+        self._asked = np.zeros((len(asked), means.shape[1]), np.float32)  # [question, dimension]
+        for place, (_, question) in enumerate(asked):
+            self._asked[place] = self._mean(terms(question))
 
     def ranked(self, query: str, n: int) -> list[tuple[str, float]]:
         """The n papers that have most to do with the query, best first, with scores from 0 to about 1."""
@@ -212,11 +223,31 @@ class Index:
         scores = np.where(scores > 0, scores / best + GIST * self._gist(asked), 0)
         return [(self.slugs[place], float(scores[place])) for place in _best(scores, n)]
 
+    def corrected(self, query: str) -> str:
+        """The query, words that nobody knows replaced by the papers' most similar ones; as it is if there are none."""
+        unknown = [word for word in terms(query) if not self._known_word(word)]
+        found = {word: close for word in unknown if (close := self._closest(word))}
+        return " ".join(found.get(word, word) for word in words(query)) if found else query
+
+    def _known_word(self, word: str) -> bool:
+        return self._lexicon.row(word) >= 0 or any(known.startswith(word) for known in self._words)
+
+    def _closest(self, word: str) -> str:
+        """A word of the papers that differs in a letter or two, the first one right; empty if there is none."""
+        near = [known for known in self._words if known[0] == word[0] and abs(len(known) - len(word)) <= 2]
+        return next(iter(difflib.get_close_matches(word, near, n=1, cutoff=0.8)), "")
+
     def _gist(self, asked: Sequence[str]) -> np.ndarray:
-        """The cosine between the mean of the query's vectors and that of each paper's [paper]."""
+        """How like the query each paper is [paper]: the best cosine with its whole text or one of its questions."""
+        mean = self._mean(asked)
+        likeness = np.einsum("pd,d->p", self._points[:, : len(mean)], mean)
+        np.maximum.at(likeness, self._asked_of, np.einsum("qd,d->q", self._asked, mean))
+        return likeness
+
+    def _mean(self, asked: Sequence[str]) -> np.ndarray:
+        """The mean of the words' vectors, as long as 1."""
         rows = [row for row in map(self._lexicon.row, asked) if row >= 0]
-        mean = self._lexicon.telling[rows] @ self._lexicon.vectors[rows]
-        return np.einsum("pd,d->p", self._points[:, : len(mean)], _unit(mean[None])[0])
+        return _unit((self._lexicon.telling[rows] @ self._lexicon.vectors[rows])[None])[0]
 
     def _worth(self, word: str) -> float:
         """What a query's word adds to the score of a paper that is all about it."""
@@ -251,6 +282,11 @@ class Index:
         number = self._numbers.get(slug)
         if number is None:
             return []
+        if (slug, n) not in self._similar:
+            self._similar[slug, n] = self._alike(number, n)
+        return self._similar[slug, n]
+
+    def _alike(self, number: int, n: int) -> list[str]:
         scores = np.einsum("pd,d->p", self._points, self._points[number])
         return [self.slugs[place] for place in _best(scores, n + 1) if place != number][:n]
 

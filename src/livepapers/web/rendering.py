@@ -50,10 +50,10 @@ def environment() -> Environment:
 
 
 @functools.lru_cache(4096)
-def card(paper: Paper, verdicts: tuple[str, ...], voted: bool, back: str) -> Markup:
+def card(paper: Paper, verdicts: tuple[str, ...], voted: bool) -> Markup:
     """A paper's card, kept: a list is thirty of them, and they change with a vote or a verdict only."""
     cards: Any = environment().get_template("cards.html.j2").module
-    return cards.card(paper, verdicts, voted, back)
+    return cards.card(paper, verdicts, voted)
 
 
 def safe_link(link: str) -> str:

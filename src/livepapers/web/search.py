@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 
+from livepapers.papers import catalogue
 from livepapers.papers.search import terms
 from livepapers.web import fulltext, tables
 from livepapers.web.ideas import Index, Text
@@ -46,6 +47,11 @@ def find(store: PageStore, query: str, *, limit: int = PAGE, offset: int = 0) ->
     named = [slug for slug in by_words if slug == query.strip().casefold()]  # a paper's own name is no question
     slugs = list(dict.fromkeys([*named, *fused(by_words, by_ideas(store, query))]))
     return store.by_slug(slugs[offset : offset + limit]), len(slugs)
+
+
+def corrected(store: PageStore, query: str) -> str:
+    """The query, its misspelt words replaced by words of the papers; the query itself where there is nothing to do."""
+    return _index(store).corrected(query)
 
 
 def warm(store: PageStore) -> None:
@@ -104,4 +110,7 @@ def _texts(store: PageStore) -> list[Text]:
     p = tables.papers.c
     with store.reading() as connection:
         rows = connection.execute(sa.select(p.slug, p.title, p.tags, p.field, p.summary).order_by(p.id))
-        return [Text(row.slug, row.title, tuple(row.tags), row.field, row.summary) for row in rows]
+        asked = {slug: card.questions for slug, card in catalogue.load().items()}  # the database does not keep them
+        return [
+            Text(row.slug, row.title, tuple(row.tags), row.field, row.summary, asked.get(row.slug, ())) for row in rows
+        ]

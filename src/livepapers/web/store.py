@@ -10,7 +10,6 @@ from typing import Any, Literal, Self, get_args
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.dialects import postgresql, sqlite
 
 from livepapers.core.errors import InputError
 from livepapers.lab import database
@@ -66,8 +65,7 @@ class PageStore:
     def __init__(self, location: str | Path | None = None) -> None:
         self.home, self.url, path = database.locate(location)
         self.engine = database.open_engine(self.url, path, create=True)
-        inserts: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-        self.insert = inserts[self.engine.dialect.name]
+        self.insert = database.insert_of(self.engine)
         database.make_tables(self.engine, tables.TABLES)
 
     def close(self) -> None:

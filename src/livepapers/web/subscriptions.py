@@ -29,7 +29,7 @@ MINE = DAY
 """Seconds for which the link to what is kept of a reader works."""
 LEDGER = 90 * DAY
 """Seconds for which it is kept which issue was sent to whom."""
-QUERY = 200
+QUERY = 500
 """Characters of a saved search."""
 MAILS = (4.0, 4.0 / DAY)
 """Mails that an address gets because somebody filled in a form: at once, and a second."""

@@ -88,8 +88,15 @@ def _train(learner: BestOfStarts, name: str, *, folder: Path | None, fingerprint
     except Diverged as error:
         if not math.isfinite(learner.chosen.selection.best_cost):
             raise
-        return (f"{error}; the policy has the best weights from before",)
-    return ()
+        return (f"{error}; the policy has the best weights from before", *_dropped(learner))
+    return _dropped(learner)
+
+
+def _dropped(learner: BestOfStarts) -> tuple[str, ...]:
+    """Says which starts diverged: the best of those left is what goes on."""
+    if not learner.dropped:
+        return ()
+    return (f"{len(learner.dropped)} of {len(learner.learners)} starts diverged and were dropped",)
 
 
 def _check_numbers(policy: str, updates: int, seed: int) -> None:

@@ -28,17 +28,20 @@ class BestOfStarts(Learner):
     Args:
         learners: The same training from different weights.
         trial: Updates that each is judged after; not more than the training has.
+
+    Attributes:
+        dropped: Indices of the starts that diverged.
     """
 
     def __init__(self, learners: Sequence[HindsightPolicyOptimization], *, trial: int = TRIAL) -> None:
         self.learners, self._steps = list(learners), 0
         self.trial = min(trial, self.learners[0].config.updates)
-        self._dropped: set[int] = set()
+        self.dropped: set[int] = set()
 
     @property
     def chosen(self) -> HindsightPolicyOptimization:
         """The start of the lowest dev cost so far, the first of equal ones; a dropped one if there are no others."""
-        left = [learner for i, learner in enumerate(self.learners) if i not in self._dropped]
+        left = [learner for i, learner in enumerate(self.learners) if i not in self.dropped]
         return min(left or self.learners, key=lambda learner: learner.selection.best_cost)
 
     @property
@@ -56,14 +59,14 @@ class BestOfStarts(Learner):
         """One update of the start whose turn it is; the chosen one's best cost only falls, so it stays chosen."""
         turn = self._steps // self.trial
         self._steps += 1
-        if turn in self._dropped:
-            return {"dropped": float(len(self._dropped))}
+        if turn in self.dropped:
+            return {"dropped": float(len(self.dropped))}
         metrics = (self.learners[turn] if turn < len(self.learners) else self.chosen).update()
         if turn < len(self.learners) and not all(math.isfinite(value) for value in metrics.values()):
-            if len(self._dropped) + 1 == len(self.learners):
+            if len(self.dropped) + 1 == len(self.learners):
                 return metrics
-            self._dropped.add(turn)
-            return {"dropped": float(len(self._dropped))}
+            self.dropped.add(turn)
+            return {"dropped": float(len(self.dropped))}
         return metrics
 
     def best_policy(self) -> nn.Module:
@@ -73,7 +76,7 @@ class BestOfStarts(Learner):
     def state_dict(self) -> dict[str, Any]:
         """The states of all starts."""
         states = {str(i): one.state_dict() for i, one in enumerate(self.learners)}
-        return {"learners": states, "dropped": sorted(self._dropped), "steps": self._steps}
+        return {"learners": states, "dropped": sorted(self.dropped), "steps": self._steps}
 
     def load_state_dict(self, state: State) -> None:
         """Take over a state; raises `CorruptFileError` and changes nothing if it does not fit."""
@@ -84,7 +87,7 @@ class BestOfStarts(Learner):
     def _take(self, state: State) -> None:
         for i, learner in enumerate(self.learners):
             learner.load_state_dict(state["learners"][str(i)])
-        self._steps, self._dropped = int(state["steps"]), {int(i) for i in state["dropped"]}
+        self._steps, self.dropped = int(state["steps"]), {int(i) for i in state["dropped"]}
 
     def work(self) -> dict[str, int]:
         """What all starts have cost together."""

@@ -101,6 +101,7 @@ def apply(
         updates=ROUND_UPDATES * rounds, degree=degree, reward_degree=degree, ridge=trajectories.RIDGE, threshold=limit,
         reward_ridge=trajectories.RIDGE, reward_threshold=limit, models=models, increments=True, scaled=True,
         lanes=64, steps=64, minibatches=16, epochs=10, learning_rate=1e-3, stored=0.5, rollback=0.0,
+        normalise=True,  # users have units of their own
     )  # fmt: skip
     return _of_environment(env, config, seed, output)
 

@@ -11,7 +11,7 @@ class Config(Presets):
     offline: int = setting(8000, "n_off: real steps of random actions, kept forever; appendix, table", ge=2)
     collect: int = setting(1000, "n_col: real steps of the mean action at each refit; paper: 500 or 1,000", ge=1)
     online: int = setting(8000, "n_on: collected steps that are kept, whole collections; 0 = never refit", ge=0)
-    refit_every: int = setting(12, "n_fit: updates between collections; paper: 10 of 4,000 steps", ge=1)
+    refit_every: int = setting(3, "n_fit: updates between collections; paper: 10 of 4,000 steps", ge=1)
     degree: int = setting(2, "of the monomials in the states; table", ge=1, le=6)
     cross: bool = setting(True, "whether monomials mix states; table")
     tensor: bool = setting(True, "whether state terms also come times the inputs; table")
@@ -32,16 +32,17 @@ class Config(Presets):
     margin: float = setting(0.5, "bounds that nobody gave: the data's range, widened by this share of it", ge=0)
     rollback: float = setting(0.5, "share of the gain over random actions whose loss rolls back; 0 = never", ge=0, le=1)
     patience: int = setting(2, "collections in a row that must have lost it", ge=1)
-    updates: int = setting(264, "PPO updates of lanes x steps in the surrogate; paper: 2,500 of 4,000 steps", ge=1)
-    lanes: int = setting(128, "surrogate episodes side by side", ge=1)
-    steps: int = setting(64, "of each lane an update", ge=1)
-    epochs: int = setting(5, "passes over an update's steps; paper: 30", ge=1)
+    updates: int = setting(75, "PPO updates of lanes x steps in the surrogate; paper: 2,500 of 4,000 steps", ge=1)
+    lanes: int = setting(256, "surrogate episodes side by side", ge=1)
+    steps: int = setting(128, "of each lane an update", ge=1)
+    epochs: int = setting(6, "passes over an update's steps; paper: 30", ge=1)
     minibatches: int = setting(16, "gradient steps an epoch; paper: of 128 steps each", ge=1)
     learning_rate: float = setting(3e-4, "Adam; paper: falling in a line over 10 million steps; table", gt=0, le=10)
     discount: float = setting(0.99, "gamma; table", ge=0, lt=1)
     trace: float = setting(0.95, "lambda of generalised advantages; table", ge=0, le=1)
     clip: float = setting(0.2, "of the probability ratio; table", gt=0, lt=1)
     hidden: tuple[int, ...] = setting((64, 64), "tanh; table")
+    normalise: bool = setting(False, "observations by their running mean and spread; paper: as they are")
     log_std: float = setting(-0.5, "first log standard deviation, in half-widths; paper: 0", ge=-10, le=3)
     policy_degree: int = setting(3, "of the dictionary policy; section on dictionary policies", ge=1, le=6)
     policy_states: int = setting(20_000, "states of surrogate roll-outs it is fitted on", ge=10)
@@ -78,7 +79,7 @@ class Config(Presets):
 
     @classmethod
     def laptop(cls) -> "Config":
-        """The study's default: 2.2 million surrogate steps."""
+        """The study's default: 2.5 million surrogate steps."""
         return cls()
 
     @classmethod

@@ -84,8 +84,8 @@ class SindyRL(Learner):
         self.dynamics: Dynamics | None = None
         self.reward_model: SparseModel | None = None
         agent = actor_critic(
-            real.observation_space, real.action_space, hidden=config.hidden, activation="tanh", log_std=config.log_std,
-            generator=make_generator(seed, "sindy-rl", "weights"),
+            real.observation_space, real.action_space, hidden=config.hidden, activation="tanh",
+            normalise=config.normalise, log_std=config.log_std, generator=make_generator(seed, "sindy-rl", "weights"),
         )  # fmt: skip
         settings = PPOConfig(
             steps=config.steps, epochs=config.epochs, minibatches=config.minibatches, discount=config.discount,

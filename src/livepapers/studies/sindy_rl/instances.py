@@ -97,8 +97,8 @@ def real_ppo(*, preset: str, seed: int) -> PPO:
     steps = PPO_STEPS if preset != "smoke" else 32
     task = ScaledRewards(SimulatorTask(swing_up.SwingUp(), lanes))
     agent = actor_critic(
-        task.observation_space, task.action_space, hidden=config.hidden, activation="tanh", log_std=config.log_std,
-        generator=generator(seed, "sindy-rl", "weights"),
+        task.observation_space, task.action_space, hidden=config.hidden, activation="tanh",
+        normalise=config.normalise, log_std=config.log_std, generator=generator(seed, "sindy-rl", "weights"),
     )  # fmt: skip
     rows = (
         config.lanes * config.steps // config.minibatches

@@ -195,7 +195,7 @@ def _cost(run: Run) -> dict[str, float]:
     """A network and a dictionary in turns, on the same observations: load on the machine slows both."""
     world = SwingUp  # its spaces; nothing is simulated
     network = GreedyPolicy(
-        world.observation_space, world.action_space, hidden=(64, 64), activation="tanh", normalise=True
+        world.observation_space, world.action_space, hidden=(64, 64), activation="tanh", normalise=False
     ).eval()
     dictionary = DictionaryPolicy(Library(5, degree=3), low=[-1.0], high=[1.0]).eval()
     dictionary.coefficients = torch.randn(55, 1, generator=run.generator("coefficients"))

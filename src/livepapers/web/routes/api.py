@@ -5,7 +5,6 @@ another site is refused with 403, and so is a program that sends neither `Sec-Fe
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import sqlalchemy as sa
@@ -13,7 +12,7 @@ from fastapi import APIRouter, BackgroundTasks, HTTPException, Query, Request, R
 from fastapi.responses import StreamingResponse
 
 from livepapers.lab.study import NOT_IN_PAPER
-from livepapers.web import answers, guard, subscriptions, tables, verdicts
+from livepapers.web import answers, guard, running, subscriptions, tables, verdicts
 from livepapers.web.answers import PaperCard, PaperDetail, RunCard, Told
 from livepapers.web.routes.subscribe import ask_to_confirm
 from livepapers.web.search import find
@@ -78,26 +77,23 @@ def search(
 def runs(request: Request, slug: Annotated[str, Query(max_length=120)] = "", number: Number = 1, size: Size = 30
 ) -> answers.RunList:  # fmt: skip
     """The runs of this store, newest first, of one paper where `slug` is given."""
-    with _opened(request) as store:
-        found = store.runs(slug=_text(slug) or None, mark=False)
-        shown = [_run(store, record) for record in found[(number - 1) * size : number * size]]
-    _refuse_beyond(shown, len(found), number)
-    return answers.RunList(runs=shown, total=len(found), page=number, pages=-(-len(found) // size))
+    store = request.app.state.runs
+    found = store.runs(slug=_text(slug) or None, mark=False, limit=size, offset=(number - 1) * size)
+    shown, total = [_run(store, record) for record in found], store.count_runs(slug=_text(slug) or None)
+    _refuse_beyond(shown, total, number)
+    return answers.RunList(runs=shown, total=total, page=number, pages=-(-total // size))
 
 
 @router.get("/runs/{id}", responses=GONE)
 def run(request: Request, id: str) -> answers.RunDetail:  # noqa: A002 - the name that the address has
     """One run: its cells with their progress, and its verdicts so far."""
-    with _opened(request) as store:
-        if not any(record.id == id for record in store.runs(mark=False)):
-            raise HTTPException(404, f"no run {id!r}")
-        record = store.run(id, mark=False)
-        states = [_cell(request, record, cell) for cell in store.cell_records(id)]
-        said = [
-            answers.RunVerdict(**{k: row[k] for k in ("claim", "verdict", "written")}) for row in store.verdicts(id)
-        ]
-        card = _run(store, record)
-    return answers.RunDetail(**card.model_dump(), machine=dict(record.machine), states=states, verdicts=said)
+    store = request.app.state.runs
+    record = running.known_run(store, id)
+    states = [_cell(request, record, cell) for cell in store.cell_records(id)]
+    said = [answers.RunVerdict(**{k: row[k] for k in ("claim", "verdict", "written")}) for row in store.verdicts(id)]
+    return answers.RunDetail(
+        **_run(store, record).model_dump(), machine=dict(record.machine), states=states, verdicts=said
+    )
 
 
 @router.post("/papers/{slug}/vote", responses={**GONE, **CHANGE})
@@ -187,15 +183,6 @@ def _detail(paper: Paper) -> PaperDetail:
         for verdict in found["current"]["verdicts"]
     ]  # fmt: skip
     return PaperDetail(**card, measured=measured, verdicts=said)
-
-
-@contextmanager
-def _opened(request: Request) -> "Iterator[Store]":
-    """The run store of this page, for reading."""
-    from livepapers.lab.store import Store
-
-    with Store(request.app.state.settings.store, create=False) as store:
-        yield store
 
 
 def _run(store: "Store", record: "RunRecord") -> RunCard:

@@ -29,7 +29,7 @@ async def _given(request: Request) -> AsyncIterator[FormData]:
 def form(request: Request, slug: str) -> Response:
     """The form."""
     found = _with_form(request, slug)
-    return page(request, "apply.html.j2", paper=found, fields=applying.fields(found.slug), wrong="")
+    return page(request, "apply.html.j2", paper=found, fields=applying.fields(found.slug), wrong="", kept=None)
 
 
 @router.post("/papers/{slug}/apply")
@@ -42,8 +42,11 @@ def apply(request: Request, slug: str, given: Annotated[FormData, Depends(_given
     try:
         job = applying.begin(request.app.state.store, request.app.state.settings, found.slug, given)
     except InputError as error:
-        fields = applying.fields(found.slug)
-        return page(request, "apply.html.j2", http_status=400, paper=found, fields=fields, wrong=str(error))
+        kept = {name: value for name, value in given.items() if isinstance(value, str)}  # files stay with the browser
+        return page(
+            request, "apply.html.j2", http_status=400, paper=found, fields=applying.fields(found.slug),
+            wrong=str(error), kept=kept,
+        )  # fmt: skip
     return RedirectResponse(f"/applied/{job}", 303)
 
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
@@ -56,9 +57,7 @@ def cards(request: Request, papers: list[Paper]) -> list[tuple[Paper, tuple[str,
 
 
 @router.post("/papers/{slug}/vote")
-def vote(
-    request: Request, slug: str, up: Annotated[bool, Form()] = True, back: Annotated[str, Form()] = "/"
-) -> Response:
+def vote(request: Request, slug: str, up: Annotated[bool, Form()] = True) -> Response:
     """Cast the reader's vote or take it back; to the page it came from, or as JSON where a script asks."""
     reader = guard.voter(request)
     guard.limit(request, "vote", reader)
@@ -69,14 +68,20 @@ def vote(
     if "application/json" in request.headers.get("accept", ""):
         answer = JSONResponse({"votes": votes, "voted": up})
     else:
-        answer = RedirectResponse(f"{local(back)}#{slug}", 303)
+        answer = RedirectResponse(f"{came_from(request)}#{slug}", 303)
     guard.remember(request, answer, reader)
     return answer
 
 
-def local(path: str) -> str:
-    """The path if it is one of this page's, else home: nobody is sent elsewhere."""
-    return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else "/"
+def came_from(request: Request) -> str:
+    """The path and query of this page that the request was sent from; home where it does not say, or says elsewhere."""
+    try:
+        parts = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return "/"
+    path = parts._replace(scheme="", netloc="", fragment="").geturl()
+    ours = parts.netloc.lower() == request.headers.get("host", "").lower()
+    return path if ours and path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else "/"
 
 
 @router.get("/figures.css")

@@ -12,12 +12,12 @@ from markupsafe import Markup
 from livepapers.lab import figures
 from livepapers.lab.report.page import arm_classes
 from livepapers.lab.report.summary import notes, of_ours, of_paper
-from livepapers.lab.store import RunRecord, Store
+from livepapers.lab.store import RunRecord
 from livepapers.lab.study import PRESETS
 from livepapers.papers import catalogue, citation
 from livepapers.papers.catalogue import Card
 from livepapers.web import applying, guard, running, sources, verdicts
-from livepapers.web.rendering import page
+from livepapers.web.rendering import environment, page
 from livepapers.web.search import similar
 from livepapers.web.store import Paper
 
@@ -51,13 +51,14 @@ def paper(request: Request, slug: str) -> Response:
     drawn = curves(found.slug) if current else ()
     return page(
         request, "paper.html.j2", paper=found, card=catalogue.card(found.slug) if ours else None,
-        voted=_voted(request, found), current=current, verdicts=said, claimed=of_paper(said), added=of_ours(said),
+        voted=_voted(request, found), current=current, claims=claims(found.slug) if current else "",
+        claimed=of_paper(said),
         notes=notes(current) if current else [], curves=_first(drawn), all_curves=len(drawn),
         method=sources.method(found.slug) if ours else None, usage=sources.usage(found.slug) if ours else (),
         bench=sources.benchmark(found.slug) if ours else None, peers=sources.peers, bibtex=_cited(found, "bib"),
         similar=similar(request.app.state.store, found.slug, SIMILAR), can_run=running.runs_here(found.slug),
         can_apply=ours and applying.has_form(found.slug),
-        presets=PRESETS, most_seeds=running.MOST_SEEDS, records=_runs(request, found.slug)[:RECENT],
+        presets=PRESETS, most_seeds=running.MOST_SEEDS, records=_runs(request, found.slug),
     )  # fmt: skip
 
 
@@ -115,6 +116,16 @@ def curves(slug: str) -> tuple[Curve, ...]:
     return drawn_curves(published["current"]) if published else ()
 
 
+@functools.cache
+def claims(slug: str) -> Markup:
+    """The published verdicts of a paper, claim by claim; rendered once, as its curves are."""
+    published = verdicts.published(slug)
+    said = published["current"]["verdicts"] if published else []
+    macros: Any = environment().get_template("claims.html.j2").module
+    added = of_ours(said)
+    return Markup("\n").join(macros.claim_entry(claim, added) for claim in said)
+
+
 def drawn_curves(found: Mapping[str, Any]) -> tuple[Curve, ...]:
     """The learning curves of a run's evidence."""
     styles = arm_classes(found)
@@ -145,8 +156,7 @@ def _voted(request: Request, found: Paper) -> bool:
 
 
 def _runs(request: Request, slug: str) -> list[RunRecord]:
-    with Store(request.app.state.settings.store, create=False) as store:
-        return store.runs(slug=slug, mark=False)
+    return request.app.state.runs.runs(slug=slug, mark=False, limit=RECENT)
 
 
 def _cited(found: Paper, kind: str) -> str:

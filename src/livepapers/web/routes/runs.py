@@ -20,6 +20,8 @@ from livepapers.web.store import PAGE
 
 router = APIRouter(include_in_schema=False)
 
+OTHERS = 50
+"""Runs that a run's page offers to compare it with."""
 CELLS = 1000
 """Cells that a run's page lists; a longer run is summed up."""
 
@@ -31,14 +33,14 @@ def runs(
     number: Annotated[int, Query(ge=1, le=100_000, alias="page")] = 1,
 ) -> Response:
     """One page of the runs, newest first."""
-    with _opened(request) as store:
-        found = store.runs(slug=slug if slug.isprintable() and slug else None, mark=False)
-    shown = found[(number - 1) * PAGE : number * PAGE]
+    wanted = slug if slug.isprintable() and slug else None
+    shown = _store(request).runs(slug=wanted, mark=False, limit=PAGE, offset=(number - 1) * PAGE)
+    total = _store(request).count_runs(slug=wanted)
     if number > 1 and not shown:
-        raise HTTPException(404, f"the list has {len(found)} runs, no page {number}")
+        raise HTTPException(404, f"the list has {total} runs, no page {number}")
     return page(
-        request, "runs.html.j2", records=shown, total=len(found), number=number, pages=-(-len(found) // PAGE), slug=slug
-    )
+        request, "runs.html.j2", records=shown, total=total, number=number, pages=-(-total // PAGE), slug=slug
+    )  # fmt: skip
 
 
 @router.get("/runs/starting/{name}")
@@ -47,8 +49,7 @@ def starting(request: Request, name: str) -> Response:
     found = running.by_name(request.app.state.store.home, name)
     if found is None or found.kind != "run" or found.run:
         raise HTTPException(404, f"nothing was started here under {name!r}")
-    with _opened(request) as store:
-        run = store.driven_by(found.process)
+    run = _store(request).driven_by(found.process)
     if run is not None:
         return RedirectResponse(f"/runs/{run}", 303)
     told = "" if found.alive else _shown(request, found.last_words()) or "it ended without a word"
@@ -60,9 +61,11 @@ def starting(request: Request, name: str) -> Response:
 def compare(request: Request, a: Annotated[str, Query(max_length=120)], b: Annotated[str, Query(max_length=120)]
 ) -> Response:  # fmt: skip
     """Two runs of one paper, claim by claim."""
-    with _opened(request) as store:
-        records = [running.known_run(store, run) for run in (a, b)]
-        drivers = [store.driver(run) for run in (a, b)]
+    if a == b:
+        raise InputError.of("b", b, expected="another run", cause="it would be compared with itself")
+    store = _store(request)
+    records = [running.known_run(store, run) for run in (a, b)]
+    drivers = [store.driver(run) for run in (a, b)]
     if records[0].slug != records[1].slug:
         raise InputError.of("b", b, expected=f"a run of {records[0].slug}", cause=f"it is of {records[1].slug}")
     home = request.app.state.store.home
@@ -77,17 +80,16 @@ def compare(request: Request, a: Annotated[str, Query(max_length=120)], b: Annot
 @router.get("/runs/{id}")
 def run(request: Request, id: str, stopping: bool = False) -> Response:  # noqa: A002 - the name that the address has
     """One run."""
-    home = request.app.state.store.home
-    with _opened(request) as store:
-        record, driver = running.known_run(store, id), store.driver(id)
-        seen = watching.look(store, home, request.app.state.settings, id)
-        cells = store.cell_records(id)
-        others = [other for other in store.runs(slug=record.slug, mark=False) if other.id != id]
+    store = _store(request)
+    home, record, driver = store.home, running.known_run(store, id), store.driver(id)
+    seen = watching.look(store, home, request.app.state.settings, id)
+    cells = store.cell_records(id)
+    others = [other for other in store.runs(slug=record.slug, mark=False, limit=OTHERS + 1) if other.id != id]
     found = running.evidence(home, record, driver)
     said = found["verdicts"] if found else []
     return page(
         request, "run.html.j2", record=record, seen=seen, cells=list(zip(cells, seen.cells, strict=False))[:CELLS],
-        last_error=lambda error: _shown(request, watching.last_line(error)), others=others[:50], evidence=found,
+        last_error=lambda error: _shown(request, watching.last_line(error)), others=others[:OTHERS], evidence=found,
         verdicts=said, claimed=of_paper(said), added=of_ours(said), notes=notes(found) if found else [],
         curves=drawn_curves(found)[:12] if found else (), trouble=_trouble(request, record, driver, seen.phase),
         stopping=stopping, can_download=found is not None or _written(home, record) is not None,
@@ -97,32 +99,21 @@ def run(request: Request, id: str, stopping: bool = False) -> Response:  # noqa:
 @router.get("/runs/{id}/events")
 async def events(request: Request, id: str) -> Response:  # noqa: A002
     """How the run goes, as server-sent events: once a second while it goes, then a last one."""
-    settings, home = request.app.state.settings, request.app.state.store.home
-
-    def begin() -> Store:
-        store = Store(settings.store, create=False)
-        try:
-            running.known_run(store, id)
-        except BaseException:
-            store.close()
-            raise
-        return store
-
+    settings, store = request.app.state.settings, _store(request)
     if not watching.listeners.enter():
         raise HTTPException(503, "too many pages watch runs; load the page again later", headers={"Retry-After": "30"})
     try:
-        store = await anyio.to_thread.run_sync(begin)
+        await anyio.to_thread.run_sync(running.known_run, store, id)
     except BaseException:
         watching.listeners.leave()
         raise
 
     async def stream() -> AsyncIterator[bytes]:
         try:
-            async for told in watching.changes(store, home, settings, id):
+            async for told in watching.changes(store, store.home, settings, id):
                 yield b"data: " + json.dumps(told, allow_nan=False).encode() + b"\n\n"
         finally:
             watching.listeners.leave()
-            store.close()
 
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(stream(), media_type="text/event-stream", headers=headers)
@@ -131,9 +122,8 @@ async def events(request: Request, id: str) -> Response:  # noqa: A002
 @router.get("/runs/{id}/report")
 def report(request: Request, id: str) -> Response:  # noqa: A002
     """The report of a run, to save: one file that makes no outside request."""
-    home = request.app.state.store.home
-    with _opened(request) as store:
-        record, driver = running.known_run(store, id), store.driver(id)
+    store = _store(request)
+    home, record, driver = store.home, running.known_run(store, id), store.driver(id)
     found, headers = running.evidence(home, record, driver), {}
     headers["Content-Disposition"] = f'attachment; filename="{record.id}.html"'
     if found is not None:
@@ -148,8 +138,8 @@ def report(request: Request, id: str) -> Response:  # noqa: A002
 def cancel(request: Request, id: str, token: Annotated[str, Form()] = "") -> Response:  # noqa: A002
     """Tell the run's process to save its state and end."""
     guard.require_token(request, token)
-    with _opened(request) as store:
-        record, driver = running.known_run(store, id), store.driver(id)
+    store = _store(request)
+    record, driver = running.known_run(store, id), store.driver(id)
     if record.status != "running":
         raise HTTPException(409, f"{record.id} is {record.status}: there is nothing to cancel")
     running.stop(driver)
@@ -180,16 +170,16 @@ def judge(request: Request, id: str, token: Annotated[str, Form()] = "") -> Resp
     return RedirectResponse(f"/runs/{record.id}", 303)
 
 
-def _opened(request: Request) -> Store:
+def _store(request: Request) -> Store:
     """The run store of this page."""
-    return Store(request.app.state.settings.store, create=False)
+    return request.app.state.runs
 
 
 def _idle(request: Request, run: str) -> RunRecord:
     """A run with which nothing is under way; 409 for others."""
-    with _opened(request) as store:
-        record, driver = running.known_run(store, run), store.driver(run)
-    now = running.phase(request.app.state.store.home, record, driver)
+    store = _store(request)
+    record, driver = running.known_run(store, run), store.driver(run)
+    now = running.phase(store.home, record, driver)
     if now:
         raise HTTPException(409, f"{record.id} is {now}; wait until that has ended")
     return record

@@ -20,10 +20,12 @@ def results(
     number: Annotated[int, Query(ge=1, le=100_000, alias="page")] = 1,
 ) -> Response:
     """One page of what a search finds."""
-    papers, total = search.find(request.app.state.store, q, limit=PAGE, offset=(number - 1) * PAGE)
+    store = request.app.state.store
+    meant = search.corrected(store, q)
+    papers, total = search.find(store, meant, limit=PAGE, offset=(number - 1) * PAGE)
     if number > 1 and not papers:
         raise HTTPException(404, f"the search finds {total} papers, there is no page {number}")
     return page(
-        request, "search.html.j2", cards=cards(request, papers), query=q, total=total, number=number,
+        request, "search.html.j2", cards=cards(request, papers), query=q, meant=meant, total=total, number=number,
         pages=-(-total // PAGE),
     )  # fmt: skip
