@@ -66,7 +66,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def kills_wanted(request: pytest.FixtureRequest) -> int:
     """How often a process is killed in a test of what survives that."""
-    return int(request.config.getoption("--kills"))
+    kills: int = request.config.getoption("--kills")
+    return kills
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,7 @@ class AnyPolicy:
     @property
     def values(self) -> Callable[[Tensor], Tensor] | None:
         """Differentiable preferences of discrete actions, `[lane, ...] -> [lane, actions]`; None where it has none."""
-        found = getattr(self.network, "values", None)
+        found: Any = getattr(self.network, "values", None)
         if callable(found):
             return found
         if isinstance(self.network, GreedyPolicy) and isinstance(self.network.action_space, Discrete):
@@ -189,7 +189,7 @@ def _spaces(source: Any) -> tuple[tuple[int, ...] | None, gymnasium.Space[Any] |
 
 
 def _restart(source: Any) -> Callable[[Tensor], None] | None:
-    found = getattr(source, "restart", None)
+    found: Any = getattr(source, "restart", None)
     return found if callable(found) else None
 
 

@@ -196,7 +196,7 @@ class Certificate:
         """JSON-ready values from which `from_json` makes the same certificate."""
         return {
             "returns": self.returns.tolist(),
-            "sigma": self.sigma if isinstance(self.sigma, float) else list(self.sigma),
+            "sigma": list(self.sigma) if isinstance(self.sigma, tuple) else self.sigma,
             "confidence": self.confidence, "estimator": self.estimator, "lowest": self.lowest, "highest": self.highest,
             "levels": None if self.levels is None else self.levels.tolist(),
         }  # fmt: skip
