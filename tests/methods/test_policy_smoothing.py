@@ -15,6 +15,7 @@ from torch import Tensor
 from livepapers.baselines.action_certificates import radii, voted_episodes
 from livepapers.baselines.lipschitz_smoothing import lipschitz_mean_bound
 from livepapers.blocks import deterministic_policy_gradient
+from livepapers.blocks.policy_door import as_policy
 from livepapers.core.config import replace
 from livepapers.core.errors import CorruptFileError, InputError
 from livepapers.core.rng import generator, numpy_generator
