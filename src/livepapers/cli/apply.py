@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import inspect
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -76,11 +77,14 @@ def method_command(slug: str, apply: Callable[..., "Application"]) -> click.Comm
         given = {
             name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value != ()
         }
+        in_place = [given.pop(name) for name in positional]
         _one_thread()
         with progress():
-            outcome = apply(**given)
+            outcome = apply(*in_place, **given)
         show(outcome, as_json=as_json)
 
+    kinds = inspect.signature(apply).parameters.items()
+    positional = [name for name, one in kinds if one.kind is inspect.Parameter.POSITIONAL_ONLY]
     text = documentation(apply)
     made = Command(slug, params=options(apply), callback=callback, help=text.about, epilog=text.examples or None)
     return json_option(made)

@@ -50,7 +50,9 @@ class Documentation:
 
 
 def options(function: Callable[..., Any]) -> list[click.Parameter]:
-    """One `--option` for each parameter of `function`; parameters without a default are required.
+    """One `--option` for each parameter of `function`, and an argument for each that is positional only.
+
+    Parameters without a default are required.
 
     Raises:
         TypeError: A parameter's annotation has no form on the command line.
@@ -118,9 +120,17 @@ def _entries(lines: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _option(parameter: inspect.Parameter, annotation: Any, text: str) -> click.Option:
+def _option(parameter: inspect.Parameter, annotation: Any, text: str) -> click.Parameter:
     if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
         raise TypeError(f"parameter {parameter.name}: *args and **kwargs have no form on the command line")
+    if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+        kind, multiple = _kind(annotation, parameter.name)
+        if multiple or kind is bool:
+            raise TypeError(f"parameter {parameter.name}: {annotation} has no form as an argument")
+        needed = parameter.default is inspect.Parameter.empty
+        return click.Argument(
+            [parameter.name], type=kind, required=needed, default=None if needed else parameter.default
+        )
     flag = "--" + parameter.name.replace("_", "-")
     kind, multiple = _kind(annotation, parameter.name)
     default = parameter.default

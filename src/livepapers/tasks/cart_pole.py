@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from livepapers.core.errors import InputError
+
 GRAVITY, CART, POLE, HALF_LENGTH, FORCE, TAU = 9.8, 1.0, 0.1, 0.5, 10.0, 0.02  # m/s^2, kg, kg, m, N, s
 TOTAL = CART + POLE
 EDGE, FALLEN = 2.4, 12.0 * 2.0 * math.pi / 360.0  # m, radians
@@ -28,11 +30,17 @@ class CartPoleState(NamedTuple):
 
 
 class CartPole:
-    """A `Simulator` equal to Gymnasium's CartPole-v1, step for step."""
+    """A `Simulator` equal to Gymnasium's CartPole-v1, step for step.
 
-    horizon = 500
+    Args:
+        horizon: Steps an episode; 200 is CartPole-v0.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, horizon: int = 500) -> None:
+        if not 1 <= horizon <= 1_000_000:
+            raise InputError.of("horizon", horizon, expected="a whole number from 1 to 1,000,000")
+        self.horizon = horizon
+        self.return_bounds = (0.0, float(horizon))
         high = np.array([2.0 * EDGE, np.inf, 2.0 * FALLEN, np.inf], dtype=np.float32)
         self.observation_space = gymnasium.spaces.Box(-high, high, dtype=np.float32)
         self.action_space = gymnasium.spaces.Discrete(2)

@@ -13,6 +13,8 @@ import torch
 from livepapers.core.errors import InputError
 from livepapers.tasks.demand import Panel
 from livepapers.tasks.inventory import InventoryNetwork, InventorySimulator
+from livepapers.tasks.observations import StackedObservations
+from livepapers.tasks.simulator import Simulator
 from livepapers.tasks.vector import BatchedTask, GymnasiumTask, SimulatorTask
 
 WORLDS = {
@@ -26,6 +28,8 @@ WORLDS = {
     "pendulum-swing-up": "livepapers.tasks.pendulum_swing_up:PendulumSwingUp",
     "cart-pole-swing-up": "livepapers.tasks.swing_up:SwingUp",
     "slippery-lake": "livepapers.tasks.slippery_lake:SlipperyLake",
+    "mountain-car": "livepapers.tasks.mountain_car:MountainCar",
+    "stacked": "livepapers.tasks.worlds:stacked_world",
 }
 """Name -> module:callable, which takes the arguments by keyword and gives a `Simulator`."""
 
@@ -42,13 +46,37 @@ def make(name: str, arguments: Mapping[str, Any], *, lanes: int = 1) -> BatchedT
         return GymnasiumTask.make(name.removeprefix(GYMNASIUM), lanes, **arguments)
     if name not in WORLDS:
         raise InputError.of("world", name, expected=f"one of {', '.join(WORLDS)}, or {GYMNASIUM}<id>")
+    return SimulatorTask(simulator(name, arguments), lanes)
+
+
+def simulator(name: str, arguments: Mapping[str, Any]) -> Simulator[Any, Any, Any]:
+    """The registered simulator called `name`.
+
+    Raises:
+        InputError: There is no such simulator, or it refuses the arguments.
+    """
+    if name not in WORLDS:
+        raise InputError.of("world", name, expected=f"one of {', '.join(WORLDS)}")
     module, _, attribute = WORLDS[name].partition(":")
     try:
-        return SimulatorTask(getattr(importlib.import_module(module), attribute)(**arguments), lanes)
+        return getattr(importlib.import_module(module), attribute)(**arguments)
     except InputError:
         raise
     except (TypeError, ValueError, KeyError, RuntimeError) as error:  # the arguments may come from anybody's file
         raise InputError.of(f"world {name}", dict(arguments), expected="its arguments", cause=str(error)) from None
+
+
+def stacked_world(*, world: str, arguments: Mapping[str, Any], frames: int) -> StackedObservations:
+    """A registered simulator whose policies see the last observations together.
+
+    Args:
+        world: The name of the simulator.
+        arguments: Of that simulator.
+        frames: Observations seen together.
+    """
+    if world == "stacked":
+        raise InputError.of("world", world, expected="a simulator that is not stacked yet")
+    return StackedObservations(simulator(world, arguments), frames)
 
 
 def recorded_inventory(

@@ -45,10 +45,14 @@ FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "fishery": {"model": _DOCUMENT},
     "yann-rl": {"model": _DOCUMENT},
     "sindy-rl": {"data": _TABLE},
+    "policy-smoothing": {"returns": _TABLE},
 }
 """The papers with a form, and the files that each takes, by option, with the endings that they may have."""
-TEXTS: Mapping[str, frozenset[str]] = {"sindy-rl": frozenset({"states", "inputs", "trajectory"})}
-"""Options that are plain texts: names of columns."""
+TEXTS: Mapping[str, frozenset[str]] = {
+    "sindy-rl": frozenset({"states", "inputs", "trajectory"}),
+    "policy-smoothing": frozenset({"sigma", "budgets", "column"}),
+}
+"""Options that are plain texts: names of columns, lists of numbers."""
 SAMPLES: Mapping[str, Mapping[str, str]] = {
     "hdpo": {"network": "one_store.yml", "demand": "one_store_demand.csv"},
     "pdppo": {"plant": "bakery_plant.yml"},

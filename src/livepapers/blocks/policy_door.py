@@ -1,0 +1,201 @@
+"""One door for policies of any origin: artifact folders, ONNX files, torch modules, functions, objects with `predict`.
+
+Planned for: policy-smoothing, drl-diagnosis, deep-ga.
+
+Whatever comes in acts on batches afterwards: observations `[lane, ...]` and, where the world states one, a mask
+`[lane, action]` go in, actions `[lane, ...]` come out.
+"""
+
+import importlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.spaces import Box, Discrete
+from torch import Tensor, nn
+
+from livepapers.blocks.policies import GreedyPolicy
+from livepapers.core import artifact as artifacts
+from livepapers.core.errors import InputError, MissingExtraError
+
+Act: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
+PolicySource: TypeAlias = "Path | nn.Module | AnyPolicy | Callable[..., Any] | Any"
+"""An artifact folder or ONNX file, a torch module, a function of batched observations, or what has `predict`."""
+
+_FICKLE = (nn.Dropout, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+@dataclass(frozen=True)
+class AnyPolicy:
+    """A policy that came through the door.
+
+    Attributes:
+        act: Observations `[lane, ...]`, mask or None -> actions `[lane, ...]`.
+        about: What it is, for messages.
+        shape: Of one observation, stack included; None where the policy does not say it.
+        actions: Its action space, where it says one.
+        task: The world it was made for, {"name": ..., "arguments": ...}, where it says one.
+        network: The torch module behind it, where there is one: what attacks and diagnoses look into.
+        restart: Called with the lanes `[lane]` bool that start an episode, for policies with a memory.
+    """
+
+    act: Act
+    about: str
+    shape: tuple[int, ...] | None = None
+    actions: gymnasium.Space[Any] | None = None
+    task: Mapping[str, Any] | None = None
+    network: nn.Module | None = None
+    restart: Callable[[Tensor], None] | None = field(default=None, compare=False)
+
+    @property
+    def values(self) -> Callable[[Tensor], Tensor] | None:
+        """Differentiable preferences of discrete actions, `[lane, ...] -> [lane, actions]`; None where it has none."""
+        found: Any = getattr(self.network, "values", None)
+        if callable(found):
+            return found
+        if isinstance(self.network, GreedyPolicy) and isinstance(self.network.action_space, Discrete):
+            return _logits(self.network)
+        return None
+
+
+def as_policy(source: PolicySource) -> AnyPolicy:
+    """Let a policy in.
+
+    Raises:
+        InputError: It is no policy, or acts on a simulator's states instead of observations.
+        CorruptFileError: An artifact does not verify.
+        MissingExtraError: An ONNX file, and onnxruntime is not installed.
+    """
+    if isinstance(source, AnyPolicy):
+        return source
+    if isinstance(source, (str, Path)):
+        path = Path(source)
+        return _of_folder(path) if path.is_dir() else _of_onnx(path)
+    if isinstance(source, nn.Module):
+        return _of_module(source, about=type(source).__name__, task=None)
+    if callable(getattr(source, "predict", None)):
+        return AnyPolicy(_predicting(source), f"{type(source).__name__}.predict", *_spaces(source))
+    if callable(source):
+        name = getattr(source, "__name__", type(source).__name__)
+        return AnyPolicy(
+            lambda seen, mask: _called(source, seen, mask), name, *_spaces(source), restart=_restart(source)
+        )
+    raise InputError.of("policy", source, expected="an artifact, an ONNX file, a torch module or a function")
+
+
+def frames_of(policy: AnyPolicy, space: gymnasium.Space[Any]) -> int:
+    """How many observations of `space` the policy sees together; 1 for one that does not say its shape.
+
+    Raises:
+        InputError: Its input is no whole number of observations.
+    """
+    own, single = policy.shape, space.shape or ()
+    if own is None or own == single:
+        return 1
+    if own[1:] == single or (len(own) == 1 and single and own[0] % math.prod(single) == 0):
+        return own[0] if own[1:] == single else own[0] // math.prod(single)
+    cause = "was it made for another world?"
+    raise InputError.of("policy", f"observations of shape {own}", expected=f"{single}, or several of them", cause=cause)
+
+
+def _of_folder(path: Path) -> AnyPolicy:
+    described = artifacts.load(path)
+    if described.kind != "policy" or not described.architecture:
+        raise InputError.of("artifact", f"{path}, a {described.kind}", expected="a policy")
+    task = described.spaces.get("task")
+    about = f"{described.architecture} of {described.slug}"
+    return _of_module(artifacts.load_network(path), about=about, task=task if isinstance(task, dict) else None)
+
+
+def _of_module(network: nn.Module, *, about: str, task: Mapping[str, Any] | None) -> AnyPolicy:
+    if getattr(network, "takes", "observation") != "observation":
+        cause = "it acts on a simulator's states, which nobody observes with noise"
+        raise InputError.of("policy", about, expected="a policy of observations", cause=cause)
+    if any(part.training for part in network.modules() if isinstance(part, _FICKLE)):
+        cause = "call .eval() first: dropout and batch statistics would make it another policy at every step"
+        raise InputError.of("policy", f"{about} in training mode", expected="a module in evaluation mode", cause=cause)
+    return AnyPolicy(
+        lambda seen, mask: _called(network, seen, mask), about, *_spaces(network), task=task, network=network,
+        restart=_restart(network),
+    )  # fmt: skip
+
+
+def _of_onnx(path: Path) -> AnyPolicy:
+    if path.suffix != ".onnx":
+        cause = "no such file or folder" if not path.exists() else "it ends in neither"
+        raise InputError.of("artifact", path, expected="a folder with artifact.json, or an .onnx file", cause=cause)
+    try:
+        runtime: Any = importlib.import_module("onnxruntime")
+    except ModuleNotFoundError:
+        raise MissingExtraError("onnxruntime", "export") from None
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # the same bytes on any number of cores
+    try:
+        session = runtime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    except OSError as error:
+        raise InputError.of(
+            "artifact", path, expected="a readable file", cause=(error.strerror or "").lower()
+        ) from None
+    except Exception as error:  # noqa: BLE001 - the runtime has exception types of its own, one for each fault of a file
+        raise InputError.of("artifact", path, expected="an ONNX file", cause=str(error)) from None
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if inputs[0].type != "tensor(float)" or len(inputs) > 2 or len(outputs) != 1:
+        shown = f"inputs {[each.name for each in inputs]}, outputs {[each.name for each in outputs]}"
+        cause = "livepapers export writes such files"
+        raise InputError.of("artifact", f"{path.name}: {shown}", expected="observation (, mask) -> action", cause=cause)
+
+    def act(seen: Tensor, mask: Tensor | None) -> Tensor:
+        given = {inputs[0].name: seen.to(torch.float32).numpy()}
+        if len(inputs) == 2:
+            given[inputs[1].name] = _required(mask, path).numpy()
+        return torch.from_numpy(session.run(None, given)[0])
+
+    shape = inputs[0].shape[1:]
+    known = tuple(shape) if all(isinstance(size, int) for size in shape) else None
+    return AnyPolicy(act, f"ONNX file {path.name}", known)
+
+
+def _required(mask: Tensor | None, path: Path) -> Tensor:
+    if mask is None:
+        cause = "this world allows every action; the file was made for one that does not"
+        raise InputError.of("artifact", f"{path.name}, which takes a mask", expected="no mask", cause=cause)
+    return mask
+
+
+def _called(policy: Callable[..., Any], seen: Tensor, mask: Tensor | None) -> Tensor:
+    return torch.as_tensor(policy(seen) if mask is None else policy(seen, mask))
+
+
+def _predicting(source: Any) -> Act:
+    """As agents of Stable-Baselines3 act: arrays in, (actions, memory) out, the most likely ones."""
+
+    def act(seen: Tensor, mask: Tensor | None) -> Tensor:
+        del mask
+        answer = source.predict(seen.numpy(), deterministic=True)
+        return torch.as_tensor(np.asarray(answer[0] if isinstance(answer, tuple) else answer))
+
+    return act
+
+
+def _spaces(source: Any) -> tuple[tuple[int, ...] | None, gymnasium.Space[Any] | None]:
+    seen, actions = getattr(source, "observation_space", None), getattr(source, "action_space", None)
+    shape = tuple(seen.shape) if isinstance(seen, Box) else None
+    return shape, actions if isinstance(actions, gymnasium.Space) else None
+
+
+def _restart(source: Any) -> Callable[[Tensor], None] | None:
+    found: Any = getattr(source, "restart", None)
+    return found if callable(found) else None
+
+
+def _logits(policy: GreedyPolicy) -> Callable[[Tensor], Tensor]:
+    def values(seen: Tensor) -> Tensor:
+        features = seen.flatten(1).to(torch.float32)
+        return policy.actor(features if policy.normaliser is None else policy.normaliser(features))
+
+    return values
