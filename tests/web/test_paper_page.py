@@ -126,3 +126,9 @@ def test_the_pages_of_papers_and_runs_need_no_torch(tmp_path: object) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[200, 200, 200] False"
+
+
+def test_what_is_given_by_its_place_stands_before_the_options() -> None:
+    commands, python = (code for _, code in sources.usage("policy-smoothing"))
+    assert commands == "livepapers apply policy-smoothing ARTIFACT --sigma SIGMA --output result"
+    assert "policy_smoothing.apply(artifact, sigma=...)" in python

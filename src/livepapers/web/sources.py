@@ -23,6 +23,7 @@ class Method:
     deviations: tuple[str, ...]  # from the paper, where the docstring lists them
     application: str  # what `apply` does, its docstring up to the first section
     required: tuple[str, ...]  # parameters of `apply` without a default
+    places: tuple[str, ...] = ()  # parameters of `apply` that are given by their place, not by name
 
 
 @functools.cache
@@ -39,7 +40,8 @@ def method(slug: str) -> Method | None:
     if apply is None:
         return Method(about, _deviations(about), "", ())
     told = (ast.get_docstring(apply) or "").split("\n\nArgs:")[0].split("\n\nExample")[0]
-    return Method(about, _deviations(about), told, _required(apply.args))
+    places = tuple(argument.arg for argument in apply.args.posonlyargs)
+    return Method(about, _deviations(about), told, _required(apply.args), places)
 
 
 def _required(arguments: ast.arguments) -> tuple[str, ...]:
@@ -72,8 +74,10 @@ def usage(slug: str) -> tuple[tuple[str, str], ...]:
         return blocks
     if not found.required:  # which of its inputs go together, only its help says
         return (("sh", f"livepapers apply {slug} --help"),)
-    options = "".join(f" --{name.replace('_', '-')} {name.upper()}" for name in found.required)
-    module, given = catalogue.module_name(slug), ", ".join(f"{name}=..." for name in found.required)
+    named = [name for name in found.required if name not in found.places]
+    options = "".join([f" {name.upper()}" for name in found.places]
+                      + [f" --{name.replace('_', '-')} {name.upper()}" for name in named])  # fmt: skip
+    module, given = catalogue.module_name(slug), ", ".join([*found.places, *(f"{name}=..." for name in named)])
     python = f"from livepapers.methods import {module}\n\nresult = {module}.apply({given})\nprint(result.headline)"
     return (("sh", f"livepapers apply {slug}{options} --output result"), ("python", python))
 
