@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -214,7 +215,7 @@ def test_a_saved_search_narrows_its_digest(place: str, tmp_path: Path, monkeypat
         assert send(store, settings, NOON + 3).no_news == 1
         add_paper(store, "found", NOON + 4, title="Routing fleets of trucks", summary="Shorter tours for vehicles.")
         publish(monkeypatch, found={"C1": "reproduced"}, other={"C1": "void"})
-        monkeypatch.setattr(catalogue, "load", lambda: {"found": None, "other": None})
+        monkeypatch.setattr(catalogue, "load", lambda: dict.fromkeys(("found", "other"), SimpleNamespace(questions=())))
         assert len(send(store, settings, NOON + 5).sent) == 1
     (path,) = Path(settings.outbox).glob("*.eml")
     message = read(path.read_bytes())
