@@ -216,7 +216,7 @@ def test_policies_that_cannot_be_certified_get_one_line(policy: Path, returns: P
     described = json.loads((policy / "artifact.json").read_text())
     described |= {"kind": "rule", "files": {}}
     (policy / "artifact.json").write_text(json.dumps(described))
-    with pytest.raises(InputError, match="got a rule in .*, expected a policy"):
+    with pytest.raises(InputError, match=r"got a rule in .*, expected a policy"):
         apply(policy, sigma="0.2")
     bad = tmp_path / "bad.onnx"
     bad.write_bytes(b"not a graph")
