@@ -66,7 +66,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def kills_wanted(request: pytest.FixtureRequest) -> int:
     """How often a process is killed in a test of what survives that."""
-    kills: int = request.config.getoption("--kills")
+    kills = request.config.getoption("--kills")
+    assert isinstance(kills, int)
     return kills
 
 

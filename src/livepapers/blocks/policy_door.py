@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import gymnasium
 import numpy as np
@@ -55,9 +55,9 @@ class AnyPolicy:
     @property
     def values(self) -> Callable[[Tensor], Tensor] | None:
         """Differentiable preferences of discrete actions, `[lane, ...] -> [lane, actions]`; None where it has none."""
-        found: Any = getattr(self.network, "values", None)
+        found = getattr(self.network, "values", None)
         if callable(found):
-            return found
+            return cast("Callable[[Tensor], Tensor]", found)
         if isinstance(self.network, GreedyPolicy) and isinstance(self.network.action_space, Discrete):
             return _logits(self.network)
         return None
@@ -189,8 +189,8 @@ def _spaces(source: Any) -> tuple[tuple[int, ...] | None, gymnasium.Space[Any] |
 
 
 def _restart(source: Any) -> Callable[[Tensor], None] | None:
-    found: Any = getattr(source, "restart", None)
-    return found if callable(found) else None
+    found = getattr(source, "restart", None)
+    return cast("Callable[[Tensor], None]", found) if callable(found) else None
 
 
 def _logits(policy: GreedyPolicy) -> Callable[[Tensor], Tensor]:
