@@ -39,7 +39,7 @@ class Config(Presets):
     @classmethod
     def tiny(cls) -> "Config":
         """For the battery."""
-        return cls(updates=20, batch=8, hidden=32, explorer_hidden=16, adapt_updates=10, adapt_batch=8)
+        return cls(explorer="gafn", updates=20, batch=8, hidden=32, explorer_hidden=16, adapt_updates=10, adapt_batch=8)
 
     @classmethod
     def smoke(cls) -> "Config":

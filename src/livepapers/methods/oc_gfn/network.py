@@ -130,9 +130,9 @@ class OutcomePredictor(nn.Module):
 
     @torch.no_grad()
     def sample(
-        self, known: Tensor, open_digits: Tensor, *, generator: torch.Generator, temperature: float = 1.0
+        self, known: Tensor, open_digits: Tensor, *, generator: torch.Generator, temperature: float | Tensor = 1.0
     ) -> Tensor:
-        """Outcomes drawn from Q, each component flattened by `temperature`, `[batch, component]` int64."""
+        """Outcomes drawn from Q, each component flattened by `temperature` (a number, or one a row `[batch, 1]`), `[batch, component]` int64."""
         digits = torch.zeros(len(known), len(self.bases), dtype=torch.int64)
         embedded = self.known(known)
         for place in range(len(self.bases)):
