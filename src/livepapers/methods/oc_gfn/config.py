@@ -22,8 +22,9 @@ class Config(Presets):
     learning_rate: float = setting(1e-3, f"Adam; {OURS}", gt=0, le=1)
     late_rate: float = setting(1 / 3, "factor of the learning rate in the last third of the updates", gt=0, le=1)
     epsilon: float = setting(0.05, f"share of uniform moves in trajectories of the own policy; {OURS}", ge=0, le=1)
-    failure_reward: float = setting(1e-4, f"R of a missed outcome, for log 0; {OURS}", gt=0, lt=1)
-    teleport: bool = setting(False, "R on every edge (paper: yes) instead of the last; see Deviations 2")
+    failure_reward: float = setting(1e-4, f"R of a missed outcome, for log 0, on the last edge; {OURS}", gt=0, lt=1)
+    teleport: float = setting(0.5, "share of the updates, from the first on, with R on every edge; paper: 1", ge=0, le=1)
+    teleport_reward: float = setting(1e-4, f"R of a missed outcome on every edge; {OURS}", gt=0, lt=1)
     positives: bool = setting(True, "whether relabelled trajectories of the explorer are learned from")
     negatives: bool = setting(True, "whether trajectories of the own policy are learned from")
     explorer_hidden: int = setting(128, f"units of the explorer's two hidden layers and of its novelty nets; {OURS}", ge=1)
@@ -54,4 +55,4 @@ class Config(Presets):
     @classmethod
     def paper(cls) -> "Config":
         """The paper's choices where they are known: outcome teleportation, and a GAFlowNet that explores."""
-        return cls(explorer="gafn", teleport=True, updates=20_000, adapt_updates=10_000)
+        return cls(explorer="gafn", teleport=1.0, updates=20_000, adapt_updates=10_000)

@@ -1,5 +1,6 @@
 """Pre-training: relabelled successes and own attempts, one forward pass, one Adam step (oc-gfn)."""
 
+import math
 import warnings
 from dataclasses import dataclass
 
@@ -68,8 +69,12 @@ class OutcomeConditionedGFlowNet(Learner):
         self.explorer = make_explorer(env, config, dataset, seed=seed)
         self.generator = generator(seed, "oc-gfn", "exploration")
         self.step = self.environment_steps = self.trajectories = 0
-        self._log_failure = float(torch.tensor(config.failure_reward, dtype=torch.float64).log())
         self._warn_of_leaks()
+
+    @property
+    def teleports(self) -> bool:
+        """Whether the next update puts log R on every edge."""
+        return self.step < self.config.teleport * self.config.updates
 
     def update(self) -> dict[str, float]:
         """Sample successes and attempts, make one Adam step, let the explorer learn."""
@@ -184,8 +189,10 @@ class OutcomeConditionedGFlowNet(Learner):
         known = torch.zeros(len(batch.actions) + 1, width, dtype=torch.bool)
         known[batch.length, torch.arange(width)] = True
         log_flow = torch.where(known, 0.0, flow.view(-1, width))
+        teleport = self.teleports
+        failure = config.teleport_reward if teleport else config.failure_reward
         log_reward = edge_log_reward(
-            hit, batch.length, steps=len(batch.actions), log_failure=self._log_failure, teleport=config.teleport
+            hit, batch.length, steps=len(batch.actions), log_failure=math.log(failure), teleport=teleport
         )
         paths = moves.spread(log_forward), moves.spread(log_backward)
         return outcome_teleportation_residual(log_flow, *paths, log_reward), log_flow
@@ -206,7 +213,7 @@ class OutcomeConditionedGFlowNet(Learner):
 
     def _warn_of_leaks(self) -> None:
         count = self.outcomes.count
-        if count is None or not self.outcomes.one_to_one or self.config.teleport or not self.config.negatives:
+        if count is None or not self.outcomes.one_to_one or self.config.teleport == 1.0 or not self.config.negatives:
             return
         best = fixed_point_success(count, self.config.failure_reward)
         if best < 0.9:
