@@ -37,7 +37,10 @@ def metropolis(
     if isinstance(env, Factored):
         state, propose = draw_objects(env, chains, generator=generator), _change_digit
     elif isinstance(env, (Sets, IndependentSets)):
-        state, propose = random_objects(env, chains, generator=generator)[0], _swap if isinstance(env, Sets) else _toggle
+        state, propose = (
+            random_objects(env, chains, generator=generator)[0],
+            _swap if isinstance(env, Sets) else _toggle,
+        )
     else:
         raise InputError.of("env", type(env).__name__, expected="Sets, IndependentSets or a Factored construction")
     every = max((steps - steps // 2) // max(keep // chains, 1), 1)

@@ -127,7 +127,7 @@ def _random(*shape: int, seed: int = 0) -> Tensor:
 def _success_is_detailed_balance() -> Comparison:
     flow, forward, backward = _random(5, 3), _random(4, 3, seed=1), _random(4, 3, seed=2)
     length, reached = torch.full((3,), 4), torch.ones(3, dtype=torch.bool)
-    log_reward = oc_gfn.edge_log_reward(reached, length, steps=4, log_failure=-9.0, teleport=True)
+    log_reward = oc_gfn.edge_log_reward(reached, length, steps=4, log_last=-9.0, log_inner=-9.0)
     ours = oc_gfn.outcome_teleportation_residual(flow, forward, backward, log_reward)
     return ours, fl_gfn.detailed_balance_residual(flow, forward, backward), 1e-12
 
@@ -141,9 +141,8 @@ def _one_outcome() -> Comparison:
 def _one_step() -> Comparison:
     """On trajectories of one action teleportation and the last edge are the same."""
     length, reached = torch.ones(4, dtype=torch.int64), torch.tensor([True, False, False, True])
-    given = {"steps": 1, "log_failure": -3.0}
-    ours = oc_gfn.edge_log_reward(reached, length, teleport=True, **given)  # type: ignore[arg-type]
-    return ours, oc_gfn.edge_log_reward(reached, length, teleport=False, **given), 0.0  # type: ignore[arg-type]
+    teleported = oc_gfn.edge_log_reward(reached, length, steps=1, log_last=-3.0, log_inner=-3.0)
+    return teleported, oc_gfn.edge_log_reward(reached, length, steps=1, log_last=-3.0, log_inner=0.0), 0.0
 
 
 REDUCTIONS: dict[str, Callable[[], Comparison]] = {

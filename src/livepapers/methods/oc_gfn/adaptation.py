@@ -86,7 +86,10 @@ class Adaptation(Learner):
         moves = Transitions.of(batch)
         rows = torch.arange(len(moves.actions)) if moves.rows is None else moves.rows
         ends = self.outcomes.of(batch.last)[rows % moves.width]
-        known, open_digits = self._known(moves), self.outcomes.open_digits(moves.children, moves.actions == self.env.moves)
+        known, open_digits = (
+            self._known(moves),
+            self.outcomes.open_digits(moves.children, moves.actions == self.env.moves),
+        )
         digits = self._draw(known, open_digits, self.outcomes.digits(ends))
         log_outcome = self.networks.predictor.log_probability(known, digits, open_digits)
         numerator = self.networks.numerator(self.env.encode(moves.parents))[0]
@@ -148,7 +151,10 @@ class Adaptation(Learner):
         self.networks.load_state_dict(state["networks"])
         self.generator.set_state(state["generator"].clone())
         self.step, work = int(state["step"]), state["work"]
-        self.environment_steps, self.reward_evaluations = int(work["environment_steps"]), int(work["reward_evaluations"])
+        self.environment_steps, self.reward_evaluations = (
+            int(work["environment_steps"]),
+            int(work["reward_evaluations"]),
+        )
 
     def _known(self, moves: Transitions) -> Tensor:
         """What Q sees of a move: the encoded state and the one-hot action."""

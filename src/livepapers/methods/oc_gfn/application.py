@@ -257,7 +257,9 @@ def _report(
         headline += f"; {len(made)} reward{'s' if len(made) > 1 else ''}, {len(made[0].objects)} samples each ({mode})"
     notes = ["Rewards are relative: an object is drawn with probability reward / sum of rewards."] if made else []
     if bad:
-        notes.insert(0, "Objects that are missed, and flows that are still biased, distort every reward: give more --updates.")
+        notes.insert(
+            0, "Objects that are missed, and flows that are still biased, distort every reward: give more --updates."
+        )
     tables = {"Pre-training": training, **({"Rewards": fit, "Best objects": best} if made else {})}
     return Application(SLUG, headline, tables, tuple(notes))
 

@@ -16,20 +16,29 @@ class Config(Presets):
     )
     backward: Literal["uniform", "learned"] = setting("uniform", f"P_B; {OURS}")
     updates: int = setting(3000, f"Adam steps of pre-training; {OURS}", ge=1, le=10_000_000)
-    batch: int = setting(32, f"positives an update, and as many trajectories of the own policy; {OURS}", ge=1, le=65_536)
+    batch: int = setting(
+        32, f"positives an update, and as many trajectories of the own policy; {OURS}", ge=1, le=65_536
+    )
     hidden: int = setting(256, f"units a hidden layer; {OURS}", ge=1, le=8192)
     layers: int = setting(2, f"hidden layers; {OURS}", ge=1, le=16)
     learning_rate: float = setting(1e-3, f"Adam; {OURS}", gt=0, le=1)
     late_rate: float = setting(1 / 3, "factor of the learning rate in the last third of the updates", gt=0, le=1)
     epsilon: float = setting(0.05, f"share of uniform moves in trajectories of the own policy; {OURS}", ge=0, le=1)
     failure_reward: float = setting(1e-4, f"R of a missed outcome, for log 0, on the last edge; {OURS}", gt=0, lt=1)
-    teleport: float = setting(0.5, "share of the updates, from the first on, with R on every edge; paper: 1", ge=0, le=1)
-    teleport_reward: float = setting(1e-4, f"R of a missed outcome on every edge; {OURS}", gt=0, lt=1)
+    teleport: Literal["always", "fading", "never"] = setting(
+        "fading",
+        "log R on every edge (paper: always); fading: its inner part goes to 0 between 1/4 and 3/4 of training",
+    )
+    teleport_reward: float = setting(1e-4, f"R of a missed outcome on inner edges, always: on all; {OURS}", gt=0, lt=1)
     positives: bool = setting(True, "whether relabelled trajectories of the explorer are learned from")
     negatives: bool = setting(True, "whether trajectories of the own policy are learned from")
-    explorer_hidden: int = setting(128, f"units of the explorer's two hidden layers and of its novelty nets; {OURS}", ge=1)
+    explorer_hidden: int = setting(
+        128, f"units of the explorer's two hidden layers and of its novelty nets; {OURS}", ge=1
+    )
     explorer_rate: float = setting(1e-3, f"Adam of the explorer; {OURS}", gt=0, le=1)
-    novelty: float = setting(0.1, f"scale of the intrinsic reward, after division by its running deviation; {OURS}", ge=0)
+    novelty: float = setting(
+        0.1, f"scale of the intrinsic reward, after division by its running deviation; {OURS}", ge=0
+    )
     adapt_updates: int = setting(1500, f"Adam steps of an adaptation; {OURS}", ge=1, le=10_000_000)
     adapt_batch: int = setting(32, f"trajectories an update of an adaptation; {OURS}", ge=1, le=65_536)
     adapt_rate: float = setting(1e-3, f"Adam on N and Q; {OURS}", gt=0, le=1)
@@ -55,4 +64,4 @@ class Config(Presets):
     @classmethod
     def paper(cls) -> "Config":
         """The paper's choices where they are known: outcome teleportation, and a GAFlowNet that explores."""
-        return cls(explorer="gafn", teleport=1.0, updates=20_000, adapt_updates=10_000)
+        return cls(explorer="gafn", teleport="always", updates=20_000, adapt_updates=10_000)

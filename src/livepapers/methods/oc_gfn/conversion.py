@@ -38,7 +38,9 @@ class FlowTable:
 
     @classmethod
     @torch.no_grad()
-    def of(cls, model: OutcomeConditionedGFlowNet, graph: StateGraph, *, known_reachability: bool = True) -> "FlowTable":
+    def of(
+        cls, model: OutcomeConditionedGFlowNet, graph: StateGraph, *, known_reachability: bool = True
+    ) -> "FlowTable":
         """Evaluate a model on all pairs.
 
         Args:

@@ -117,7 +117,13 @@ class AugmentedFlowExplorer:
             env.features, env.moves, has_stop=env.has_stop, hidden=hidden, seed=seed, stream="oc-gfn explorer"
         )
         self.predictor, self.fixed = (
-            MLP(env.features, [hidden] * 2, outputs=hidden, activation="leaky_relu", generator=stream(seed, "oc-gfn", name))
+            MLP(
+                env.features,
+                [hidden] * 2,
+                outputs=hidden,
+                activation="leaky_relu",
+                generator=stream(seed, "oc-gfn", name),
+            )
             for name in ("novelty", "fixed novelty")
         )
         self.fixed.requires_grad_(False)

@@ -19,19 +19,19 @@ def outcome_teleportation_residual(
     return log_flow[:-1] + log_forward - log_flow[1:] - log_backward - log_reward
 
 
-def edge_log_reward(reached: Tensor, length: Tensor, *, steps: int, log_failure: float, teleport: bool) -> Tensor:
-    """log R(x|y) on the edges of each trajectory, `[steps, B]`: 0 where the outcome was reached, else log epsilon.
+def edge_log_reward(reached: Tensor, length: Tensor, *, steps: int, log_last: float, log_inner: float) -> Tensor:
+    """log R(x|y) on the edges of each trajectory, `[steps, B]`: 0 where the outcome was reached and in the padding.
 
     Args:
         reached: Whether the trajectory ended in its outcome, `[B]` bool.
         length: Its actions, `[B]`.
         steps: T, the actions of the longest.
-        log_failure: log epsilon, which stands for log 0.
-        teleport: On every edge (outcome teleportation) or on the last one only.
+        log_last: log epsilon on the last edge of a failure; it stands for log 0.
+        log_inner: On the edges before: log epsilon too (outcome teleportation), 0 (none), or between (fading).
     """
     time = torch.arange(steps)[:, None]
-    carried = time < length if teleport else time == length - 1
-    return torch.where(carried & ~reached, log_failure, 0.0)
+    carried = torch.where(time < length - 1, log_inner, torch.where(time == length - 1, log_last, 0.0))
+    return torch.where(reached, 0.0, carried)
 
 
 def conversion(log_weight: Tensor, log_flow: Tensor, log_forward: Tensor) -> Tensor:

@@ -115,7 +115,9 @@ def _from_table(problem: Problem, path: Path, *, floor: float) -> list[Reward]:
     if len(doubled):
         row = int(order[int(doubled[0]) + 1])
         shown = problem.texts(objects[row : row + 1])[0]
-        raise InputError.of(f"{where} line {row + 2}", shown, expected="each object once", cause="it stood above already")
+        raise InputError.of(
+            f"{where} line {row + 2}", shown, expected="each object once", cause="it stood above already"
+        )
     return [_column(problem, frame[name], name, numbered[order], order, where=where, floor=floor) for name in names]
 
 
@@ -126,7 +128,9 @@ def _column(
     if (values < 0).any():
         row = int((values < 0).nonzero()[0])
         cause = "rewards are probabilities up to a factor; is it a log reward or an energy?"
-        raise InputError.of(f"{where} line {row + 2}: {name}", float(values[row]), expected="a reward >= 0", cause=cause)
+        raise InputError.of(
+            f"{where} line {row + 2}: {name}", float(values[row]), expected="a reward >= 0", cause=cause
+        )
     largest = float(values.max())
     if largest <= 0:
         raise InputError.of(f"{where}: column {name}", "0 everywhere", expected="at least one reward above 0")
@@ -206,7 +210,9 @@ def _checked(given: Any, texts: Sequence[str], name: str) -> Tensor:
     try:
         values = torch.tensor([float(value) for value in given], dtype=torch.float64)
     except (TypeError, ValueError) as error:
-        raise InputError.of(f"{name}", type(given).__name__, expected="one number an object", cause=str(error)) from None
+        raise InputError.of(
+            f"{name}", type(given).__name__, expected="one number an object", cause=str(error)
+        ) from None
     if len(values) != len(texts):
         raise InputError.of(name, f"{len(values)} rewards", expected=f"{len(texts)}, one an object")
     bad = ~torch.isfinite(values) | (values < 0)

@@ -83,7 +83,9 @@ class TableSampler(PolicySampler):
 
     def distribution(self, graph: StateGraph) -> Tensor:
         """See `PolicySampler`."""
-        return graph.distribution(lambda states: self.table if states is self.graph.states else self.log_forward(states))
+        return graph.distribution(
+            lambda states: self.table if states is self.graph.states else self.log_forward(states)
+        )
 
 
 def masked_policy(logits: Tensor, allowed: Tensor) -> Tensor:

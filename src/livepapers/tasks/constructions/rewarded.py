@@ -81,5 +81,7 @@ class Rewarded:
     def _checked(self, state: Tensor) -> Tensor:
         value = self._reward(state).to(torch.float64)
         if value.shape != (len(state),):
-            raise InputError.of("log_reward", f"shape {list(value.shape)}", expected=f"one number an object, {len(state)}")
+            raise InputError.of(
+                "log_reward", f"shape {list(value.shape)}", expected=f"one number an object, {len(state)}"
+            )
         return value

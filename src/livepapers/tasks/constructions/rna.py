@@ -1,7 +1,7 @@
 """RNA strings that bind to a target RNA: rewards from the energies of ViennaRNA (extra `rna`).
 
-    E(x) = energy of the best duplex of x with the target, kcal/mol, at most 0       `duplex_energies`
-    R(x) = (min(-E(x), E_ref) / E_ref)^beta + R_min                                  `binding_log_reward`
+E(x) = energy of the best duplex of x with the target, kcal/mol, at most 0       `duplex_energies`
+R(x) = (min(-E(x), E_ref) / E_ref)^beta + R_min                                  `binding_log_reward`
 """
 
 import functools
@@ -58,7 +58,9 @@ def reference_energy(length: int, target: str) -> float:
     stretches = [target[i : i + length] for i in range(max(len(target) - length, 0) + 1)]
     best = -float(duplex_energies([reverse_complement(stretch) for stretch in stretches], target).min())
     if best <= 0.0:
-        raise InputError.of("target", target, expected="an RNA that something binds to", cause="no duplex has energy < 0")
+        raise InputError.of(
+            "target", target, expected="an RNA that something binds to", cause="no duplex has energy < 0"
+        )
     return best
 
 
