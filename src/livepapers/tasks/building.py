@@ -1,4 +1,4 @@
-"""A construction as a simulator: one move a step, the object's reward at the end. For learners of values or policies."""
+"""A construction as a simulator: one move a step, the object's reward at the end, for learners of values."""
 
 from typing import Any, NamedTuple
 

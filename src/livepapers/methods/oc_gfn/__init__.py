@@ -4,7 +4,7 @@ Paper       Pan, Jain, Madan, Bengio, "Pre-Training and Fine-Tuning Generative F
             arXiv 2310.03419.
 Idea        A GFlowNet conditioned on an outcome y = f(x) learns to build objects with that outcome, from relabelled
             successes of an explorer and from its own attempts; no reward of a task is needed. Its flows F(s|y) say how
-            surely y can still be had from s, so that a sampler for any reward r is a weighted sum over outcomes. The sum
+            surely y can still be had from s, so a sampler for any reward r is a weighted sum over outcomes. The sum
             is computed, estimated with drawn outcomes, or learned by a small network while the model stays frozen.
 Equations   (1) F(s|y) P_F(s'|s,y) = F(s'|y) P_B(s|s',y), F(x|y) = R(x|y) = 1[f(x) = y]; then F(s0|y) = 1
             (2) log F(s|y) + log P_F - log F(s'|y) - log P_B - log R(x|y) = 0       `outcome_teleportation_residual`
@@ -13,9 +13,9 @@ Equations   (1) F(s|y) P_F(s'|s,y) = F(s'|y) P_B(s|s',y), F(x|y) = R(x|y) = 1[f(
 Shapes      states [T + 1, B, ...], outcomes [B, ...], log F [T + 1, B], log P [T, B] -> residuals [T, B] float32
 Deviations  1. paper: log R of a missed outcome is log 0; ours: log epsilon, epsilon = `failure_reward`. Where (1) holds
                everywhere a miss then costs epsilon (|Y| - 1) of success (`fixed_point_success`).
-            2. paper: log R on every edge throughout (outcome teleportation); laptop preset: fading, so that it is on the
-               last edge only in the last quarter of the updates. On every edge it teaches long constructions much faster,
-               and it biases F as long as there are failures, which (3) carries into every reward. `teleport="always"`
+            2. paper: log R on every edge throughout (outcome teleportation); laptop preset: fading, so that it is on
+               the last edge only in the last quarter of the updates. On every edge it teaches long constructions much
+               faster, and it biases F as long as there are failures, which (3) carries into every reward. `teleport="always"`
                gives the former.
             3. paper: positives from a GAFlowNet; laptop preset: backward walks from drawn objects, which cover
                everything. `explorer="gafn"` gives the former, with the constants of `Config`, which are ours.

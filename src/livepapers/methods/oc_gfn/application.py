@@ -157,7 +157,7 @@ def load_model(folder: Path) -> tuple[Problem, OutcomeConditionedGFlowNet]:
 
 
 def _config(problem: Problem, *, updates: int, adapt_updates: int, explorer: str) -> Config:
-    """epsilon is so small that all failures together weigh a hundredth of the one success."""
+    """Epsilon is so small that all failures together weigh a hundredth of the one success."""
     objects = math.prod(problem.construction().bases)
     failure = max(min(Config().failure_reward, 0.01 / objects), 1e-12)
     return Config(updates=updates, adapt_updates=adapt_updates, explorer=explorer, failure_reward=failure)  # type: ignore[arg-type]

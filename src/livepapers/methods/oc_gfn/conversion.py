@@ -85,7 +85,7 @@ class FlowTable:
         return cls(graph, graph.states[graph.may_end], state, outcome, log_flow, log_forward)
 
     def log_root_flow(self) -> Tensor:
-        """log F(s0|y) of each outcome, `[outcome]`; the logarithm of the number of its objects when learned."""
+        """Log F(s0|y) of each outcome, `[outcome]`; the logarithm of the number of its objects when learned."""
         at_root = self.state == 0
         found = torch.zeros(len(self.outcomes), dtype=torch.float64)
         found[self.outcome[at_root]] = self.log_flow[at_root]

@@ -131,7 +131,7 @@ class OutcomeConditionedGFlowNet(Learner):
 
     @torch.no_grad()
     def log_root_flow(self, outcomes: Tensor) -> Tensor:
-        """log F(s0|y), `[n]`; 0 where f is one-to-one and y is learned."""
+        """Log F(s0|y), `[n]`; 0 where f is one-to-one and y is learned."""
         parts = []
         for chunk in outcomes.split(4096):
             root = self.env.encode(self.env.root(1)).expand(len(chunk), -1)
@@ -224,7 +224,7 @@ class OutcomeConditionedGFlowNet(Learner):
         best = fixed_point_success(count, self.config.failure_reward)
         if best < 0.9:
             warnings.warn(
-                f"failure_reward: got {self.config.failure_reward:g}, which over {count:,} outcomes leaves a success of "
+                f"failure_reward: got {self.config.failure_reward:g}, which over {count:,} outcomes leaves success of "
                 f"{best:.0%} at best; about {0.01 / count:.0e} would leave 99 %",
                 stacklevel=3,
             )

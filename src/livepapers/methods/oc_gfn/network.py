@@ -118,7 +118,7 @@ class OutcomePredictor(nn.Module):
         self.register_buffer("exists", exists, persistent=False)
 
     def log_probability(self, known: Tensor, digits: Tensor, open_digits: Tensor) -> Tensor:
-        """log Q of outcomes, `[batch]`; sums to 1 over the outcomes whose digits are all open.
+        """Log Q of outcomes, `[batch]`; sums to 1 over the outcomes whose digits are all open.
 
         Args:
             known: What is known of the move, `[batch, features]`.
@@ -132,7 +132,7 @@ class OutcomePredictor(nn.Module):
     def sample(
         self, known: Tensor, open_digits: Tensor, *, generator: torch.Generator, temperature: float | Tensor = 1.0
     ) -> Tensor:
-        """Outcomes drawn from Q, each component flattened by `temperature` (a number, or one a row `[batch, 1]`), `[batch, component]` int64."""
+        """Outcomes drawn from Q, `[batch, component]` int64; `temperature`, one number or one a row, flattens it."""
         digits = torch.zeros(len(known), len(self.bases), dtype=torch.int64)
         embedded = self.known(known)
         for place in range(len(self.bases)):

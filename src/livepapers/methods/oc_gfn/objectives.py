@@ -20,7 +20,7 @@ def outcome_teleportation_residual(
 
 
 def edge_log_reward(reached: Tensor, length: Tensor, *, steps: int, log_last: float, log_inner: float) -> Tensor:
-    """log R(x|y) on the edges of each trajectory, `[steps, B]`: 0 where the outcome was reached and in the padding.
+    """Log R(x|y) on the edges of each trajectory, `[steps, B]`: 0 where the outcome was reached and in the padding.
 
     Args:
         reached: Whether the trajectory ended in its outcome, `[B]` bool.

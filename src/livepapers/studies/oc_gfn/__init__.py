@@ -27,7 +27,7 @@ VERSION = 1
 DEVIATIONS = (
     "Steps, network sizes and learning rates of the paper were not found; ours are the method's defaults, the same for "
     "all arms, and nothing was tuned for an arm.",
-    "Budgets are counted in trajectories: an update of pre-training makes 64, one of an adaptation 32, and scratch arms "
+    "Budgets are counted in trajectories: an update of pre-training makes 64, one of an adaptation 32, scratch arms "
     "get both together. On grids walks to drawn cells and walks of a policy differ in length; the environment steps of "
     "each cell are recorded beside.",
     "Positives are backward walks from drawn objects; a GAFlowNet explores in one arm on the 8 x 8 grid.",
@@ -37,5 +37,5 @@ DEVIATIONS = (
     "Modes are ours: the best half per cent of candidates that differ in three letters from all better ones.",
     "The Monte Carlo conversion draws 256 outcomes anew for every object; its distance to the target is not exact and "
     "not given.",
-    "Single cells of the laptop preset were run on other seeds while the study was written, to set updates and epsilon.",
+    "Single cells of the laptop preset were run on other seeds before, to set updates and epsilon.",
 )

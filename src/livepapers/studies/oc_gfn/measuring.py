@@ -360,7 +360,7 @@ def _both(found: dict[str, float]) -> dict[str, float]:
 
 
 def found_modes(task: Task, objects: Tensor) -> dict[str, float]:
-    """Modes among objects, and the mean reward of the best hundred different ones over that of the true best hundred."""
+    """Modes among objects, and the reward of the best hundred of them over that of the true best hundred."""
     places = torch.unique(task.place(objects))
     top = min(TOP, len(task.log_reward))
     best = task.log_reward[places].sort(descending=True).values[:top]

@@ -140,7 +140,7 @@ class Strings:
 
 
 def nearest_mode_log_reward(modes: Tensor, *, sharpness: float) -> LogReward:
-    """log R(x) = -sharpness * min over modes of Hamming(x, mode) / n: the reward of the bit-string benchmark.
+    """The log reward -sharpness * min over modes of Hamming(x, mode) / n: the reward of the bit-string benchmark.
 
     Args:
         modes: Objects `[mode, length]`, compared symbol by symbol.
