@@ -24,12 +24,8 @@ class Config(Presets):
     learning_rate: float = setting(1e-3, f"Adam; {OURS}", gt=0, le=1)
     late_rate: float = setting(1 / 3, "factor of the learning rate in the last third of the updates", gt=0, le=1)
     epsilon: float = setting(0.05, f"share of uniform moves in trajectories of the own policy; {OURS}", ge=0, le=1)
-    failure_reward: float = setting(1e-4, f"R of a missed outcome, for log 0, on the last edge; {OURS}", gt=0, lt=1)
-    teleport: Literal["always", "fading", "never"] = setting(
-        "fading",
-        "log R on every edge (paper: always); fading: its inner part goes to 0 between 1/4 and 3/4 of training",
-    )
-    teleport_reward: float = setting(1e-4, f"R of a missed outcome on inner edges, always: on all; {OURS}", gt=0, lt=1)
+    failure_reward: float = setting(1e-4, f"epsilon, R of a missed outcome, for log 0; {OURS}", gt=0, lt=1)
+    teleport: bool = setting(True, "whether log R stands on every edge (outcome teleportation) or on the last one only")
     positives: bool = setting(True, "whether relabelled trajectories of the explorer are learned from")
     negatives: bool = setting(True, "whether trajectories of the own policy are learned from")
     explorer_hidden: int = setting(
@@ -64,4 +60,4 @@ class Config(Presets):
     @classmethod
     def paper(cls) -> "Config":
         """The paper's choices where they are known: outcome teleportation, and a GAFlowNet that explores."""
-        return cls(explorer="gafn", teleport="always", updates=20_000, adapt_updates=10_000)
+        return cls(explorer="gafn", updates=20_000, adapt_updates=10_000)

@@ -71,15 +71,6 @@ class OutcomeConditionedGFlowNet(Learner):
         self.step = self.environment_steps = self.trajectories = 0
         self._warn_of_leaks()
 
-    def failure_rewards(self) -> tuple[float, float]:
-        """(log R on the last edge of a failure, log R on the edges before) of the next update."""
-        config = self.config
-        inner = math.log(config.teleport_reward)
-        if config.teleport == "always":
-            return inner, inner
-        faded = 1.0 if config.teleport == "never" else 2.0 * self.step / config.updates - 0.5
-        return math.log(config.failure_reward), inner * (1.0 - min(max(faded, 0.0), 1.0))
-
     def update(self) -> dict[str, float]:
         """Sample successes and attempts, make one Adam step, let the explorer learn."""
         config = self.config
@@ -193,8 +184,11 @@ class OutcomeConditionedGFlowNet(Learner):
         known = torch.zeros(len(batch.actions) + 1, width, dtype=torch.bool)
         known[batch.length, torch.arange(width)] = True
         log_flow = torch.where(known, 0.0, flow.view(-1, width))
-        last, inner = self.failure_rewards()
-        log_reward = edge_log_reward(hit, batch.length, steps=len(batch.actions), log_last=last, log_inner=inner)
+        log_last = math.log(config.failure_reward)
+        log_inner = log_last if config.teleport else 0.0
+        log_reward = edge_log_reward(
+            hit, batch.length, steps=len(batch.actions), log_last=log_last, log_inner=log_inner
+        )
         paths = moves.spread(log_forward), moves.spread(log_backward)
         return outcome_teleportation_residual(log_flow, *paths, log_reward), log_flow
 
@@ -214,12 +208,7 @@ class OutcomeConditionedGFlowNet(Learner):
 
     def _warn_of_leaks(self) -> None:
         count = self.outcomes.count
-        if (
-            count is None
-            or not self.outcomes.one_to_one
-            or self.config.teleport == "always"
-            or not self.config.negatives
-        ):
+        if count is None or not self.outcomes.one_to_one or self.config.teleport or not self.config.negatives:
             return
         best = fixed_point_success(count, self.config.failure_reward)
         if best < 0.9:

@@ -27,7 +27,7 @@ def edge_log_reward(reached: Tensor, length: Tensor, *, steps: int, log_last: fl
         length: Its actions, `[B]`.
         steps: T, the actions of the longest.
         log_last: log epsilon on the last edge of a failure; it stands for log 0.
-        log_inner: On the edges before: log epsilon too (outcome teleportation), 0 (none), or between (fading).
+        log_inner: On the edges before: log epsilon too (outcome teleportation), or 0.
     """
     time = torch.arange(steps)[:, None]
     carried = torch.where(time < length - 1, log_inner, torch.where(time == length - 1, log_last, 0.0))

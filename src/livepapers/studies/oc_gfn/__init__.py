@@ -35,7 +35,7 @@ DEVIATIONS = (
     "Headline claims pool settings: 18 pairs (C1, C2b), 15 (C3a), 12 (C4a).",
     "RNA of 8 nucleotides, so that all 65,536 candidates and the exact distance are there; the paper's are longer.",
     "Modes are ours: the best half per cent of candidates that differ in three letters from all better ones.",
-    "The Monte Carlo conversion draws 256 outcomes anew for every object; its distance to the target is not exact and "
-    "not given.",
+    "The Monte Carlo conversion draws 256 outcomes anew for every string, and its distance to the target is not given "
+    "there; on the grid it draws them once.",
     "Single cells of the laptop preset were run on other seeds before, to set updates and epsilon.",
 )

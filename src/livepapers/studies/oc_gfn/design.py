@@ -15,7 +15,7 @@ ARMS = (
     Arm("goal-conditioned", "baseline", "hindsight and maximum likelihood, no flows; trajectories of a pre-training"),
     Arm("convert-exact", "method", "equation (3) over all outcomes of the pre-trained model, no training"),
     Arm("convert-calibrated", "ablation", "convert-exact with F(s|y) divided by the learned F(s0|y)"),
-    Arm("convert-mc", "method", "equation (3) with 256 outcomes drawn for each object, no training"),
+    Arm("convert-mc", "method", "equation (3) with 256 drawn outcomes (strings: anew for each object), no training"),
     Arm("amortised", "method", "equation (4): N and Q learn from the frozen model for the adaptation's updates"),
     Arm("scratch-db", "baseline", f"detailed balance from scratch, the same network; {TOTAL}"),
     Arm("scratch-tb", "baseline", f"trajectory balance from scratch, the same network; {TOTAL}"),
