@@ -13,9 +13,9 @@ Equations   (1) F(s|y) P_F(s'|s,y) = F(s'|y) P_B(s|s',y), F(x|y) = R(x|y) = 1[f(
 Shapes      states [T + 1, B, ...], outcomes [B, ...], log F [T + 1, B], log P [T, B] -> residuals [T, B] float32
 Deviations  1. paper: log R of a missed outcome is log 0; ours: log epsilon, epsilon = `failure_reward`. Where (1) holds
                everywhere a miss then costs epsilon (|Y| - 1) of success (`fixed_point_success`).
-            2. paper: log R on every edge (outcome teleportation) in all tasks; ours: so for strings, on the last edge for
-               grids (`teleport=False`). On every edge long strings are learned much faster; but it biases F as long as
-               there are failures, by about the same for all outcomes of strings, by more for far cells of grids, and
+            2. paper: log R on every edge (outcome teleportation) in all tasks; ours: so for strings, on the last edge
+               for grids (`teleport=False`). On every edge long strings are learned much faster; but it biases F as
+               long as there are failures, by about the same for all outcomes of strings, by more for far cells of grids, and
                (3) carries that into every reward.
             3. paper: positives from a GAFlowNet; laptop preset: backward walks from drawn objects, which cover
                everything. `explorer="gafn"` gives the former, with the constants of `Config`, which are ours.

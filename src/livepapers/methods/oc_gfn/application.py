@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -145,7 +145,7 @@ def load_model(folder: Path) -> tuple[Problem, OutcomeConditionedGFlowNet]:
     described = artifact.load(folder)
     try:
         values = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-        problem = read_problem(**{**values, "environment": values.pop("kind")})
+        problem = Problem(**values)
         config = Config.from_json(described.made_by["config"])  # type: ignore[arg-type]  # checked by from_json
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what it warned of when it was trained
@@ -157,10 +157,12 @@ def load_model(folder: Path) -> tuple[Problem, OutcomeConditionedGFlowNet]:
 
 
 def _config(problem: Problem, *, updates: int, adapt_updates: int, explorer: str) -> Config:
-    """Epsilon is so small that all failures together weigh a hundredth of the one success."""
-    objects = math.prod(problem.construction().bases)
-    failure = max(min(Config().failure_reward, 0.01 / objects), 1e-12)
-    return Config(updates=updates, adapt_updates=adapt_updates, explorer=explorer, failure_reward=failure)  # type: ignore[arg-type]
+    """Strings: the defaults. Grids: R on the last edge, so small that all failures weigh a hundredth of a success."""
+    given: dict[str, Any] = {"updates": updates, "adapt_updates": adapt_updates, "explorer": explorer}
+    if problem.kind != "grid":
+        return Config(**given)
+    failure = min(Config().failure_reward, 0.01 / math.prod(problem.construction().bases))
+    return Config(**given, failure_reward=failure, teleport=False)
 
 
 def _refuse_beside_pretrained(given: dict[str, object]) -> None:

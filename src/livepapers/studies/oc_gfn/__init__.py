@@ -30,6 +30,8 @@ DEVIATIONS = (
     "Budgets are counted in trajectories: an update of pre-training makes 64, one of an adaptation 32, scratch arms "
     "get both together. On grids walks to drawn cells and walks of a policy differ in length; the environment steps of "
     "each cell are recorded beside.",
+    "Outcome teleportation: paper in all tasks; the models that adaptations start from use it for strings, not for "
+    "grids (both are measured in pre-training).",
     "Positives are backward walks from drawn objects; a GAFlowNet explores in one arm on the 8 x 8 grid.",
     "Seeds: six on the 8 x 8 grid and on 16 bits, three on the 16 x 16 grid, on 24 bits and on each RNA target. "
     "Headline claims pool settings: 18 pairs (C1, C2b), 15 (C3a), 12 (C4a).",

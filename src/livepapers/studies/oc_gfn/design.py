@@ -5,13 +5,12 @@ from livepapers.lab.study import Arm, Setting, Table
 PRETRAINED = "the same network, batch and number of updates as every pre-training arm"
 TOTAL = "measured after as many trajectories as the adaptation takes, and after as many as pre-training and adaptation"
 ARMS = (
-    Arm("oc-gfn", "method", f"relabelled successes and own attempts; teleportation that fades; {PRETRAINED}"),
-    Arm("teleport", "method", f"as the paper has it: log R on every edge throughout; {PRETRAINED}"),
-    Arm("last-edge", "ablation", f"no outcome teleportation: log R on the last edge throughout; {PRETRAINED}"),
+    Arm("teleport", "method", f"as the paper has it: log R on every edge, epsilon 1e-4; {PRETRAINED}"),
+    Arm("last-edge", "method", f"no outcome teleportation: log R on the last edge, epsilon 0.01 / |Y|; {PRETRAINED}"),
     Arm("positives", "ablation", f"relabelled successes only; {PRETRAINED}"),
     Arm("negatives", "ablation", f"own attempts only; {PRETRAINED}"),
     Arm("mild", "ablation", f"teleport with epsilon 0.1, so that failures look almost as good; {PRETRAINED}"),
-    Arm("gafn", "ablation", f"oc-gfn with successes from a GAFlowNet that explores; {PRETRAINED}"),
+    Arm("gafn", "ablation", f"contrastive, with successes from a GAFlowNet that explores; {PRETRAINED}"),
     Arm("goal-conditioned", "baseline", "hindsight and maximum likelihood, no flows; trajectories of a pre-training"),
     Arm("convert-exact", "method", "equation (3) over all outcomes of the pre-trained model, no training"),
     Arm("convert-calibrated", "ablation", "convert-exact with F(s|y) divided by the learned F(s0|y)"),
@@ -26,7 +25,7 @@ ARMS = (
     Arm("uniform", "floor", "uniform choice among the allowed moves, no training"),
     Arm("exact", "optimum", "the closed-form flows put into equation (3)", seeded=False),
 )  # fmt: skip
-PRETRAINING = ("oc-gfn", "teleport", "last-edge", "positives")
+PRETRAINING = ("teleport", "last-edge", "positives")
 ADAPTING = (
     "convert-exact", "convert-calibrated", "convert-mc", "amortised", "scratch-db", "scratch-tb", "fine-tuned",
     "metropolis", "dqn", "goal-conditioned", "exact-sampler", "uniform",
