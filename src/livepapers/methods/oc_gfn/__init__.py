@@ -15,8 +15,8 @@ Deviations  1. paper: log R of a missed outcome is log 0; ours: log epsilon, eps
                everywhere a miss then costs epsilon (|Y| - 1) of success (`fixed_point_success`).
             2. paper: log R on every edge (outcome teleportation) in all tasks; ours: so for strings, on the last edge
                for grids (`teleport=False`). On every edge long strings are learned much faster; but it biases F as
-               long as there are failures, by about the same for all outcomes of strings, by more for far cells of grids, and
-               (3) carries that into every reward.
+               long as there are failures, by about the same for all outcomes of strings, by more for far cells of
+               grids, and (3) carries that into every reward.
             3. paper: positives from a GAFlowNet; laptop preset: backward walks from drawn objects, which cover
                everything. `explorer="gafn"` gives the former, with the constants of `Config`, which are ours.
             4. paper: network sizes, steps and learning rates were not found; ours: see `Config`.

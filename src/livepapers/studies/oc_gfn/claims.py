@@ -157,7 +157,8 @@ CLAIMS = (
         "section 4, discussion of diversity", "stated, no number",
         "different paths among 64 successful trajectories over those among uniform walks back",
         _values("path_share", "last-edge", ("grid-8", "grid-16")), "seed x setting",
-        ("last-edge",), ("grid-8", "grid-16"), "greater", "1 is as diverse as the backward policy itself; half of that is many", SCALE, reference=0.5,
+        ("last-edge",), ("grid-8", "grid-16"), "greater",
+        "1 is as diverse as the backward policy itself; half of that is many", SCALE, reference=0.5,
     ),
     Claim(
         "Q1", "At equal total steps it still samples better than training from scratch.",
