@@ -179,7 +179,7 @@ LOSSES: dict[str, Callable[[], LossOracle]] = {
 def _trained_distance(seed: int, *, negatives: bool = True) -> float:
     """Exact distance of the converted sampler to a random reward after a short pre-training on 16 strings."""
     config = Config(
-        explorer="backward", hidden=64, learning_rate=3e-3, teleport=False, updates=250, negatives=negatives
+        explorer="backward", hidden=64, learning_rate=3e-3, teleport=False, updates=150, negatives=negatives
     )
     env = Strings("AB", 4)
     model = OutcomeConditionedGFlowNet(env, config, seed=seed)

@@ -55,6 +55,7 @@ def reverse_complement(text: str) -> str:
 
 def reference_energy(length: int, target: str) -> float:
     """The best energy of a perfect match of `length` nucleotides with a stretch of the target, kcal/mol, above 0."""
+    check_rna(target, field="target")
     stretches = [target[i : i + length] for i in range(max(len(target) - length, 0) + 1)]
     best = -float(duplex_energies([reverse_complement(stretch) for stretch in stretches], target).min())
     if best <= 0.0:
