@@ -165,8 +165,8 @@ def test_monte_carlo_samples_are_legal_and_equal_under_a_seed() -> None:
         made.append(sampler.sample(50, generator=stream))
     assert torch.equal(made[0], made[1])
     assert bool((made[0] >= 0).all())
-    # the generator's outcomes at the start, and 16 for each of 50 objects
-    assert sampler.reward_evaluations == 16 * 51
+        # the outcomes drawn at the start, and 16 for each of 50 objects
+        assert sampler.reward_evaluations == 16 * 51
 
 
 # ---- Q ----

@@ -128,7 +128,7 @@ def apply(
         raise InputError.of("rewards", "none", expected=expected)
     graph = _graph(problem, model, mode=mode if wanted else "mc")
     if pretrained is None:
-        _drive(model, model.config.updates, f"{problem} {config}", output=output, name="pre-training")
+        _drive(model, model.config.updates, f"{problem} {model.config} {seed}", output=output, name="pre-training")
     flows = FlowTable.of(model, graph) if graph is not None and wanted and mode == "exact" else None
     made = [
         _sample(model, one, flows, graph, mode=mode, outcomes=outcomes, samples=samples, seed=seed, output=output)

@@ -99,6 +99,11 @@ class OutcomePredictor(nn.Module):
         seed: Of the initial weights.
     """
 
+    digits_mask: Tensor
+    middle_mask: Tensor
+    last_mask: Tensor
+    exists: Tensor
+
     def __init__(self, features: int, bases: Sequence[int], *, hidden: int = 256, seed: int = 0) -> None:
         super().__init__()
         self.bases, self.width = tuple(int(base) for base in bases), max(bases)

@@ -143,16 +143,17 @@ class Labels:
     def __init__(self, env: Construction, function: Callable[[Tensor], Tensor], count: int) -> None:
         if count < 1:
             raise InputError.of("count", count, expected="a whole number >= 1")
-        self.env, self.function, self.features, self.count = env, function, count, int(count)
-        self.bases = (self.count,)
+        self.env, self.function, self.features = env, function, count
+        self.count: int | None = int(count)
+        self.bases = (int(count),)
 
     def of(self, objects: Tensor) -> Tensor:
         """The labels; raises `InputError` naming the first object whose label is out of range."""
         labels = self.function(objects).to(torch.int64)
-        wrong = (labels < 0) | (labels >= self.count)
+        wrong = (labels < 0) | (labels >= self.features)
         if labels.shape != (len(objects),) or wrong.any():
             row = int(wrong.reshape(-1).nonzero()[0]) if wrong.any() else 0
-            expected = f"one whole number from 0 to {self.count - 1} an object"
+            expected = f"one whole number from 0 to {self.features - 1} an object"
             raise InputError.of(f"outcome of {objects[row].tolist()}", labels.tolist(), expected=expected)
         return labels
 
@@ -179,8 +180,8 @@ class Labels:
 
     def open_digits(self, states: Tensor, stops: Tensor) -> Tensor:
         """All of them, except where the object is finished by stopping."""
-        possible = torch.ones(len(states), 1, self.count, dtype=torch.bool)
+        possible = torch.ones(len(states), 1, self.features, dtype=torch.bool)
         rows = stops.nonzero().squeeze(1)
         if len(rows):
-            possible[rows] = torch.nn.functional.one_hot(self.of(states[rows]), self.count).bool()[:, None, :]
+            possible[rows] = torch.nn.functional.one_hot(self.of(states[rows]), self.features).bool()[:, None, :]
         return possible

@@ -283,7 +283,9 @@ class _Adapting:
 
     def _drive(self, learner: Learner, sampler: Any, updates: int) -> tuple[dict[str, float], dict[str, float]]:
         """Train, looking at the exact distribution on the way: (after the adaptation's updates, after all)."""
-        distribution = sampler if callable(sampler) else lambda graph: graph.distribution(sampler.log_forward)
+        distribution: Callable[[Any], Tensor] = (
+            sampler if callable(sampler) else lambda graph: graph.distribution(sampler.log_forward)
+        )
 
         def assess() -> dict[str, float]:
             ends = distribution(self.task.graph)
@@ -317,7 +319,8 @@ class _Adapting:
         for suffix, updates in (("", self.updates), ("_total", self.total)):
             steps = max(updates * length, 2)
             stream = self.run.private_generator("chains" + suffix)
-            objects, _ = metropolis(self.task.env, steps, chains=chains, generator=stream, keep=SAMPLES)
+            env: Any = self.task.env  # its digits are those of the world that it wraps
+            objects, _ = metropolis(env, steps, chains=chains, generator=stream, keep=SAMPLES)
             found.update({name + suffix: value for name, value in found_modes(self.task, objects).items()})
         self.run.spend(energy_evaluations=(self.total + self.updates) * length * chains)
         return found
@@ -383,12 +386,13 @@ def _many_rewards(arm: str, setting: Setting, seed: int, preset: str, run: Run) 
     config, graph = config_of(name, preset), graph_of(name)
     rewards = random_rewards(SIDES[name], REWARDS, seed=seed)
     distances, spent = [], 0
+    flows: FlowTable | None = None
     if arm == "convert-exact":
         flows = FlowTable.of(load_model(run.prepared(f"{name} seed {seed}"), preset, name=name, seed=seed), graph)
         spent = 2 * config.updates * config.batch
     for index, reward in enumerate(rewards):
         task = make_task(f"random {index}", name, reward)
-        if arm == "convert-exact":
+        if flows is not None:
             distances.append(task.distance(flows.sampler(reward).distribution(graph)))
         else:
             updates, distance = _until_good(task, config, cap, run, index)
