@@ -163,10 +163,10 @@ def test_monte_carlo_samples_are_legal_and_equal_under_a_seed() -> None:
         stream = generator(3, "samples")
         sampler = MonteCarloSampler(model, lambda y: y.sum(dim=1).double(), n_outcomes=16, generator=stream)
         made.append(sampler.sample(50, generator=stream))
-    assert torch.equal(made[0], made[1])
-    assert bool((made[0] >= 0).all())
         # the outcomes drawn at the start, and 16 for each of 50 objects
         assert sampler.reward_evaluations == 16 * 51
+    assert torch.equal(made[0], made[1])
+    assert bool((made[0] >= 0).all())
 
 
 # ---- Q ----
