@@ -11,7 +11,7 @@ SCALE = (
 )
 ADAPT_SCALE = (
     "paper: numbers of steps and seeds were not found; ours: 500 updates of 32 trajectories after a pre-training of "
-    "1,600 updates, 8 nucleotides with energies of ViennaRNA, 3 seeds a target; the four targets of a seed "
+    "1,600 (grid) or 2,400 (RNA) updates, 8 nucleotides, ViennaRNA's energies, 3 seeds a target; the targets of a seed "
     "share its pre-trained model"
 )
 WORLDS = ("grid-8", "grid-16", "bits-16", "bits-24")

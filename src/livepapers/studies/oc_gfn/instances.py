@@ -137,7 +137,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "grid-16": {"updates": 1600, "teleport": False},
     "bits-16": {"updates": 1000, "teleport": True},
     "bits-24": {"updates": 1200, "teleport": True},
-    "rna-8": {"updates": 1600, "teleport": True},
+    "rna-8": {"updates": 2400, "teleport": True},
 }
 """Updates of the laptop preset, and the variant that adaptations start from: see Deviations 2 of the method."""
 TELEPORT_FAILURE, LAST_FAILURE = 1e-4, 0.01
