@@ -34,6 +34,7 @@ from livepapers.studies.oc_gfn.instances import (
 )
 from livepapers.tasks.building import Building
 from livepapers.tasks.construction import draw_objects
+from livepapers.tasks.constructions.exact import StateGraph
 from livepapers.tasks.vector import SimulatorTask
 
 HELD_OUT, SAMPLES, TOP = 512, 2048, 100
@@ -263,7 +264,7 @@ class _Adapting:
 
     def _scratch(self) -> dict[str, float]:
         learner = self._gflownet(self.task, self.arm.removeprefix("scratch-"), self.total)
-        adapted, total = self._drive(learner, fl_gfn.Sampler(learner), self.total)
+        adapted, total = self._drive(learner, _ends(learner), self.total)
         return {**adapted, **{f"{name}_total": value for name, value in total.items()}}
 
     def _fine_tuned(self) -> dict[str, float]:
@@ -271,7 +272,7 @@ class _Adapting:
         self.run.drive(first, 2 * self.config.updates, name="other task")
         learner = self._gflownet(self.task, "db", self.updates)
         learner.network.load_state_dict(first.network.state_dict())
-        return _both(self._drive(learner, fl_gfn.Sampler(learner), self.updates)[1])
+        return _both(self._drive(learner, _ends(learner), self.updates)[1])
 
     def _gflownet(self, task: Task, objective: str, updates: int) -> fl_gfn.ForwardLookingGFlowNet:
         config = fl_gfn.Config(
@@ -281,11 +282,10 @@ class _Adapting:
         )  # fmt: skip
         return fl_gfn.ForwardLookingGFlowNet(task.env, config, seed=self.weights)
 
-    def _drive(self, learner: Learner, sampler: Any, updates: int) -> tuple[dict[str, float], dict[str, float]]:
+    def _drive(
+        self, learner: Learner, distribution: Callable[[StateGraph], Tensor], updates: int
+    ) -> tuple[dict[str, float], dict[str, float]]:
         """Train, looking at the exact distribution on the way: (after the adaptation's updates, after all)."""
-        distribution: Callable[[Any], Tensor] = (
-            sampler if callable(sampler) else lambda graph: graph.distribution(sampler.log_forward)
-        )
 
         def assess() -> dict[str, float]:
             ends = distribution(self.task.graph)
@@ -360,6 +360,12 @@ class _Adapting:
         ends = graph.distribution(lambda _: table)
         objects = self._drawn(ends[graph.may_end])
         return _both({"tv": self.task.distance(ends), **found_modes(self.task, objects)})
+
+
+def _ends(learner: fl_gfn.ForwardLookingGFlowNet) -> Callable[[StateGraph], Tensor]:
+    """The exact distribution of a learner's sampler over the states of an enumerated world."""
+    sampler = fl_gfn.Sampler(learner)
+    return lambda graph: graph.distribution(sampler.log_forward)
 
 
 def _both(found: dict[str, float]) -> dict[str, float]:
