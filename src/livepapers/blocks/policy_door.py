@@ -104,12 +104,10 @@ def frames_of(policy: AnyPolicy, space: gymnasium.Space[Any]) -> int:
 
 
 def _of_folder(path: Path) -> AnyPolicy:
-    described = artifacts.load(path)
-    if described.kind != "policy" or not described.architecture:
-        raise InputError.of("artifact", f"a {described.kind} in {path}", expected="a policy")
+    described, network = artifacts.load_policy(path)
     task = described.spaces.get("task")
     about = f"{described.architecture} of {described.slug}"
-    return _of_module(artifacts.load_network(path), about=about, task=task if isinstance(task, dict) else None)
+    return _of_module(network, about=about, task=task if isinstance(task, dict) else None)
 
 
 def _of_module(network: nn.Module, *, about: str, task: Mapping[str, Any] | None) -> AnyPolicy:

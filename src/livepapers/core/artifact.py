@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from livepapers import __version__
 from livepapers.core.checkpoint import require_keys
-from livepapers.core.errors import CorruptFileError
+from livepapers.core.errors import CorruptFileError, InputError
 from livepapers.core.files import sha256, write_atomic
 from livepapers.core.learner import JSON
 
@@ -119,6 +119,14 @@ def load_network(folder: Path) -> nn.Module:
     require_keys(weights, network.state_dict(), what=str(folder / WEIGHTS))
     network.load_state_dict(weights)
     return network.eval()
+
+
+def load_policy(folder: Path) -> tuple[Artifact, nn.Module]:
+    """Read and rebuild a policy; raises `InputError` for an artifact of another kind, `CorruptFileError` as `load`."""
+    described = load(folder)
+    if described.kind != "policy" or not described.architecture:
+        raise InputError.of("artifact", f"a {described.kind} in {folder}", expected="a policy")
+    return described, load_network(folder)
 
 
 def resolve(name: str) -> Callable[..., nn.Module]:

@@ -55,10 +55,7 @@ class SavedPolicy:
 
 def load_policy(folder: Path) -> SavedPolicy:
     """Read a policy artifact; `InputError` for one of another kind, `CorruptFileError` for one that does not verify."""
-    described = artifacts.load(folder)
-    if described.kind != "policy" or not described.architecture:
-        raise InputError.of("artifact", f"{folder}, a {described.kind}", expected="a policy")
-    return SavedPolicy(described, artifacts.load_network(folder))
+    return SavedPolicy(*artifacts.load_policy(folder))
 
 
 def world_of(policy: SavedPolicy, env: str | None) -> tuple[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ what works. Against a smoothed agent it looks at values averaged over noise on t
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -90,7 +90,7 @@ class ValueAdversary:
     @torch.enable_grad()
     def __call__(self, seen: Seen) -> Tensor:
         """The change of each lane's observation; zero where nothing that is worth it can be reached."""
-        noises = self._noises(seen.observation.shape[1:])
+        noises = _noises(self._sigma, self.search.points, seen.observation.shape[1:], self._generator)
         past = seen.noisy[:, 1:]  # with the present observation behind it: what the agent will act on
         with torch.no_grad():
             values = self._averaged(seen.clean[:, :-1], seen.observation, noises)
@@ -166,13 +166,6 @@ class ValueAdversary:
         stacks = torch.cat([before, noisy[:, :, None]], 2).flatten(0, 1)
         return self._values(presented(stacks, self._policy)).reshape(len(past), points, -1).mean(1)
 
-    def _noises(self, shape: Sequence[int]) -> Tensor:
-        """`[points, ...]`: half of the draws and their mirror images, whose mean is exactly no noise."""
-        if not self.search.points or not bool((self._sigma > 0.0).any()):
-            return torch.zeros(1, *shape)
-        half = torch.randn((self.search.points + 1) // 2, *shape, generator=self._generator)
-        return self._sigma * torch.cat([half, -half])
-
 
 class CriticAdversary:
     """Against agents of real actions: it pushes the action to where a critic says it is worth `gap` less.
@@ -201,7 +194,7 @@ class CriticAdversary:
         lanes = torch.nonzero(seen.going & (seen.left > LEAST))[:, 0]
         if not len(lanes):
             return change
-        noises = self._noises(seen.observation.shape[1:])
+        noises = _noises(self._sigma, self.search.points, seen.observation.shape[1:], self._generator)
         with torch.no_grad():
             usual = self._worth(seen, lanes, None, noises)
         for step in range(2 * STEPS_OF_A_RADIUS + 1):
@@ -233,12 +226,6 @@ class CriticAdversary:
         action = self._network(presented(torch.cat([before, newest], 2).flatten(0, 1), self._policy))
         truth = seen.clean[lanes][:, None].expand(-1, points, *stack.shape[1:]).flatten(0, 1)
         return self._critic(presented(truth, self._policy), action).reshape(len(lanes), points).mean(1)
-
-    def _noises(self, shape: Sequence[int]) -> Tensor:
-        if not self.search.points or not bool((self._sigma > 0.0).any()):
-            return torch.zeros(1, *shape)
-        half = torch.randn((self.search.points + 1) // 2, *shape, generator=self._generator)
-        return self._sigma * torch.cat([half, -half])
 
 
 @dataclass(frozen=True)
@@ -308,7 +295,7 @@ def attack(
     let_in, plan = as_policy(policy), search or Search()
     found: list[Episodes] = []
     for gap in gaps:
-        one = Search(gap, plan.points, plan.steps, plan.size)
+        one = replace(plan, gap=gap)
         stream = make_generator(seed, "policy-smoothing", "adversary")
         adversary = (
             ValueAdversary(let_in, sigma, search=one, generator=stream)
@@ -359,6 +346,14 @@ def projected(change: Tensor, radius: Tensor) -> Tensor:
     norm = change.flatten(1).norm(dim=1)
     factor = (radius / norm.clamp(min=1e-12)).clamp(max=1.0)
     return change * factor.reshape(-1, *[1] * (change.dim() - 1))
+
+
+def _noises(sigma: Tensor, points: int, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    """`[points, ...]`: half of the draws and their mirror images, whose mean is exactly no noise."""
+    if not points or not bool((sigma > 0.0).any()):
+        return torch.zeros(1, *shape)
+    half = torch.randn((points + 1) // 2, *shape, generator=generator)
+    return sigma * torch.cat([half, -half])
 
 
 def _shortfall(values: Tensor, target: int) -> Tensor:

@@ -248,10 +248,7 @@ def noisy_q_learning(world: World, *, config: Config, seed: int) -> tuple[Select
 
 
 class OrnsteinUhlenbeck:
-    """Exploration that wanders: x <- x - 0.15 x + size n, added to the action; one process a lane.
-
-    Its state is drawn anew from how far the training is when a training is resumed: see `NoisyDDPG`.
-    """
+    """Exploration that wanders: x <- x - 0.15 x + size n, added to the action; one process a lane."""
 
     THETA = 0.15
 

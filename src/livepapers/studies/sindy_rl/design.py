@@ -43,7 +43,7 @@ DEVIATIONS = (
     "all surrogates have equally many real steps at equally many surrogate steps. The networks predict changes in "
     "units of their spread, which the paper does not say of its own.",
     "Rewards are scaled by (1 - 0.99) / 0.3 in all arms, 0.3 being about the largest reward of random actions. PPO in "
-    "the real world acts in 64 lanes of 128 steps with minibatches of 512, the size of the surrogate's.",
+    "the real world acts in 64 lanes of 128 steps with minibatches of 2,048, the size of the surrogate's.",
     "C3: the paper's swimmer is replaced by the pendulum: cheap, and its reward is no sum of the library's terms.",
     "C4: microseconds of a batch of 1,000 observations, so that the interpreter's own time does not decide.",
 )
