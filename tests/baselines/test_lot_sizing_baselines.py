@@ -92,7 +92,7 @@ def test_a_solver_without_time_still_gives_a_valid_bound():
 @pytest.mark.slow
 def test_a_node_limit_gives_the_same_bound_every_time():
     simulator = drawn(6, 3)
-    scenario = simulator.scenarios(1, generator(0, "paths"), periods=16)
+    scenario = simulator.scenarios(1, generator(0, "paths"), periods=12)
     first, again = (hindsight_bounds(simulator.plant, scenario, paths=1, seconds=600, nodes=1)[0] for _ in range(2))
     assert (first.bound, first.solution) == (again.bound, again.solution)
     assert first.gap > 1e-3, "the limit did not bite"

@@ -245,6 +245,7 @@ def test_pieces_of_a_minibatch_give_its_gradient(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("compiled")  # starting the compiler takes longer than using it
 @pytest.mark.parametrize("world", [MaskedParts, Steer])
 def test_compiled_it_learns_the_same(world: type, monkeypatch: pytest.MonkeyPatch):
     if missing := missing_compiler():

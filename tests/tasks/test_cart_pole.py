@@ -83,6 +83,7 @@ def test_worlds_are_made_by_name_and_other_names_are_refused():
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("compiled")
 def test_a_compiled_step_is_the_step():
     if missing := missing_compiler():
         pytest.skip(f"torch.compile cannot work here: {missing}")

@@ -5,11 +5,12 @@ z = Phi^-1(p / (p + h)), and pays C* = (h + p) sigma sqrt(L + 1) phi(z) a period
 the demand of t + L, so the level covers L + 1 demands (Zipkin, Foundations of Inventory Management, 2000, section 6.2).
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from scipy import stats
+from scipy import special
 from torch import Tensor
 
 from livepapers.core.errors import InputError
@@ -36,9 +37,9 @@ def optimal(mean: float, std: float, *, lead_time: int, holding: float, shortage
     if std < 0 or lead_time < 1 or holding <= 0 or shortage <= 0:
         shown = f"std {std}, lead_time {lead_time}, holding {holding}, shortage {shortage}"
         raise InputError.of("base stock", shown, expected="std >= 0, lead_time >= 1, positive costs")
-    quantile = float(stats.norm.ppf(shortage / (shortage + holding)))
+    quantile = float(special.ndtri(shortage / (shortage + holding)))
     spread = std * (lead_time + 1) ** 0.5
-    cost = (holding + shortage) * spread * float(stats.norm.pdf(quantile))
+    cost = (holding + shortage) * spread * math.exp(-(quantile**2) / 2.0) / math.sqrt(2.0 * math.pi)
     return BaseStock(mean * (lead_time + 1) + quantile * spread, cost)
 
 
@@ -64,7 +65,7 @@ def newsvendor_levels(network: InventoryNetwork, mean: Tensor, std: Tensor, *, s
         fractile = shortage / (shortage + node.holding) if node.may_hold else 0.5
         cover = lead + (1 if node.may_hold else 0)
         spread = (behind * std).square().sum(-1).sqrt() * cover**0.5
-        quantile = safety * float(stats.norm.ppf(min(fractile, 0.9999)))
+        quantile = safety * float(special.ndtri(min(fractile, 0.9999)))
         levels[..., index] = ((mean @ behind) * cover + quantile * spread).clamp(min=0.0)
     return levels
 

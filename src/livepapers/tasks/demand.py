@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
-from scipy import stats
 from torch import Tensor
 
 from livepapers.core.errors import InputError
@@ -131,6 +130,8 @@ class Poisson(_Stationary):
     def __init__(self, rate: float, *, stores: int = 1) -> None:
         if not 0 < rate <= 1e6:
             raise InputError.of("rate", rate, expected="a number in (0, 1e6]")
+        from scipy import stats  # takes most of a second, and no other demand needs it
+
         self.mean = torch.full((1, stores), float(rate))
         self.std = self.mean.sqrt()
         points = torch.arange(int(stats.poisson.isf(1e-16, rate)) + 2)

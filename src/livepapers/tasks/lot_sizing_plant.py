@@ -8,7 +8,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from pydantic import TypeAdapter, ValidationError
-from scipy import stats
 from torch import Tensor
 
 from livepapers.core.config import config_dataclass, setting
@@ -48,6 +47,8 @@ class Demand:
 
     def probabilities(self) -> np.ndarray:
         """P(D = d) for d = 0, 1, ..., the largest demand; `[D + 1]` float64, sums to 1."""
+        from scipy import stats  # takes most of a second, which reading a plant need not
+
         if self.kind == "binomial":
             return stats.binom.pmf(np.arange((self.trials or 0) + 1), self.trials, self.probability)
         if self.kind == "poisson":

@@ -155,7 +155,7 @@ def _reward(model: Ecosystem, rule: HarvestPolicy, seed: int) -> float:
 def _learned(seed: int, *, model: Ecosystem, penalty: float = 100.0) -> float:
     """Minus the reward of a rule that was trained shortly, with the model's penalty or another one."""
     config = fishery.Config(
-        hidden=(16,), learning_rate=3e-3, updates=30, lanes=32, steps=32, epochs=4, minibatches=4, dev_episodes=16,
+        hidden=(16,), learning_rate=3e-3, updates=20, lanes=32, steps=32, epochs=4, minibatches=4, dev_episodes=16,
         dev_every=5,
     )  # fmt: skip
     simulator = EcosystemSimulator(replace(model, penalty=penalty))

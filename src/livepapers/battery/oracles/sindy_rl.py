@@ -158,10 +158,10 @@ def a_linear_network_is_its_own_dictionary() -> Comparison:
 
 
 def _learner(seed: int, **changes: object) -> sindy_rl.SindyRL:
-    """The pendulum with a budget of seconds: 1,600 random steps, and 200 more at each of six collections."""
+    """The pendulum with a budget of seconds: 1,600 random steps, and 200 more at each of three collections."""
     config = replace(
-        sindy_rl.Config(), offline=1600, collect=200, online=1200, refit_every=4, horizon=200, updates=24, lanes=32,
-        steps=64, epochs=10, minibatches=8, learning_rate=1e-3, discount=0.95, hidden=(32, 32), stored=0.5, models=10,
+        sindy_rl.Config(), offline=1600, collect=200, online=1200, refit_every=3, horizon=200, updates=10, lanes=32,
+        steps=64, epochs=6, minibatches=4, learning_rate=3e-3, discount=0.95, hidden=(32, 32), stored=0.5, models=10,
         rollback=0.0,
     )  # fmt: skip
     config = replace(config, **changes)

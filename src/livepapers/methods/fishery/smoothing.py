@@ -6,9 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from torch import Tensor, nn
 
 from livepapers.methods.fishery.control_rules import popular_window
@@ -115,6 +112,11 @@ def smooth(
         fit_points: States on which the kernel is fitted.
         generator: Of that choice.
     """
+    # scikit-learn takes seconds to import, which rules without a smoothed twin need not
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+
     sizes = torch.tensor(model.sizes, dtype=torch.float64)
     with torch.no_grad():
         targets = policy(states / model.scale).clamp(0.0, 1.0).double().numpy()

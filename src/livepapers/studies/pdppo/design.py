@@ -62,12 +62,12 @@ class Budget:
     learning: dict[str, Any] = field(default_factory=dict)  # settings of `pdppo.Config`, equal for all arms
 
 
-TUNED: dict[str, Any] = {"actor_rate": 1e-3, "critic_rate": 1e-3}
+TUNED: dict[str, Any] = {"actor_rate": 2e-3, "critic_rate": 2e-3}
 AS_RELEASED: dict[str, Any] = {"actor_rate": 5.5e-4, "critic_rate": 1e-3, "minibatch": 0}
 
 BUDGETS: dict[tuple[str, str], Budget] = {
     ("plant", "smoke"): Budget(8, 25, 4, 8, 1, 8, 1, TUNED),
-    ("plant", "laptop"): Budget(32, 50, 125, 100, 10, 30, 1, TUNED),
+    ("plant", "laptop"): Budget(32, 50, 188, 100, 10, 30, 1, TUNED),
     ("plant", "paper"): Budget(4, 100, 2500, 1000, 20, 30, 100, {**AS_RELEASED, "epochs": 40}),
     ("lake", "smoke"): Budget(5, 20, 4, 0, 0, 0, 0, TUNED),
     ("lake", "laptop"): Budget(25, 20, 400, 0, 0, 0, 0, TUNED),
@@ -103,8 +103,8 @@ LAKES = ("lake", "lake, discount 0.99")
 SETTINGS = (
     _plant(15, 5, (*MAIN, *ABLATIONS, *RULES), (1, 10, 20), part="variants"),
     _plant(6, 3, (*MAIN, *RULES), (1, 10, 20), part="plants"),
-    _plant(20, 10, (*MAIN, *RULES), (0, 10, 20), part="plants"),
-    _plant(25, 10, (*MAIN, *RULES), (0, 10, 20), part="plants"),
+    _plant(20, 10, (*MAIN, *RULES), (0, 6, 20), part="plants"),
+    _plant(25, 10, (*MAIN, *RULES), (0, 6, 20), part="plants"),
     _plant(15, 5, (*MAIN, *RULES), (1, 10, 20), part="set-ups shown", setups=True),
     _lake(
         "lake", "10 x 10, a new map with every seed, discount 0.9, at most 100 steps",
