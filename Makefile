@@ -12,7 +12,10 @@ PRESET ?= smoke
 SEEDS ?= 8
 WORKERS ?= 2
 
-.PHONY: run setup test check quick lint types imports docs clean
+# Tests start hundreds of processes: modules are compiled once, even where the environment says otherwise.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: run setup test suite check quick lint types imports docs clean
 
 run: $(VENV)/installed
 ifdef PAPER
@@ -32,7 +35,10 @@ setup: $(VENV)/installed-for-tests
 	@if [ -d .git ]; then $(BIN)/pre-commit install >/dev/null; fi
 	@echo "ready: $(BIN)/livepapers, make check"
 
-test: $(VENV)/installed-for-tests lint types imports
+test: $(VENV)/installed-for-tests lint imports
+	$(MAKE) -j 2 types suite
+
+suite: $(VENV)/installed-for-tests
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -q
 
 check: $(VENV)/installed-for-tests lint types imports quick

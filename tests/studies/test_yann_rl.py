@@ -14,6 +14,7 @@ from livepapers.studies.yann_rl.instances import RATES, world
 from livepapers.tasks import worlds
 from studies.fake_run import FakeRun
 
+pytestmark = pytest.mark.xdist_group("yann-rl study")  # its cells are shared by tests
 DEFAULT = {"actor_rate": 1e-4, "critic_rate": 1e-3, "cost_scale": 0.01, "largest_value": 20.0}
 
 
@@ -23,11 +24,28 @@ def run_in(folder: Path) -> FakeRun:
     return FakeRun(folder)
 
 
+class Measured:
+    """Smoke cells of the reactor, seed 0, each measured once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.kept: dict[str, tuple[dict[str, float], FakeRun]] = {}
+
+    def __call__(self, arm: str) -> tuple[dict[str, float], FakeRun]:
+        if arm not in self.kept:
+            run = run_in(self.folder)
+            self.kept[arm] = study.measure(arm, load_study("yann-rl").settings["reactor"], 0, "smoke", run), run
+        return self.kept[arm]
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
+    return Measured(tmp_path_factory.mktemp("yann"))
+
+
 @pytest.mark.parametrize("arm", study.TRAINED)
-def test_every_trained_arm_reports_before_and_after_and_its_violations(arm: str, tmp_path: Path):
-    run = run_in(tmp_path)
-    setting = load_study("yann-rl").settings["reactor"]
-    found = study.measure(arm, setting, 0, "smoke", run)
+def test_every_trained_arm_reports_before_and_after_and_its_violations(arm: str, measured: Measured):
+    found, run = measured(arm)
     assert {"cost_before", "cost_after", "violations_training", "worst_change_percent"} <= found.keys()
     assert all(math.isfinite(value) for value in found.values())
     assert run.kept["cost_before"].shape == run.kept["cost_after"].shape == (10,)
@@ -41,20 +59,14 @@ def test_every_trained_arm_reports_before_and_after_and_its_violations(arm: str,
     assert worlds.make(str(task["name"]), {}).observation_space.shape == (2,)
 
 
-def test_arms_of_a_seed_share_their_exact_start_and_plain_arms_do_not_have_it(tmp_path: Path):
-    setting = load_study("yann-rl").settings["reactor"]
-    costs = {
-        arm: study.measure(arm, setting, 0, "smoke", run_in(tmp_path))["cost_before"]
-        for arm in ("yann", "yann-noise", "yann-random-critic", "ddpg")
-    }
+def test_arms_of_a_seed_share_their_exact_start_and_plain_arms_do_not_have_it(measured: Measured):
+    costs = {arm: measured(arm)[0]["cost_before"] for arm in ("yann", "yann-noise", "yann-random-critic", "ddpg")}
     assert costs["yann"] == costs["yann-noise"] == costs["yann-random-critic"]
     assert costs["ddpg"] > 2.0 * costs["yann"]
 
 
-def test_the_untrained_yann_costs_what_the_linear_mpc_costs(tmp_path: Path):
-    setting = load_study("yann-rl").settings["reactor"]
-    trained = study.measure("yann", setting, 0, "smoke", run_in(tmp_path))
-    by_program = study.measure("linear-mpc", setting, 0, "smoke", run_in(tmp_path))
+def test_the_untrained_yann_costs_what_the_linear_mpc_costs(measured: Measured):
+    (trained, _), (by_program, _) = measured("yann"), measured("linear-mpc")
     assert trained["cost_before"] == pytest.approx(by_program["cost_after"], rel=1e-4)
 
 
