@@ -270,6 +270,35 @@ def test_a_model_that_gives_no_number_ends_the_episode() -> None:
     assert bool(step.final.isfinite().all())
 
 
+@given(st.floats(-5, 5), st.floats(-5, 5))
+def test_a_stop_ends_a_motion_and_lets_it_turn_back(position: float, velocity: float) -> None:
+    state = torch.tensor([[position, 3.0, velocity]])
+    there = sindy_rl.put_back(state, (), [sindy_rl.Stop(0, 2, -1.8, 1.8)])[0].tolist()
+    assert there[1] == 3.0
+    assert there[0] == pytest.approx(min(max(position, -1.8), 1.8))
+    outward = abs(position) > 1.8 and position * velocity > 0
+    assert there[2] == (0.0 if outward else pytest.approx(velocity))
+    assert torch.equal(state, torch.tensor([[position, 3.0, velocity]])), "what was predicted stays as it was"
+
+
+def test_a_stop_holds_a_surrogate_that_runs_away() -> None:
+    library, coefficients = Library(2, 1), torch.zeros(1, 11, 2)
+    coefficients[0, 0, 0] = coefficients[0, 1, 1] = 1.0
+    coefficients[0, 1, 0] = 0.5  # x' = x + 0.5 v, v' = v
+    task = SurrogateTask(
+        PendulumSwingUp.observation_space, PendulumSwingUp.action_space, starts=torch.tensor([[0.0, 1.0]]), lanes=2,
+        bounds=(torch.full((2,), -9.0), torch.full((2,), 9.0)), circles=(), horizon=1000,
+        stops=(sindy_rl.Stop(0, 1, -1.8, 1.8),),
+    )  # fmt: skip
+    task.learn(SparseModel(library, coefficients), lambda *_: torch.zeros(2), states=torch.zeros(1, 2), lost=0.0)
+    for surrogate in (task, task.like(2)):
+        surrogate.reset(0)
+        for _ in range(10):
+            step = surrogate.step(torch.zeros(2, 1))
+            assert not bool(step.terminated.any())
+        assert torch.allclose(step.final, torch.tensor([[1.8, 0.0]]).expand(2, 2))
+
+
 def test_a_surrogate_needs_a_model() -> None:
     task = small_surrogate()
     task.reset(0)

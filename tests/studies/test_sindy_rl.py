@@ -15,6 +15,7 @@ from livepapers.methods.sindy_rl import Config, Known, SindyRL, Transitions
 from livepapers.studies import sindy_rl as study
 from livepapers.studies.sindy_rl.instances import Trial, real_ppo, swing_up_learner
 from livepapers.studies.sindy_rl.measuring import mean_change, spread_correlation
+from livepapers.tasks import swing_up
 from livepapers.tasks.pendulum_swing_up import PendulumSwingUp
 from livepapers.tasks.vector import SimulatorTask
 from studies.fake_run import FakeRun
@@ -94,8 +95,15 @@ def test_ppo_in_the_real_world_takes_the_surrogates_minibatches(preset: str) -> 
     assert (ppo.config.epochs, ppo.config.learning_rate) == (config.epochs, config.learning_rate)
 
 
+def test_every_surrogate_of_the_swing_up_stops_at_the_rail_that_the_machine_has() -> None:
+    for arm in ("sindy", "linear", "neural"):
+        surrogate = swing_up_learner(arm, preset="smoke", seed=0).surrogate
+        assert surrogate.stops == ((0, 3, -swing_up.RAIL, swing_up.RAIL),)
+    assert f'range="-{swing_up.RAIL} {swing_up.RAIL}"' in swing_up.MODEL
+
+
 def test_spread_that_grows_with_the_error_is_found() -> None:
-    class Known:
+    class Exact:
         def predict(self, state: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
             return state + 0.0 * action
 
@@ -104,10 +112,10 @@ def test_spread_that_grows_with_the_error_is_found() -> None:
 
     state = torch.linspace(0.0, 1.0, 50)[:, None]
     steps = Transitions(state, torch.zeros(50, 1), state + state.square(), torch.zeros(50))
-    assert spread_correlation(Known(), steps, ()) == pytest.approx(1.0)
+    assert spread_correlation(Exact(), steps, Known()) == pytest.approx(1.0)
     whole = torch.arange(50.0)[:, None]
     flat = Transitions(whole, torch.zeros(50, 1), whole + 1.0, torch.zeros(50))
-    assert spread_correlation(Known(), flat, ()) == 0.0
+    assert spread_correlation(Exact(), flat, Known()) == 0.0
 
 
 def test_changes_are_those_of_each_episode() -> None:

@@ -39,6 +39,8 @@ BOUNDS = ((-5.0, -1.1, -1.1, -10.0, -10.0), (5.0, 1.1, 1.1, 10.0, 10.0))
 """The paper's: a model that leaves them has diverged."""
 CIRCLES = ((1, 2),)
 """Columns of the observation that are a cosine and its sine."""
+RAIL = 1.8
+"""Where the rail ends, m, as in `MODEL`."""
 START = 0.01  # standard deviation of each coordinate and velocity at the start
 
 

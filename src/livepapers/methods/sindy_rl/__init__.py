@@ -10,7 +10,7 @@ Equations   (1) next state = theta(x, u) xi, theta = [P(x), u, P(x) u], P all mo
                 squares on S: `thresholded`, `refit`; median over the models of an ensemble: `SparseModel`;
             (3) spread of the ensemble: Var = theta Cov(xi) theta', in closed form: `SparseModel.spread`;
             (4) algorithm 1: random real steps, fit, PPO in the surrogate, every n_fit updates real steps of the mean
-                action and a new fit: `SindyRL`; states are put back onto circles after each step: `on_circles`;
+                action and a new fit: `SindyRL`; states are put back onto circles and rails after each step: `put_back`;
             (5) dictionary policy u = clip(theta(x) xi), fitted to the mean action in the surrogate: `distil`.
 Shapes      observation [B, n], action [B, m] float32 -> next observation [B, n], reward [B]; xi [M, p, d]
 Deviations  1. Real return: the paper keeps the last policy. Ours: each collection is a whole episode, the policy of
@@ -22,7 +22,9 @@ Deviations  1. Real return: the paper keeps the last policy. Ours: each collecti
             4. Starts: paper a real reset for each surrogate episode; ours 64 real resets, drawn again and again, and
                lanes that begin at random times of an episode.
             5. Beyond the bounds: paper ends the episode; ours also charges the worst reward forever, if it is negative.
-            6. Terms that repeat each other to 1e-6: ridge and least squares take the solution of least norm.
+            6. Rails: paper ends an episode far beyond one (5 m of 1.8); ours can stop the surrogate's cart there
+               (`Stop`), which is known of a machine, and which no polynomial of low degree learns.
+            7. Terms that repeat each other to 1e-6: ridge and least squares take the solution of least norm.
 """
 
 from livepapers.methods.sindy_rl.application import apply
@@ -33,15 +35,15 @@ from livepapers.methods.sindy_rl.learner import METRICS, ROLE, FitDynamics, Know
 from livepapers.methods.sindy_rl.library import Library
 from livepapers.methods.sindy_rl.model import SparseModel, coefficient_covariance, fit_sparse
 from livepapers.methods.sindy_rl.regression import SparseRegression, median, normal_equations, refit, thresholded
-from livepapers.methods.sindy_rl.surrogate import Dynamics, Reward, SurrogateTask, imagine, on_circles
+from livepapers.methods.sindy_rl.surrogate import Dynamics, Reward, Stop, SurrogateTask, imagine, on_circles, put_back
 
 ARCHITECTURES = {"DictionaryPolicy": DictionaryPolicy}
 """What an artifact may name; learned networks are `blocks.policies:GreedyPolicy`."""
 
 __all__ = [
     "ARCHITECTURES", "METRICS", "ROLE", "Act", "Candidate", "Config", "DictionaryPolicy", "Dynamics", "FitDynamics",
-    "Interaction", "Known", "Library", "Memory", "Reward", "SindyRL", "SparseModel", "SparseRegression",
+    "Interaction", "Known", "Library", "Memory", "Reward", "SindyRL", "SparseModel", "SparseRegression", "Stop",
     "SurrogateTask", "Transitions", "apply", "coefficient_covariance", "distil", "example", "fit_sparse", "imagine",
-    "interact", "mean_action", "median", "normal_equations", "on_circles", "random_actions", "refit", "thresholded",
-    "visited",
+    "interact", "mean_action", "median", "normal_equations", "on_circles", "put_back", "random_actions", "refit",
+    "thresholded", "visited",
 ]  # fmt: skip

@@ -20,7 +20,7 @@ from livepapers.methods.sindy_rl.interaction import Interaction, Memory, Transit
 from livepapers.methods.sindy_rl.library import Library
 from livepapers.methods.sindy_rl.model import SparseModel, fit_sparse
 from livepapers.methods.sindy_rl.regression import SparseRegression
-from livepapers.methods.sindy_rl.surrogate import Dynamics, Reward, SurrogateTask, on_circles
+from livepapers.methods.sindy_rl.surrogate import Dynamics, Reward, Stop, SurrogateTask, put_back
 from livepapers.tasks import pendulum_swing_up
 from livepapers.tasks.vector import BatchedTask, SimulatorTask
 
@@ -40,6 +40,7 @@ class Known(NamedTuple):
     reward: Reward | None = None
     bounds: tuple[Tensor, Tensor] | None = None
     circles: Sequence[tuple[int, int]] = ()
+    stops: Sequence[Stop] = ()
 
 
 class SindyRL(Learner):
@@ -53,7 +54,7 @@ class SindyRL(Learner):
         real: The real world; boxes of observations and bounded actions of one axis.
         config: Settings.
         seed: Of weights, exploration, starts and bootstrap samples.
-        known: Reward, bounds and circles, where they are known.
+        known: Reward, bounds, circles and stops, where they are known.
         fit: Another model of the dynamics than the sparse one.
     """
 
@@ -79,7 +80,7 @@ class SindyRL(Learner):
         self.surrogate = SurrogateTask(
             real.observation_space, real.action_space, starts=self._starts(), circles=self.known.circles,  # type: ignore[arg-type]
             bounds=self.known.bounds or _range(torch.zeros(1, self.observations), 0.0), lanes=config.lanes,
-            horizon=config.horizon, stored=config.stored,
+            horizon=config.horizon, stops=self.known.stops, stored=config.stored,
         )  # fmt: skip
         self.dynamics: Dynamics | None = None
         self.reward_model: SparseModel | None = None
@@ -256,7 +257,8 @@ class SindyRL(Learner):
     def _error_on(self, steps: Transitions) -> float:
         if self.dynamics is None:
             raise RuntimeError("there is no model yet")
-        predicted = on_circles(self.dynamics.predict(steps.observation, steps.action), self.known.circles)
+        predicted = self.dynamics.predict(steps.observation, steps.action)
+        predicted = put_back(predicted, self.known.circles, self.known.stops)
         size = (steps.following - steps.observation).std(0, correction=0).clamp(min=1e-9)
         error = ((predicted - steps.following) / size).square().mean().sqrt()
         return float(error.nan_to_num(LARGEST_ERROR, LARGEST_ERROR).clamp(max=LARGEST_ERROR))

@@ -1,7 +1,7 @@
 """The surrogate: a fitted model as a world that learners can act in, all lanes in one product of matrices."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import gymnasium
 import torch
@@ -39,6 +39,32 @@ def on_circles(state: Tensor, circles: Sequence[tuple[int, int]]) -> Tensor:
     return state
 
 
+class Stop(NamedTuple):
+    """A mechanical stop, such as the end of a rail: no polynomial of low degree can learn one."""
+
+    position: int  # column
+    velocity: int  # column of its rate
+    low: float
+    high: float
+
+
+def put_back(state: Tensor, circles: Sequence[tuple[int, int]], stops: Sequence[Stop]) -> Tensor:
+    """The paper's call-back: predicted states `[..., n]` back onto what is known to hold of them.
+
+    Pairs of columns go onto the unit circle; positions stay between their stops, and no velocity leads beyond.
+    """
+    state = on_circles(state, circles)
+    if not stops:
+        return state
+    state = state.clone()
+    for stop in stops:
+        position, velocity = state[..., stop.position], state[..., stop.velocity]
+        outward = ((position > stop.high) & (velocity > 0)) | ((position < stop.low) & (velocity < 0))
+        state[..., stop.velocity] = torch.where(outward, 0.0, velocity)
+        state[..., stop.position] = position.clamp(stop.low, stop.high)
+    return state
+
+
 class SurrogateTask:
     """A batched task whose step is a model's. `learn` hands it a model; without one it can only be reset.
 
@@ -52,6 +78,7 @@ class SurrogateTask:
         starts: `[K, n]`, first observations of real episodes.
         bounds: Lowest and highest observation, `[n]` each.
         circles: Pairs of columns that are a cosine and its sine.
+        stops: Positions that cannot go further, with their velocities.
         lanes: B.
         horizon: Steps an episode.
         stored: Share of the episodes that start from a stored state.
@@ -67,11 +94,13 @@ class SurrogateTask:
         circles: Sequence[tuple[int, int]],
         lanes: int,
         horizon: int,
+        stops: Sequence[Stop] = (),
         stored: float = 0.0,
     ) -> None:
         self.observation_space: gymnasium.Space = observation_space
         self.action_space: gymnasium.Space = action_space
-        self.starts, self.bounds, self.circles = starts.float(), bounds, tuple(circles)
+        self.starts, self.bounds = starts.float(), bounds
+        self.circles, self.stops = tuple(circles), tuple(stops)
         self.lanes, self.horizon, self.stored = lanes, horizon, stored
         self._pool, self._lost, self._scale = self.starts, 0.0, 1.0
         self._model: Dynamics | None = None
@@ -106,7 +135,7 @@ class SurrogateTask:
         if self._model is None or self._reward is None:
             raise InputError.of("step", "a surrogate without a model", expected="a call of learn first")
         low, high = self.bounds
-        reached = on_circles(self._model.predict(self._state, action), self.circles)
+        reached = put_back(self._model.predict(self._state, action), self.circles, self.stops)
         terminated = ~((reached >= low) & (reached <= high)).all(1)  # what is not a number is beyond, too
         final = torch.minimum(torch.maximum(reached.nan_to_num(0.0), low), high)
         reward = self._reward(self._state, action, final)
@@ -124,7 +153,7 @@ class SurrogateTask:
         """Another surrogate of the same model, not yet reset, whose episodes all begin as real ones do."""
         made = SurrogateTask(
             self.observation_space, self.action_space, starts=self.starts, bounds=self.bounds, circles=self.circles,
-            lanes=lanes, horizon=self.horizon,
+            stops=self.stops, lanes=lanes, horizon=self.horizon,
         )  # fmt: skip
         for name in ("_model", "_reward", "_pool", "_lost", "_scale"):
             setattr(made, name, getattr(self, name))

@@ -12,7 +12,7 @@ from livepapers.core.checkpoint import require_keys
 from livepapers.core.config import replace
 from livepapers.core.learner import Learner, State
 from livepapers.core.rng import derive, generator
-from livepapers.methods.sindy_rl import Config, FitDynamics, Known, SindyRL, Transitions, interact
+from livepapers.methods.sindy_rl import Config, FitDynamics, Known, SindyRL, Stop, Transitions, interact
 from livepapers.studies.sindy_rl.design import TARGET
 from livepapers.tasks import pendulum_swing_up, swing_up
 from livepapers.tasks.vector import BatchedTask, SimulatorTask, Step
@@ -79,7 +79,9 @@ def swing_up_learner(arm: str, *, preset: str, seed: int) -> SindyRL:
         fit = networks
 
     low, high = (torch.tensor(bound) for bound in swing_up.BOUNDS)
-    known = Known(swing_up.reward, (low, high), swing_up.CIRCLES)
+    # column 0 is the cart's position, column 3 its velocity
+    stops = (Stop(0, 3, -swing_up.RAIL, swing_up.RAIL),)
+    known = Known(swing_up.reward, (low, high), swing_up.CIRCLES, stops)
     return SindyRL(SimulatorTask(swing_up.SwingUp(), 1), config=config, seed=seed, known=known, fit=fit)
 
 

@@ -13,7 +13,16 @@ from livepapers.blocks.policies import GreedyPolicy
 from livepapers.blocks.policy_optimisation import PPO
 from livepapers.core.artifact import Artifact
 from livepapers.lab.study import Run, Setting
-from livepapers.methods.sindy_rl import DictionaryPolicy, Dynamics, Library, SindyRL, distil, on_circles, random_actions
+from livepapers.methods.sindy_rl import (
+    DictionaryPolicy,
+    Dynamics,
+    Known,
+    Library,
+    SindyRL,
+    distil,
+    put_back,
+    random_actions,
+)
 from livepapers.studies.sindy_rl.instances import (
     PPO_LANES,
     PPO_STEPS,
@@ -100,7 +109,7 @@ def _surrogate(
         "real_steps": float(learner.real_steps),
         "steps_to_target": float(trial.reached if trial.reached > 0 else real_budget(preset)),
         "reached": float(trial.reached > 0),
-        "spread_correlation": spread_correlation(model, steps, learner.known.circles),
+        "spread_correlation": spread_correlation(model, steps, learner.known),
         "terms": float(getattr(model, "terms", 0)),
     }
     _keep("policy", policy, arm, setting, run)
@@ -160,13 +169,13 @@ def _drive(trial: Trial, updates: int, run: Run, *, steps: Callable[[], int]) ->
     run.drive(trial, updates, evaluate=evaluate)
 
 
-def spread_correlation(model: Dynamics, steps: Any, circles: Any) -> float:
+def spread_correlation(model: Dynamics, steps: Any, known: Known) -> float:
     """Spearman's correlation of the ensemble's spread with the one-step error, over steps that were not fitted.
 
     Both are lengths of vectors in units of the spread of each coordinate's change.
     """
     size = (steps.following - steps.observation).std(0, correction=0).clamp(min=1e-9)
-    predicted = on_circles(model.predict(steps.observation, steps.action), circles)
+    predicted = put_back(model.predict(steps.observation, steps.action), known.circles, known.stops)
     error = ((predicted - steps.following) / size).norm(dim=1)
     spread = (model.spread(steps.observation, steps.action) / size).norm(dim=1)
     if any(bool((part == part[0]).all()) for part in (spread, error)):
