@@ -1,8 +1,9 @@
 """How fast the page answers with 10,000 papers and 100,000 votes, when 50 people read at once.
 
-A reader opens a page, reads for one to three seconds and goes on, like a person; the load tool (Locust, in a Python
-with `pip install locust`) runs on the same machine, on loopback. Papers are made of the words of the cards and of the
-page's word list, votes fall on them by a power law.
+Readers arrive over ten seconds, and the count begins when all are there. A reader opens a page, reads for one to three
+seconds and goes on, like a person; the load tool (Locust, in a Python with `pip install locust`) runs on the same
+machine, on loopback. Papers are made of the words of the cards and of the page's word list, votes fall on them by a
+power law.
 
     python benchmarks/page.py --locust .locust/bin/locust [--papers 10000] [--votes 100000] [--seconds 60] [--json]
 """
@@ -32,7 +33,8 @@ from livepapers.web import tables
 from livepapers.web.ideas import lexicon
 from livepapers.web.store import HALF_LIFE, PageStore, heat
 
-READERS = 50
+READERS, ARRIVING = 50, 5
+"""How many read, and how many of them arrive in a second: fifty at once are a queue of the load tool's making."""
 STARTS = 5
 """How often the server's start is timed; the median counts."""
 
@@ -111,7 +113,7 @@ def load(locust: Path, address: str, seconds: int, folder: Path) -> dict[str, fl
     """Milliseconds by kind of page, and how many pages were read, while 50 people read."""
     subprocess.run(
         [str(locust), "-f", str(Path(__file__).with_name("page_readers.py")), "--headless", "--host", address,
-         "--users", str(READERS), "--spawn-rate", str(READERS), "--run-time", f"{seconds}s",
+         "--users", str(READERS), "--spawn-rate", str(ARRIVING), "--run-time", f"{seconds + READERS // ARRIVING}s",
          "--reset-stats", "--only-summary", "--csv", str(folder / "load")],
         check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip

@@ -125,10 +125,13 @@ def transaction(engine: Engine, kind: Literal["read", "quick", "durable"]) -> It
 
 
 def make_tables(engine: Engine, tables: MetaData) -> None:
-    """Make those of `tables` that are not there yet; any number of processes may do so at the same time."""
+    """Make those of `tables` and their indexes that are not there yet; any number of processes may at the same time."""
     with transaction(engine, "durable") as connection:
         _claim(connection)
         tables.create_all(connection)
+        for table in tables.sorted_tables:  # a store made by an earlier version has the table and lacks what is new
+            for index in table.indexes:
+                index.create(connection, checkfirst=True)
 
 
 def shown(engine: Engine) -> str:

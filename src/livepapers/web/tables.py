@@ -52,6 +52,8 @@ papers = Table(
     Index("papers_hot", "heat", "submitted"),
     Index("papers_new", "submitted"),
     Index("papers_measured", "claims", "submitted"),
+    Index("papers_of_field", "field", "heat", "submitted"),
+    Index("papers_of_status", "status", "claims", "submitted"),
     Index("papers_arxiv", "arxiv"),
 )
 
