@@ -214,7 +214,7 @@ def identity_errors(name: str) -> dict[str, float]:
         total_variation(table.sampler(reward).distribution(graph)[graph.may_end], reward.softmax(dim=0))
         for reward in rewards
     ]
-    wrong = table.log_flow + 0.1 * (table.outcome == 0)  # F(s|y) of one outcome too large by e^0.1
+    wrong = table.log_flow + 0.1 * (table.outcome == 0).double()  # F(s|y) of one outcome too large by e^0.1
     bent = FlowTable(graph, table.outcomes, table.state, table.outcome, wrong, table.log_forward)
     mass = [t.sampler(rewards[1]).distribution(graph)[graph.may_end][0] for t in (table, bent)]
     share = float(mass[0])
