@@ -193,7 +193,7 @@ def test_every_dependency_is_imported_and_every_import_is_declared():
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    distributions = {"scikit-learn": "sklearn", "pyyaml": "yaml", "beautifulsoup4": "bs4"}
+    distributions = {"scikit-learn": "sklearn", "pyyaml": "yaml", "beautifulsoup4": "bs4", "viennarna": "RNA"}
     named = [
         *project["dependencies"],
         *project["optional-dependencies"]["ray"],
@@ -201,6 +201,7 @@ def test_every_dependency_is_imported_and_every_import_is_declared():
         *project["optional-dependencies"]["parquet"],
         *project["optional-dependencies"]["postgresql"],
         *project["optional-dependencies"]["mujoco"],
+        *project["optional-dependencies"]["rna"],
     ]
     declared = {re.split(r"[<>=\[ ]", text)[0] for text in named}
     modules = {distributions.get(name, name).replace("-", "_") for name in declared}

@@ -12,19 +12,32 @@ from torch import Tensor
 
 from livepapers.core.errors import InputError
 from livepapers.core.rng import generator
-from livepapers.tasks.construction import random_objects
+from livepapers.tasks.construction import (
+    Factored,
+    can_reach,
+    check_construction,
+    check_energy,
+    draw_objects,
+    random_objects,
+)
 from livepapers.tasks.constructions import (
     PAPER_SETS,
     Bags,
     BitStrings,
     Hypergrid,
     IndependentSets,
+    Rewarded,
     Sets,
     ShuffledEnergy,
+    Strings,
     Subsets,
+    binding_log_reward,
     feature_subsets,
+    nearest_mode_log_reward,
+    rna_strings,
 )
 from livepapers.tasks.constructions.exact import StateGraph, enumerate_states, total_variation
+from livepapers.tasks.constructions.rna import reverse_complement
 from livepapers.tasks.constructions.sets import log_elementary
 
 ENERGIES = st.lists(st.floats(-3, 3), min_size=1, max_size=7)
@@ -246,3 +259,91 @@ def test_unusable_constructions_are_refused_in_one_line(name: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+# ---- tuples of digits: strings, grids, other rewards, RNA ----
+
+
+FACTORED = {
+    "strings": lambda: Strings("ABC", 3),
+    "bits": lambda: Strings.bits(4, word=2),
+    "grid": lambda: Hypergrid(2, 4),
+    "another reward": lambda: Rewarded(Hypergrid(2, 4), lambda cells: cells.sum(dim=1).double()),
+    "strings with another reward": lambda: Rewarded(Strings("AB", 3), lambda x: x.sum(dim=1).double()),
+}
+
+
+@pytest.mark.parametrize("name", FACTORED)
+def test_factored_constructions_keep_their_promises(name: str) -> None:
+    env = FACTORED[name]()
+    assert isinstance(env, Factored)
+    check_construction(env, generator=generator(0, name))
+    check_energy(env, generator=generator(1, name))
+    graph = _graph(env)
+    ends = graph.states[graph.may_end]
+    assert len(ends) == math.prod(env.bases)
+    assert torch.equal(env.objects(env.digits(ends)), ends)
+    drawn = draw_objects(env, 4000, generator=generator(2, name))
+    counts = torch.bincount(graph.index(drawn), minlength=len(graph.states))[graph.may_end]
+    assert float((counts / 4000 - 1 / len(ends)).abs().max()) < 0.03
+
+
+@pytest.mark.parametrize("name", FACTORED)
+def test_what_can_be_reached_is_what_the_graph_says(name: str) -> None:
+    env = FACTORED[name]()
+    graph = _graph(env)
+    ends = graph.states[graph.may_end]
+    passing = graph.passing()
+    rows, columns = torch.meshgrid(torch.arange(len(graph.states)), torch.arange(len(ends)), indexing="ij")
+    possible = can_reach(env, graph.states[rows.flatten()], ends[columns.flatten()]).view(rows.shape)
+    assert torch.equal(possible, passing > 0)
+    state, outcome = graph.reachable_pairs(torch.arange(len(ends)))
+    listed = torch.zeros_like(possible)
+    listed[state, outcome] = True
+    assert torch.equal(listed, possible)
+    assert torch.equal(passing[0], torch.ones(len(ends), dtype=torch.float64))
+
+
+def test_states_are_found_again_and_foreign_ones_refused() -> None:
+    graph = _graph(Hypergrid(2, 4))
+    assert torch.equal(graph.index(graph.states), torch.arange(16))
+    with pytest.raises(InputError, match=r"state: got \[4, 0\]"):
+        graph.index(torch.tensor([[1, 1], [4, 0]]))
+
+
+def test_strings_are_read_and_written_as_people_do() -> None:
+    env = Strings.bits(6, word=2)
+    assert env.text(env.parse(["011011", "000000"])) == ["011011", "000000"]
+    for text, message in (
+        ("0110", "it has 2 symbols"),
+        ("0110110", "'0' is no symbol"),
+        ("01101x", "'1x' is no symbol"),
+    ):
+        with pytest.raises(InputError, match=message):
+            env.parse([text])
+    for bad in ((["A"], 3), (["A", "A"], 3), (["A", ""], 3), (["A", "B"], 0)):
+        with pytest.raises(InputError):
+            Strings(*bad)
+    assert Strings("ACGU", 4).exact_log_z() == pytest.approx(math.log(256))
+
+
+def test_the_nearest_mode_decides_the_reward_of_a_bit_string() -> None:
+    modes = torch.tensor([[0, 0, 0, 0], [1, 1, 1, 1]])
+    env = Strings("01", 4, log_reward=nearest_mode_log_reward(modes, sharpness=8.0))
+    found = env.log_reward(torch.tensor([[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 1], [1, 0, 1, 1]]))
+    assert found.tolist() == [0.0, -2.0, -4.0, -2.0]
+
+
+def test_rna_that_binds_better_has_the_higher_reward() -> None:
+    pytest.importorskip("RNA")
+    target = "GGGAAACUCGAUUCGC"
+    log_reward = binding_log_reward(target, length=8)
+    env = rna_strings(8, log_reward=log_reward)
+    best = reverse_complement(target)[:8]
+    found = env.log_reward(env.parse([best, "AAAAAAAA"]))
+    assert float(found[0]) > float(found[1])
+    assert float(found[1]) == pytest.approx(math.log(1e-3), abs=1e-6)  # nothing binds: only the floor is left
+    assert float(found[0]) <= math.log(1.001) + 1e-9
+    for bad, cause in (("ACGT", "U, not T"), ("acgu", "lower case"), ("AC", "4 to 200")):
+        with pytest.raises(InputError, match=cause):
+            binding_log_reward(bad, length=8)

@@ -1,7 +1,8 @@
-"""Metropolis sampling of sets and of independent sets: the rival of learned samplers that needs no training.
+"""Metropolis sampling of sets, independent sets, and tuples of digits: the rival of samplers that needs no training.
 
 Chains run side by side; a step proposes one change for each and accepts it with probability min(1, R'/R). Proposals are
-symmetric: swap a random item out and a random one in (sets), or toggle a random vertex (independent sets).
+symmetric: swap a random item out and a random one in (sets), toggle a random vertex (independent sets), or give a
+random component a random digit (grids, strings).
 """
 
 from collections.abc import Callable
@@ -10,14 +11,14 @@ import torch
 from torch import Tensor
 
 from livepapers.core.errors import InputError
-from livepapers.tasks.construction import random_objects
+from livepapers.tasks.construction import Factored, draw_objects, random_objects
 from livepapers.tasks.constructions import IndependentSets, Sets
 
 Step = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def metropolis(
-    env: Sets | IndependentSets, steps: int, *, chains: int, generator: torch.Generator, keep: int
+    env: Sets | IndependentSets | Factored, steps: int, *, chains: int, generator: torch.Generator, keep: int
 ) -> tuple[Tensor, Tensor]:
     """Run `chains` Metropolis chains of `steps` steps each from random objects.
 
@@ -33,11 +34,16 @@ def metropolis(
     """
     if steps < 2:
         raise InputError.of("steps", steps, expected="a whole number >= 2", cause="half of the steps are burn-in")
-    if not isinstance(env, (Sets, IndependentSets)):
-        raise InputError.of("env", type(env).__name__, expected="Sets or IndependentSets")
-    state, _ = random_objects(env, chains, generator=generator)
+    if isinstance(env, Factored):
+        state, propose = draw_objects(env, chains, generator=generator), _change_digit
+    elif isinstance(env, (Sets, IndependentSets)):
+        state, propose = (
+            random_objects(env, chains, generator=generator)[0],
+            _swap if isinstance(env, Sets) else _toggle,
+        )
+    else:
+        raise InputError.of("env", type(env).__name__, expected="Sets, IndependentSets or a Factored construction")
     every = max((steps - steps // 2) // max(keep // chains, 1), 1)
-    propose = _swap if isinstance(env, Sets) else _toggle
     with torch.inference_mode():
         kept = []
         for step in range(steps):
@@ -69,3 +75,13 @@ def _toggle(env: IndependentSets, state: Tensor, generator: torch.Generator) -> 
     rise = torch.where(inside, -energy, energy)
     take = allowed & (torch.rand(len(state), generator=generator).to(torch.float64).log() < -rise)
     return state.scatter(1, vertex, torch.where(take, ~inside, inside)[:, None])
+
+
+def _change_digit(env: Factored, state: Tensor, generator: torch.Generator) -> Tensor:
+    """Give one component of each object a random digit, or leave the object as it is."""
+    draws, bases = torch.rand(3, len(state), generator=generator, dtype=torch.float64), torch.tensor(env.bases)
+    place = (draws[0] * len(bases)).to(torch.int64).clamp(max=len(bases) - 1)
+    digit = (draws[1] * bases[place]).to(torch.int64).clamp(max=bases[place] - 1)
+    changed = env.objects(env.digits(state).scatter(1, place[:, None], digit[:, None]))
+    take = draws[2].log() < env.log_reward(changed) - env.log_reward(state)
+    return torch.where(take.reshape(-1, *[1] * (state.ndim - 1)), changed, state)

@@ -73,6 +73,44 @@ class Construction(Protocol):
         ...
 
 
+@runtime_checkable
+class Factored(Construction, Protocol):
+    """A construction whose finished objects are all tuples of digits: cells of a grid, strings of fixed length.
+
+    What can still be reached from a state is a product over components: component i may take the digits that
+    `open_digits` allows, whatever the others take.
+    """
+
+    bases: tuple[int, ...]  # how many digits each component has; their product is the number of objects
+
+    def digits(self, objects: Tensor) -> Tensor:
+        """The digits of finished objects, `[batch, component]` int64."""
+        ...
+
+    def objects(self, digits: Tensor) -> Tensor:
+        """The finished objects of these digits, `[batch, ...]`: the inverse of `digits`."""
+        ...
+
+    def open_digits(self, state: Tensor) -> Tensor:
+        """Digits that objects reachable from a state can have, `[batch, component, max(bases)]` bool."""
+        ...
+
+
+def draw_objects(env: Construction, samples: int, *, generator: torch.Generator) -> Tensor:
+    """Finished objects `[samples, ...]`: uniformly where `env` is `Factored`, otherwise by uniformly random moves."""
+    if not isinstance(env, Factored):
+        return random_objects(env, samples, generator=generator)[0]
+    bases = torch.tensor(env.bases)
+    uniform = torch.rand(samples, len(bases), generator=generator, dtype=torch.float64)
+    return env.objects((uniform * bases).to(torch.int64).clamp(max=bases - 1))
+
+
+def can_reach(env: Factored, state: Tensor, objects: Tensor) -> Tensor:
+    """Whether each object can still be built from the state beside it, `[batch]` bool."""
+    digits = env.digits(objects)
+    return env.open_digits(state).gather(2, digits[:, :, None]).squeeze(2).all(dim=1)
+
+
 def row_keys(state: Tensor) -> list[bytes]:
     """One name a row, from its bytes: what `key` is for constructions whose equal objects are equal tensors."""
     return [row.tobytes() for row in state.detach().contiguous().numpy()]

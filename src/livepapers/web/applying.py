@@ -40,6 +40,7 @@ _DOCUMENT, _TABLE = (".yml", ".yaml", ".json"), (".csv",)
 FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "hdpo": {"network": _DOCUMENT, "demand": _TABLE, "state": _TABLE},
     "fl-gfn": {"items": _TABLE, "graph": (".txt", ".csv", ".edges")},
+    "oc-gfn": {"rewards": _TABLE},
     "simplicial-closure": {"sets": _TABLE},
     "pdppo": {"plant": _DOCUMENT},
     "fishery": {"model": _DOCUMENT},
@@ -51,8 +52,9 @@ FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 TEXTS: Mapping[str, frozenset[str]] = {
     "sindy-rl": frozenset({"states", "inputs", "trajectory"}),
     "policy-smoothing": frozenset({"sigma", "budgets", "column"}),
+    "oc-gfn": frozenset({"alphabet", "target"}),
 }
-"""Options that are plain texts: names of columns, lists of numbers."""
+"""Options that are plain texts: names of columns, lists of numbers, letters, sequences."""
 SAMPLES: Mapping[str, Mapping[str, str]] = {
     "hdpo": {"network": "one_store.yml", "demand": "one_store_demand.csv"},
     "pdppo": {"plant": "bakery_plant.yml"},

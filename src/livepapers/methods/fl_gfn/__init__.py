@@ -20,9 +20,10 @@ Deviations  1. official set code: the network's own log F~(x) at finished object
             4. the molecule task needs RDKit and the weights of a reward model; it is not here.
 """
 
+from livepapers.blocks.flow_networks import FlowNetwork
+from livepapers.blocks.trajectories import Trajectories, rollout, truncate, walk_back
 from livepapers.methods.fl_gfn.application import apply, load_sampler
 from livepapers.methods.fl_gfn.learner import ARCHITECTURES, METRICS, ROLE, Config, ForwardLookingGFlowNet, example
-from livepapers.methods.fl_gfn.network import FlowNetwork
 from livepapers.methods.fl_gfn.objectives import (
     Terms,
     detailed_balance_residual,
@@ -32,7 +33,6 @@ from livepapers.methods.fl_gfn.objectives import (
     trajectory_balance_residual,
 )
 from livepapers.methods.fl_gfn.sampler import Evaluation, Sampler
-from livepapers.methods.fl_gfn.trajectories import Trajectories, rollout, truncate, walk_back
 
 __all__ = [
     "ARCHITECTURES",

@@ -2,20 +2,19 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from livepapers.blocks.flow_networks import FlowNetwork, masked_log_probability
+from livepapers.blocks.trajectories import Trajectories, Transitions, rollout, truncate
 from livepapers.core.checkpoint import require_keys
 from livepapers.core.config import Presets, config_dataclass, setting
 from livepapers.core.errors import CorruptFileError, InputError
 from livepapers.core.learner import Learner, State, load_optimizer_state, optimizer_state
 from livepapers.core.rng import generator, numpy_generator
-from livepapers.methods.fl_gfn.network import FlowNetwork
 from livepapers.methods.fl_gfn.objectives import Objective, Terms, objective_loss
-from livepapers.methods.fl_gfn.trajectories import Trajectories, rollout, truncate
 from livepapers.tasks.construction import Construction
 from livepapers.tasks.constructions import Sets
 
@@ -91,8 +90,9 @@ class ForwardLookingGFlowNet(Learner):
         self.env, self.config, self.seed, self.backward_policy = env, config, seed, backward_policy
         self.forward_looking = config.objective.startswith("fl-")
         self.network = FlowNetwork(
-            env.features, env.moves, has_stop=env.has_stop, hidden=config.hidden, layers=config.layers, seed=seed
-        )
+            env.features, env.moves, has_stop=env.has_stop, hidden=config.hidden, layers=config.layers, seed=seed,
+            stream="fl-gfn",
+        )  # fmt: skip
         self.log_z_parameter = nn.Parameter(torch.zeros(()))
         groups = [{"params": list(self.network.parameters()), "lr": config.learning_rate}]
         if config.objective == "tb":
@@ -147,7 +147,7 @@ class ForwardLookingGFlowNet(Learner):
 
     def terms(self, batch: Trajectories) -> Terms:
         """Flows, log probabilities and energies of a batch, with gradients, from one pass of the network."""
-        moves = _Transitions.of(batch)
+        moves = Transitions.of(batch)
         log_flow, log_forward, log_backward = self._score(moves)
         energy, log_reward = self._energies(batch, moves)
         self.transitions += len(moves.actions)
@@ -165,7 +165,7 @@ class ForwardLookingGFlowNet(Learner):
     def log_path(self, batch: Trajectories) -> tuple[Tensor, Tensor]:
         """Sums of log P_F and of log P_B along each trajectory, `[B]` float64 each, without gradients."""
         with torch.no_grad():
-            moves = _Transitions.of(batch)
+            moves = Transitions.of(batch)
             _, log_forward, log_backward = self._score(moves)
         return tuple(moves.spread(part).to(torch.float64).sum(dim=0) for part in (log_forward, log_backward))  # type: ignore[return-value]
 
@@ -212,7 +212,7 @@ class ForwardLookingGFlowNet(Learner):
         self.transitions, self.trajectories = int(work["transitions"]), int(work["trajectories"])
         self.energy_evaluations = int(work["energy_evaluations"])
 
-    def _score(self, moves: "_Transitions") -> tuple[Tensor, Tensor, Tensor]:
+    def _score(self, moves: Transitions) -> tuple[Tensor, Tensor, Tensor]:
         """(log flow of all states `[T + 1, B]`, log P_F and log P_B of the transitions `[transition]`)."""
         states, count = moves.states, len(moves.states)
         if moves.rows is None:
@@ -240,7 +240,7 @@ class ForwardLookingGFlowNet(Learner):
             found = masked_log_probability(logits, mask, actions.clamp(max=self.env.moves - 1))
         return torch.where(actions < self.env.moves, found, 0.0) if self.env.has_stop else found
 
-    def _energies(self, batch: Trajectories, moves: "_Transitions") -> tuple[Tensor, Tensor]:
+    def _energies(self, batch: Trajectories, moves: Transitions) -> tuple[Tensor, Tensor]:
         """Energies of the transitions (forward-looking) or rewards of the finished objects (the others)."""
         energy, log_reward = torch.zeros(len(moves.actions)), torch.zeros(moves.width)
         if self.forward_looking:
@@ -270,40 +270,6 @@ class ForwardLookingGFlowNet(Learner):
         known = torch.zeros(log_flow.shape, dtype=torch.bool)
         known[batch.length, torch.arange(len(batch.length))] = batch.ended
         return torch.where(known, log_reward[None, :], log_flow)
-
-
-@dataclass(frozen=True)
-class _Transitions:
-    """The real transitions of a batch. States lie time-major, so transition r leads from row r to row r + width."""
-
-    states: Tensor  # [(T + 1) * B, ...]
-    actions: Tensor  # [transition]
-    parents: Tensor  # [transition, ...]
-    children: Tensor  # [transition, ...]
-    rows: Tensor | None  # [transition] where there is padding; None where all T * B are real
-    steps: int
-    width: int
-
-    @classmethod
-    def of(cls, batch: Trajectories) -> "_Transitions":
-        live, steps, width = batch.live, *batch.actions.shape
-        states, actions = batch.states.flatten(0, 1), batch.actions.flatten()
-        if live.all():
-            return cls(states, actions, states[: steps * width], states[width:], None, steps, width)
-        rows = live.flatten().nonzero().squeeze(1)
-        return cls(states, actions[rows], states[rows], states[rows + width], rows, steps, width)
-
-    def spread(self, values: Tensor) -> Tensor:
-        """Back into `[T, B]`, zeros in the padding."""
-        if self.rows is None:
-            return values.view(self.steps, self.width)
-        flat = values.new_zeros(self.steps * self.width).index_put((self.rows,), values)
-        return flat.view(self.steps, self.width)
-
-
-def masked_log_probability(logits: Tensor, allowed: Tensor, action: Tensor) -> Tensor:
-    """Log softmax over the allowed actions, at `action`: `[batch, action]`, `[batch, action]` bool -> `[batch]`."""
-    return -nn.functional.cross_entropy(torch.where(allowed, logits, -1e9), action, reduction="none")
 
 
 def example(config: Config, seed: int) -> ForwardLookingGFlowNet:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from livepapers.blocks.trajectories import Trajectories, rollout, walk_back
 from livepapers.methods.fl_gfn.learner import ForwardLookingGFlowNet
-from livepapers.methods.fl_gfn.trajectories import Trajectories, rollout, walk_back
 from livepapers.tasks.construction import Construction
 from livepapers.tasks.constructions.exact import StateGraph, total_variation
 

@@ -3,6 +3,7 @@
 States are listed level by level (number of moves made), edges with them; everything after is a few vectorised sums.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -87,6 +88,60 @@ class StateGraph:
             table[:, -1] = self.log_reward - flow
         return table
 
+    def index(self, states: Tensor) -> Tensor:
+        """Where these states stand among all, `[batch]` int64; raises `InputError` for one that is not there."""
+        names, order = self._sorted_names
+        wanted = _names(states)
+        place = np.searchsorted(names, wanted).clip(max=len(names) - 1)
+        missing = names[place] != wanted
+        if missing.any():
+            row = int(missing.argmax())
+            raise InputError.of("state", states[row].tolist(), expected="a state of the construction that was listed")
+        return torch.from_numpy(order[place])
+
+    def passing(self) -> Tensor:
+        """Probability that the uniform backward walk from each object passes each state, `[state, object]` float64.
+
+        Objects stand in the order of `states[may_end]`. It is the flow F(s|y) of a GFlowNet whose only reward is 1 at
+        y, whatever moves lead there; memory grows with states * objects.
+        """
+        ends = self.may_end.nonzero().squeeze(1)
+        flow = torch.zeros(len(self.states), len(ends), dtype=torch.float64)
+        flow[ends, torch.arange(len(ends))] = 1.0
+        back = 1.0 / self.env.backward_mask(self.states).sum(dim=1).clamp(min=1).to(torch.float64)
+        for edges in reversed(self._edges_by_level()):
+            flow.index_add_(0, self.parent[edges], flow[self.child[edges]] * back[self.child[edges], None])
+        return flow
+
+    def reachable_pairs(self, outcome: Tensor) -> tuple[Tensor, Tensor]:
+        """All pairs of a state and an outcome that can still be reached from it: (state, outcome), `[pair]` each.
+
+        Args:
+            outcome: Number of the outcome of each object, in the order of `states[may_end]`.
+        """
+        ends, count = self.may_end.nonzero().squeeze(1), int(outcome.max()) + 1
+        level = torch.bucketize(ends, torch.tensor(self.level_ends), right=True)
+        order = torch.argsort(self.child, stable=True)  # edges by their child
+        degree = torch.bincount(self.child, minlength=len(self.states))
+        first = degree.cumsum(0) - degree
+        found, above = [], torch.empty(0, dtype=torch.int64)
+        for depth in reversed(range(len(self.level_ends))):
+            state, wanted = above // count, above % count
+            copies = degree[state]
+            edge = first[state].repeat_interleave(copies) + _ranges(copies)
+            climbed = self.parent[order[edge]] * count + wanted.repeat_interleave(copies)
+            own = ends[level == depth] * count + outcome[level == depth]
+            above = torch.unique(torch.cat([climbed, own]))
+            found.append(above)
+        pairs = torch.cat(found)
+        return pairs // count, pairs % count
+
+    @functools.cached_property
+    def _sorted_names(self) -> tuple[np.ndarray, np.ndarray]:
+        names = _names(self.states)
+        order = np.argsort(names, kind="stable")
+        return names[order], order
+
     def _edges_by_level(self) -> list[slice]:
         level = torch.bucketize(self.parent, torch.tensor(self.level_ends), right=True)
         counts = torch.bincount(level, minlength=len(self.level_ends)).tolist()
@@ -128,7 +183,17 @@ def total_variation(p: Tensor, q: Tensor) -> float:
 
 def _unique_rows(states: Tensor) -> tuple[Tensor, Tensor]:
     """Distinct rows and, for each given row, which of them it is."""
-    rows = np.ascontiguousarray(states.reshape(len(states), -1).numpy())
-    named = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).reshape(-1)
-    _, first, inverse = np.unique(named, return_index=True, return_inverse=True)
+    _, first, inverse = np.unique(_names(states), return_index=True, return_inverse=True)
     return states[torch.from_numpy(first)], torch.from_numpy(inverse.reshape(-1))
+
+
+def _names(states: Tensor) -> np.ndarray:
+    """One value a row that can be compared and sorted: the bytes of the state."""
+    rows = np.ascontiguousarray(states.reshape(len(states), -1).numpy())
+    return rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).reshape(-1)
+
+
+def _ranges(counts: Tensor) -> Tensor:
+    """0 .. counts[0] - 1, 0 .. counts[1] - 1, ... in one row."""
+    ends = counts.cumsum(0)
+    return torch.arange(int(counts.sum())) - (ends - counts).repeat_interleave(counts)

@@ -28,7 +28,7 @@ class Hypergrid:
         if not r0 > 0 or r1 < 0 or r2 < 0:
             raise InputError.of("r0, r1, r2", (r0, r1, r2), expected="r0 > 0, r1 and r2 >= 0", cause="log R must exist")
         self.moves, self.side = int(dims), int(side)
-        self.features = self.moves * self.side
+        self.features, self.bases = self.moves * self.side, (self.side,) * self.moves
         self.longest, self.shortest = self.moves * (self.side - 1) + 1, 1
         self.r0, self.r1, self.r2 = r0, r1, r2
 
@@ -73,6 +73,18 @@ class Hypergrid:
     def key(self, state: Tensor) -> list[bytes]:
         """The coordinates' bytes."""
         return row_keys(state)
+
+    def digits(self, objects: Tensor) -> Tensor:
+        """The coordinates, `[batch, dims]`."""
+        return objects
+
+    def objects(self, digits: Tensor) -> Tensor:
+        """The cells of these coordinates, `[batch, dims]`."""
+        return digits
+
+    def open_digits(self, state: Tensor) -> Tensor:
+        """Coordinates only grow: those at least as large, `[batch, dims, side]`."""
+        return torch.arange(self.side) >= state[:, :, None]
 
     def exact_log_z(self) -> float:
         """Log Z of the relative reward, by summing over all cells; cost side ** dims."""

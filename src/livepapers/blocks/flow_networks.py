@@ -1,7 +1,8 @@
-"""One network, three heads: forward logits, backward logits, log flow (fl-gfn, section "Hyper-parameters")."""
+"""Networks of GFlowNets: one MLP with three heads, forward logits, backward logits and log flow; masked policies."""
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from livepapers.blocks.networks import MLP
@@ -18,10 +19,19 @@ class FlowNetwork(nn.Module):
         hidden: Width of the hidden layers.
         layers: Number of hidden layers.
         seed: Of the initial weights.
+        stream: Which stream below the seed they come from: the slug of the method.
     """
 
     def __init__(
-        self, features: int, moves: int, *, has_stop: bool, hidden: int = 256, layers: int = 2, seed: int = 0
+        self,
+        features: int,
+        moves: int,
+        *,
+        has_stop: bool,
+        hidden: int = 256,
+        layers: int = 2,
+        seed: int = 0,
+        stream: str = "fl-gfn",
     ) -> None:
         super().__init__()
         self.actions, self.moves = moves + has_stop, moves
@@ -33,7 +43,7 @@ class FlowNetwork(nn.Module):
             [hidden] * layers,
             outputs=self.actions + moves + 1,
             activation="leaky_relu",
-            generator=generator(seed, "fl-gfn", "weights"),
+            generator=generator(seed, stream, "weights"),
         )
 
     def forward(self, encoded: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -61,3 +71,8 @@ class FlowNetwork(nn.Module):
     def backward_logits(self, encoded: Tensor) -> Tensor:
         """Only the backward head, `[batch, moves]`."""
         return self.forward(encoded)[1]
+
+
+def masked_log_probability(logits: Tensor, allowed: Tensor, action: Tensor) -> Tensor:
+    """Log softmax over the allowed actions, at `action`: `[batch, action]`, `[batch, action]` bool -> `[batch]`."""
+    return -nn.functional.cross_entropy(torch.where(allowed, logits, -1e9), action, reduction="none")

@@ -1,4 +1,4 @@
-"""Batches of trajectories: forward rollouts, truncation, backward walks (fl-gfn)."""
+"""Batches of trajectories through a construction: forward rollouts, truncation, backward walks, transitions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from livepapers.core.errors import InputError
 from livepapers.tasks.construction import Construction
 
 Logits = Callable[[Tensor], Tensor]
-"""Encoded states `[batch, features]` -> logits `[batch, actions]`."""
+"""States, mostly as `env.encode` gives them, `[batch, features]` -> logits `[batch, actions]`."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ def rollout(
     logits: Logits | None = None,
     epsilon: float = 0.0,
     temperature: float = 1.0,
+    of_states: bool = False,
 ) -> Trajectories:
     """Sample `batch` trajectories from (1 - epsilon) softmax(logits / temperature) + epsilon uniform.
 
@@ -51,10 +52,12 @@ def rollout(
         logits: The policy; None is uniform over the allowed moves.
         epsilon: Share of uniform moves.
         temperature: Above 1 flattens the policy.
+        of_states: Whether `logits` is a function of states, not of what `env.encode` makes of them.
     """
     # inference mode: the walk is data, and its few small operations each cost more in bookkeeping than in arithmetic
+    seen = logits if logits is None or of_states else lambda state: logits(env.encode(state))
     with torch.inference_mode():
-        states, actions, length = _walk(env, batch, generator, logits, epsilon, temperature)
+        states, actions, length = _walk(env, batch, generator, seen, epsilon, temperature)
     if states:
         joined, taken = torch.stack(states), torch.stack(actions)
     else:
@@ -66,7 +69,7 @@ def _walk(
     env: Construction,
     batch: int,
     generator: torch.Generator,
-    logits: Logits | None,
+    policy: Logits | None,
     epsilon: float,
     temperature: float,
 ) -> tuple[list[Tensor], list[Tensor], Tensor]:
@@ -85,10 +88,10 @@ def _walk(
         if t == env.longest:
             raise InputError.of("longest", env.longest, expected="the length of the longest trajectory")
         allowed = env.forward_mask(state)
-        if logits is None or only_uniform[t]:
+        if policy is None or only_uniform[t]:
             action = _draw(allowed.to(torch.float32), draws[t])
         else:
-            guided = logits(env.encode(state))
+            guided = policy(state)
             guided = guided if temperature == 1.0 else guided / temperature
             guided = guided if epsilon == 0.0 else torch.where(uniform[t], zero, guided)
             action = _draw(torch.where(allowed, guided, never).softmax(dim=1), draws[t])
@@ -182,3 +185,33 @@ def walk_back(
             taken[length, rows] = env.moves
             length = length + 1
     return Trajectories(forwards, taken, length, torch.ones(batch, dtype=torch.bool))
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """The real transitions of a batch. States lie time-major, so transition r leads from row r to row r + width."""
+
+    states: Tensor  # [(T + 1) * B, ...]
+    actions: Tensor  # [transition]
+    parents: Tensor  # [transition, ...]
+    children: Tensor  # [transition, ...]
+    rows: Tensor | None  # [transition] where there is padding; None where all T * B are real
+    steps: int
+    width: int
+
+    @classmethod
+    def of(cls, batch: Trajectories) -> "Transitions":
+        """The transitions that are kept of a batch."""
+        live, steps, width = batch.live, *batch.actions.shape
+        states, actions = batch.states.flatten(0, 1), batch.actions.flatten()
+        if live.all():
+            return cls(states, actions, states[: steps * width], states[width:], None, steps, width)
+        rows = live.flatten().nonzero().squeeze(1)
+        return cls(states, actions[rows], states[rows], states[rows + width], rows, steps, width)
+
+    def spread(self, values: Tensor) -> Tensor:
+        """Back into `[T, B]`, zeros in the padding."""
+        if self.rows is None:
+            return values.view(self.steps, self.width)
+        flat = values.new_zeros(self.steps * self.width).index_put((self.rows,), values)
+        return flat.view(self.steps, self.width)

@@ -1,0 +1,222 @@
+"""A user's environment and rewards: read, checked, turned into constructions and log rewards (oc-gfn)."""
+
+import importlib
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from livepapers.core.errors import InputError
+from livepapers.tasks.constructions import Hypergrid, Strings, binding_log_reward, rna_strings
+from livepapers.tasks.constructions.rna import check_rna
+from livepapers.tasks.tables import read_table, read_text
+
+Kind = Literal["grid", "bits", "rna", "strings"]
+MOST_OBJECTS = 2**62
+"""Objects at most: each has a whole number of 64 bits as its name."""
+MOST_SIDE, MOST_LENGTH = 64, 64
+COLUMNS = {"grid": ("x", "y"), "bits": ("string",), "rna": ("string",), "strings": ("string",)}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An environment, by what is needed to build it again."""
+
+    kind: Kind
+    size: int  # side of the grid, bits, or letters of a string
+    word: int = 1  # bits a move
+    alphabet: str = ""  # letters of `strings`
+
+    def construction(self) -> Hypergrid | Strings:
+        """The environment; its own reward is not used."""
+        if self.kind == "grid":
+            return Hypergrid(2, self.size)
+        if self.kind == "bits":
+            return Strings.bits(self.size, word=self.word)
+        return rna_strings(self.size) if self.kind == "rna" else Strings(tuple(self.alphabet), self.size)
+
+    def texts(self, objects: Tensor) -> list[str]:
+        """Objects as people write them: "3 5" for a cell, the string itself."""
+        env = self.construction()
+        return env.text(objects) if isinstance(env, Strings) else [f"{x} {y}" for x, y in objects.tolist()]
+
+
+@dataclass(frozen=True)
+class Reward:
+    """One reward of the user's: a name and log r of objects."""
+
+    name: str
+    log_reward: Callable[[Tensor], Tensor]
+    about: str  # where it comes from, for reports and fingerprints
+
+
+def read_problem(environment: Kind | None, *, size: int | None, word: int, alphabet: str) -> Problem:
+    """Check what describes the environment; raises `InputError`."""
+    if environment is None:
+        raise InputError.of("--environment", "nothing", expected="grid, bits, rna or strings, or --pretrained FOLDER")
+    if size is None:
+        unit = {"grid": "cells a side", "bits": "bits"}.get(environment, "letters")
+        raise InputError.of("--size", "nothing", expected=f"a whole number: {unit}")
+    most = MOST_SIDE if environment == "grid" else 256 if environment == "bits" else MOST_LENGTH
+    if not 2 <= size <= most:
+        raise InputError.of("--size", size, expected=f"a whole number from 2 to {most} for {environment}")
+    if alphabet and environment != "strings":
+        raise InputError.of("--alphabet", alphabet, expected="nothing", cause=f"{environment} has its own symbols")
+    if environment == "strings" and not alphabet:
+        raise InputError.of("--alphabet", "nothing", expected="the letters of the strings, such as ABC")
+    if environment == "bits" and (not 1 <= word <= 10 or size % word):
+        raise InputError.of("--word", word, expected=f"1 to 10 bits that divide --size {size}")
+    if environment != "bits" and word != DEFAULT_WORD:
+        raise InputError.of("--word", word, expected="nothing", cause="it is for --environment bits")
+    problem = Problem(environment, size, word if environment == "bits" else 1, alphabet)
+    objects = math.prod(problem.construction().bases)  # also refuses letters that stand twice
+    if objects >= MOST_OBJECTS:
+        raise InputError.of("--size", size, expected=f"fewer than 2^62 objects, not {float(objects):.1e}")
+    return problem
+
+
+DEFAULT_WORD = 4
+
+
+def read_rewards(problem: Problem, table: Path | None, *, target: str, function: str, floor: float) -> list[Reward]:
+    """All rewards the user gave, each with a name of its own; raises `InputError`."""
+    if not 0.0 < floor < 1.0:
+        cause = "a reward of 0 has no logarithm, and no path would lead past such outcomes"
+        raise InputError.of("--floor", floor, expected="a number above 0 and below 1", cause=cause)
+    found = [] if table is None else _from_table(problem, table, floor=floor)
+    found += [_from_target(problem, text.strip()) for text in target.split(",")] if target else []
+    found += [_from_function(problem, function, floor=floor)] if function else []
+    names = [reward.name for reward in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError.of("rewards", twice, expected="each reward once", cause="a column, or a target given twice?")
+    return found
+
+
+def _from_table(problem: Problem, path: Path, *, floor: float) -> list[Reward]:
+    option, keys = "--rewards", COLUMNS[problem.kind]
+    header = [cell.strip().strip('"') for cell in read_text(path, option=option).splitlines()[0].split(",")]
+    names = [name for name in header if name not in keys]
+    if not names and all(key in header for key in keys):
+        expected = f"a column of rewards beside {', '.join(keys)}"
+        raise InputError.of(f"{option} {path.name}", f"the columns {', '.join(header)}", expected=expected)
+    numbers = [*(keys if problem.kind == "grid" else ()), *names]
+    frame = read_table(path, option=option, required=[*keys, *names], numbers=numbers)
+    where = f"{option} {path.name}"
+    objects = _cells(problem, frame, where) if problem.kind == "grid" else _strings(problem, frame, where)
+    numbered = _number(problem, objects)
+    order = torch.argsort(numbered, stable=True)
+    doubled = (numbered[order][1:] == numbered[order][:-1]).nonzero()
+    if len(doubled):
+        row = int(order[int(doubled[0]) + 1])
+        shown = problem.texts(objects[row : row + 1])[0]
+        raise InputError.of(
+            f"{where} line {row + 2}", shown, expected="each object once", cause="it stood above already"
+        )
+    return [_column(problem, frame[name], name, numbered[order], order, where=where, floor=floor) for name in names]
+
+
+def _column(
+    problem: Problem, column: Any, name: str, keys: Tensor, order: Tensor, *, where: str, floor: float
+) -> Reward:
+    values = torch.tensor(column.to_numpy(copy=True), dtype=torch.float64)
+    if (values < 0).any():
+        row = int((values < 0).nonzero()[0])
+        cause = "rewards are probabilities up to a factor; is it a log reward or an energy?"
+        raise InputError.of(
+            f"{where} line {row + 2}: {name}", float(values[row]), expected="a reward >= 0", cause=cause
+        )
+    largest = float(values.max())
+    if largest <= 0:
+        raise InputError.of(f"{where}: column {name}", "0 everywhere", expected="at least one reward above 0")
+    least = floor * largest
+    logs = values.clamp(min=least).log()[order]
+
+    def log_reward(objects: Tensor) -> Tensor:
+        numbers = _number(problem, objects)
+        place = torch.searchsorted(keys, numbers).clamp(max=len(keys) - 1)
+        return torch.where(keys[place] == numbers, logs[place], math.log(least))
+
+    return Reward(name, log_reward, f"column {name}, {len(values)} objects, {float(logs.sum()):.6f}")
+
+
+def _cells(problem: Problem, frame: Any, where: str) -> Tensor:
+    cells = torch.tensor(frame[["x", "y"]].to_numpy(copy=True), dtype=torch.float64)
+    wrong = ((cells != cells.round()) | (cells < 0) | (cells >= problem.size)).any(dim=1)
+    if wrong.any():
+        row = int(wrong.nonzero()[0])
+        expected = f"whole numbers from 0 to {problem.size - 1}"
+        raise InputError.of(f"{where} line {row + 2}: x, y", cells[row].tolist(), expected=expected)
+    return cells.to(torch.int64)
+
+
+def _strings(problem: Problem, frame: Any, where: str) -> Tensor:
+    env = problem.construction()
+    if not isinstance(env, Strings):
+        raise TypeError("cells are no strings")
+    try:
+        return env.parse([str(text) for text in frame["string"]])
+    except InputError:
+        for row, text in enumerate(frame["string"]):  # once more, to name the line
+            try:
+                env.parse([str(text)])
+            except InputError as error:
+                raise InputError(f"{where} line {row + 2}: {error}") from None
+        raise
+
+
+def _number(problem: Problem, objects: Tensor) -> Tensor:
+    env = problem.construction()
+    number = torch.zeros(len(objects), dtype=torch.int64)
+    for place, base in enumerate(env.bases):
+        number = number * base + objects[:, place]
+    return number
+
+
+def _from_target(problem: Problem, target: str) -> Reward:
+    if problem.kind != "rna":
+        raise InputError.of("--target", target, expected="--environment rna", cause="a target is an RNA to bind to")
+    check_rna(target, field="--target")
+    return Reward(target, binding_log_reward(target, length=problem.size), f"binding to {target}")
+
+
+def _from_function(problem: Problem, name: str, *, floor: float) -> Reward:
+    module, _, attribute = name.partition(":")
+    if not module or not attribute:
+        raise InputError.of("--reward-from", name, expected="module:function")
+    sys.path.insert(0, str(Path.cwd()))  # a file beside the user counts as a module, as with python -m
+    try:
+        function = getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise InputError.of("--reward-from", name, expected="a module that can be imported", cause=str(error)) from None
+    except AttributeError:
+        raise InputError.of("--reward-from", name, expected=f"a function of {module}", cause="misspelt?") from None
+    finally:
+        sys.path.remove(str(Path.cwd()))
+
+    def log_reward(objects: Tensor) -> Tensor:
+        texts = problem.texts(objects)
+        return _checked(function(texts), texts, name).clamp(min=floor).log()
+
+    return Reward(name, log_reward, f"function {name}")
+
+
+def _checked(given: Any, texts: Sequence[str], name: str) -> Tensor:
+    try:
+        values = torch.tensor([float(value) for value in given], dtype=torch.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError.of(
+            f"{name}", type(given).__name__, expected="one number an object", cause=str(error)
+        ) from None
+    if len(values) != len(texts):
+        raise InputError.of(name, f"{len(values)} rewards", expected=f"{len(texts)}, one an object")
+    bad = ~torch.isfinite(values) | (values < 0)
+    if bad.any():
+        row = int(bad.nonzero()[0])
+        raise InputError.of(f"{name}({texts[row]!r})", float(values[row]), expected="a finite reward >= 0")
+    return values
