@@ -57,6 +57,19 @@ def at_once(function: Callable[[int], Any], number: int) -> list[Any]:
 # ---- papers ----
 
 
+def test_a_store_made_before_an_index_was_invented_gets_it(store: PageStore, place: str) -> None:
+    def indexes() -> set[str | None]:
+        with store.reading() as connection:
+            return {index["name"] for index in sa.inspect(connection).get_indexes("papers")}
+
+    all_of_them = indexes()
+    with store.writing() as connection:
+        connection.exec_driver_sql("DROP INDEX papers_of_status")
+    assert indexes() == all_of_them - {"papers_of_status"}
+    PageStore(place).close()
+    assert indexes() == all_of_them
+
+
 def test_the_catalogue_comes_in_once_and_keeps_votes_and_other_papers(store: PageStore) -> None:
     cards = list(catalogue.load().values())[:5]
     add(store, "imported")

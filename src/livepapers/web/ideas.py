@@ -139,6 +139,7 @@ class Index:
         self.slugs = list(documents)
         self._numbers = {slug: number for number, slug in enumerate(self.slugs)}
         self._similar: dict[tuple[str, int], list[str]] = {}
+        self._near: dict[int, dict[int, float]] = {}
         self._fill_words()
         self._fill_ideas()
 
@@ -260,15 +261,7 @@ class Index:
         """What a query's word adds to the score of each paper [paper]: the best of it and its neighbours there."""
         row, own = self._lexicon.row(word), self._words.get(word)
         scores = np.zeros(len(self.slugs), np.float32)
-        near: dict[int, float] = {}
-        if row >= 0 and len(self._known):
-            # einsum is one thread's work: a BLAS that wakes its own for so little waits longer than it computes
-            similar = np.einsum("wd,d->w", self._vectors, self._lexicon.vectors[row])
-            nearest = np.argpartition(-similar, min(NEIGHBOURS, len(similar)) - 1)[:NEIGHBOURS]
-            near = {
-                int(self._known[place]): float(similar[place] - NEAR) / (1 - NEAR)
-                for place in nearest if similar[place] > NEAR
-            }  # fmt: skip
+        near = dict(self._neighbours(row)) if row >= 0 and len(self._known) else {}
         if own is not None:
             near[own] = 1.0
         for column, weight in near.items():
@@ -276,6 +269,18 @@ class Index:
             papers = self._papers[span]  # each once
             scores[papers] = np.maximum(scores[papers], self._gains[span] * (weight * self._rarity[column]))
         return scores * (self._lexicon.telling[row] if row >= 0 else 1.0)
+
+    def _neighbours(self, row: int) -> dict[int, float]:
+        """Columns of the papers' words that mean most nearly what a word of the lexicon does, each with its weight."""
+        if row not in self._near:
+            # einsum is one thread's work: a BLAS that wakes its own for so little waits longer than it computes
+            similar = np.einsum("wd,d->w", self._vectors, self._lexicon.vectors[row])
+            nearest = np.argpartition(-similar, min(NEIGHBOURS, len(similar)) - 1)[:NEIGHBOURS]
+            self._near[row] = {
+                int(self._known[place]): float(similar[place] - NEAR) / (1 - NEAR)
+                for place in nearest if similar[place] > NEAR
+            }  # fmt: skip
+        return self._near[row]
 
     def similar(self, slug: str, n: int) -> list[str]:
         """The n papers that are most like this one, best first; none for a paper that is not there."""
