@@ -60,7 +60,7 @@ def one_thread() -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     told = "kills in each test that kills at random moments; the promise is measured with 200"
-    parser.addoption("--kills", type=int, default=25, help=told)
+    parser.addoption("--kills", type=int, default=15, help=told)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 
 import networkx as nx
 import torch
@@ -198,6 +198,7 @@ def _loss(objective: Objective) -> LossOracle:
 LOSSES: dict[str, Callable[[], LossOracle]] = {name: partial(_loss, name) for name in OBJECTIVES}
 
 
+@cache
 def _trained_distance(seed: int, **changes: object) -> float:
     """Exact total variation after a short training on the smallest problem."""
     config = Config(hidden=64, epsilon=1.0, epsilon_end=1.0, learning_rate=3e-3, **changes)  # type: ignore[arg-type]

@@ -195,6 +195,7 @@ def _gradcheck(unmet: Literal["lost", "backlog"]) -> tuple[Callable[..., Tensor]
     return loss, weights
 
 
+@functools.cache
 def _trained_cost(seed: int, *, cut: int = 0) -> float:
     """Test cost of the battery's example after a short training."""
     config = hdpo.Config(

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 
 import torch
 from torch import Tensor
@@ -176,6 +176,7 @@ LOSSES: dict[str, Callable[[], LossOracle]] = {
 }  # fmt: skip
 
 
+@cache
 def _trained_distance(seed: int, *, negatives: bool = True) -> float:
     """Exact distance of the converted sampler to a random reward after a short pre-training on 16 strings."""
     config = Config(

@@ -172,6 +172,7 @@ LEARNING = ospo.Config(
 
 
 @functools.cache
+@functools.cache
 def _trained(seed: int, group: ospo.Group) -> float:
     """Minus the reward, by the usual weights, after a short training in a town where every order earns a large fee."""
     city = grid_city(5, 5, rate=12.0, centre=4.0)

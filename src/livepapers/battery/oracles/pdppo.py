@@ -1,5 +1,6 @@
 """Oracles of pdppo: closed forms of its advantages, exact optima, reductions to PPO, and what its critics are worth."""
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -207,6 +208,7 @@ LEARNING = pdppo.Config(
 )  # fmt: skip
 
 
+@functools.cache
 def _trained_cost(seed: int, kind: type[pdppo.PostDecisionPPO] = pdppo.PostDecisionPPO) -> float:
     """Cost of an episode after a short training, on fresh demand."""
     simulator = LotSizing(_plant(pdppo.example(LEARNING, seed)))

@@ -162,6 +162,7 @@ _SHORT = change(
 
 
 @functools.cache
+@functools.cache
 def _trained_cost(seed: int, *, start: str) -> float:
     """Mean test cost after 160 steps of training from the exact actor and critic, or from random ones."""
     design = yann_rl.pendulum_design()

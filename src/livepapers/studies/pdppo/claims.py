@@ -9,8 +9,8 @@ from livepapers.studies.pdppo.design import LAKES, PLANTS
 
 SCALE = (
     "paper: 1,000,000 steps in plants (20 seeds), 200,000 on one lake (30 seeds), 40 to 50 epochs a collection; ours: "
-    "300,800 steps in plants (ten seeds in the small ones, six in the large), 200,000 on ten lakes, one pass over the "
-    "same window of six collections, the same 128-128 networks"
+    "300,800 steps in plants, 200,000 on ten lakes, ten seeds each, one pass over the same window of six collections, "
+    "the same 128-128 networks"
 )
 WORTH = "0 is no difference; 5 % of the cost is the least that a planner would change the method for"
 Value = Callable[[Cells, str, str, int], float]

@@ -62,15 +62,16 @@ class Budget:
     learning: dict[str, Any] = field(default_factory=dict)  # settings of `pdppo.Config`, equal for all arms
 
 
-TUNED: dict[str, Any] = {"actor_rate": 2e-3, "critic_rate": 2e-3}
+PLANT: dict[str, Any] = {"actor_rate": 1e-3, "critic_rate": 1e-3}
+LAKE: dict[str, Any] = {"actor_rate": 2e-3, "critic_rate": 2e-3}
 AS_RELEASED: dict[str, Any] = {"actor_rate": 5.5e-4, "critic_rate": 1e-3, "minibatch": 0}
 
 BUDGETS: dict[tuple[str, str], Budget] = {
-    ("plant", "smoke"): Budget(8, 25, 4, 8, 1, 8, 1, TUNED),
-    ("plant", "laptop"): Budget(32, 50, 188, 100, 10, 30, 1, TUNED),
+    ("plant", "smoke"): Budget(8, 25, 4, 8, 1, 8, 1, PLANT),
+    ("plant", "laptop"): Budget(32, 50, 188, 100, 10, 30, 1, PLANT),
     ("plant", "paper"): Budget(4, 100, 2500, 1000, 20, 30, 100, {**AS_RELEASED, "epochs": 40}),
-    ("lake", "smoke"): Budget(5, 20, 4, 0, 0, 0, 0, TUNED),
-    ("lake", "laptop"): Budget(25, 20, 400, 0, 0, 0, 0, TUNED),
+    ("lake", "smoke"): Budget(5, 20, 4, 0, 0, 0, 0, LAKE),
+    ("lake", "laptop"): Budget(25, 20, 400, 0, 0, 0, 0, LAKE),
     ("lake", "paper"): Budget(5, 100, 400, 0, 0, 0, 0, {**AS_RELEASED, "epochs": 50}),
 }
 
@@ -103,8 +104,8 @@ LAKES = ("lake", "lake, discount 0.99")
 SETTINGS = (
     _plant(15, 5, (*MAIN, *ABLATIONS, *RULES), (1, 10, 20), part="variants"),
     _plant(6, 3, (*MAIN, *RULES), (1, 10, 20), part="plants"),
-    _plant(20, 10, (*MAIN, *RULES), (0, 6, 20), part="plants"),
-    _plant(25, 10, (*MAIN, *RULES), (0, 6, 20), part="plants"),
+    _plant(20, 10, (*MAIN, *RULES), (0, 10, 20), part="plants"),
+    _plant(25, 10, (*MAIN, *RULES), (0, 10, 20), part="plants"),
     _plant(15, 5, (*MAIN, *RULES), (1, 10, 20), part="set-ups shown", setups=True),
     _lake(
         "lake", "10 x 10, a new map with every seed, discount 0.9, at most 100 steps",
