@@ -32,5 +32,6 @@ DEVIATIONS = (
     "as there are a tenth of the gradient steps. Chosen from 5e-4, 1e-3, 2e-3 and, on lakes, 4e-3 by runs of 200,000 "
     "steps with seeds 1001 and 1002, of pdppo and of fair PPO, in plants of 15 x 5 and on lakes that the study does "
     "not use: on average over the two each method was within 3 % of its best rate. In plants the afterstate variant "
-    "came to idle at each of the rates with which it was tried (5e-4 there, 2e-3 here), and one critic did worse at 2e-3.",
+    "came to idle at each of the rates with which it was tried (5e-4 there, 2e-3 here), and one critic did worse at "
+    "2e-3.",
 )
