@@ -53,8 +53,8 @@ class Plain:
     def move(self, action: tuple[float, float]) -> None:
         for name, wanted in zip("wv", action, strict=True):
             now = getattr(self, name)
-            wanted = 6 * min(max(wanted, -0.5), 0.5)
-            setattr(self, name, min(max(now + min(max(wanted - now, -0.2), 0.2), -3.0), 3.0))
+            change = 6 * min(max(wanted, -0.5), 0.5) - now
+            setattr(self, name, min(max(now + min(max(change, -0.2), 0.2), -3.0), 3.0))
         a = math.radians(self.h)
         new = (self.x + self.v * math.cos(a), self.y + self.v * math.sin(a))
         self.h = (self.h + self.w) % 360

@@ -83,10 +83,14 @@ class HardMaze:
         A wall counts where both segments cross strictly inside.
         """
         angle = torch.deg2rad(heading[:, None] + self._angles)
-        ray = SIGHT * torch.stack([torch.cos(angle), torch.sin(angle)], -1)[:, :, None]  # [B, ray, 1, 2]
-        gap = (self._from - place[:, None])[:, None]  # [B, 1, wall, 2]
-        slant = _cross(ray, self._along)  # 0 for parallels: both shares are then infinite or NaN, and no hit
-        share, spot = _cross(gap, self._along) / slant, _cross(gap, ray) / slant
+        ray_x, ray_y = (SIGHT * part[:, :, None] for part in (torch.cos(angle), torch.sin(angle)))  # [B, ray, 1]
+        (wall_x, wall_y), (gap_x, gap_y) = (
+            self._along.T,
+            (self._from.T[:, None] - place.T[:, :, None]),
+        )  # [wall]; [B, wall]
+        slant = ray_x * wall_y - ray_y * wall_x  # 0 for parallels: both shares are infinite or NaN, and no hit
+        share = (gap_x * wall_y - gap_y * wall_x)[:, None] / slant
+        spot = (gap_x[:, None] * ray_y - gap_y[:, None] * ray_x) / slant
         hit = (share > 0.0) & (share < 1.0) & (spot > 0.0) & (spot < 1.0)
         return torch.where(hit, share, 1.0).amin(-1)
 
@@ -125,10 +129,6 @@ class HardMaze:
     def behaviour(self, state: MazeState) -> Tensor:
         """What novelty search compares: where the robot stands, `[B, 2]`."""
         return state.place
-
-
-def _cross(a: Tensor, b: Tensor) -> Tensor:
-    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
 
 
 def _towards(velocity: Tensor, wanted: Tensor) -> Tensor:
