@@ -46,7 +46,9 @@ class Evolution(Learner):
         self.archive = NoveltyArchive(kept, self.evaluator.behaviour_size)
         self.parents: list[Genome] = []
         self.elite: Genome | None = None
-        self.elite_score = self._best_seen = float("-inf")
+        self.elite_score = float("-inf")
+        self.history: list[float] = []
+        """Best fitness of any individual so far, after each generation."""
         self._generation = self._evaluations = self._validations = self._steps = 0
         self.behaviour = torch.empty(0)
         """Of the latest population, `[P, d]`; not part of the state."""
@@ -65,11 +67,11 @@ class Evolution(Learner):
             elite = self.elite if self.config.algorithm == "ga" else None  # under novelty it is for reports only
             self.parents = next_parents(chosen, elite, self.config.parents)
             self.decoder.remember(self.parents)
-        self._best_seen = max(self._best_seen, float(fitness[best_first[0]]))
+        self.history.append(max([*self.history[-1:], float(fitness[best_first[0]])]))
         self._generation += 1
         searching = self.config.algorithm == "ga-ns"
         return {
-            "best": float(fitness[best_first[0]]), "mean": float(fitness.mean()), "best_seen": self._best_seen,
+            "best": float(fitness[best_first[0]]), "mean": float(fitness.mean()), "best_seen": self.history[-1],
             "elite": self.elite_score, "elite_generation": float(self.elite.generation if self.elite else 0),
             "novelty": float(scores.mean()) if searching else 0.0, "archive": float(self.archive.count),
         }  # fmt: skip
@@ -129,7 +131,7 @@ class Evolution(Learner):
             "archive": self.archive.kept.clone(), "archived": self.archive.count,
             "parents": [parent.to_json() for parent in self.parents],
             "elite": None if self.elite is None else self.elite.to_json(),
-            "elite_score": self.elite_score, "best_seen": self._best_seen,
+            "elite_score": self.elite_score, "history": list(self.history),
             "choices": self._choices.get_state(), "entering": self._entering.get_state(),
             "counters": [self._generation, self._evaluations, self._validations, self._steps],
         }  # fmt: skip
@@ -148,7 +150,7 @@ class Evolution(Learner):
         self.archive.kept, self.archive.count = state["archive"].clone(), int(state["archived"])
         self.parents = [Genome.from_json(one) for one in state["parents"]]
         self.elite = None if state["elite"] is None else Genome.from_json(state["elite"])
-        self.elite_score, self._best_seen = float(state["elite_score"]), float(state["best_seen"])
+        self.elite_score, self.history = float(state["elite_score"]), [float(one) for one in state["history"]]
         self._choices.set_state(state["choices"].clone())
         self._entering.set_state(state["entering"].clone())
         self._generation, self._evaluations, self._validations, self._steps = (int(n) for n in state["counters"])

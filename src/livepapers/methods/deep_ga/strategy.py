@@ -47,7 +47,8 @@ class EvolutionStrategy(Learner):
         first = int(torch.randint(MOST_SEED, (), generator=self._choices))
         self.theta = torch.from_numpy(initial_weights(first, layout.scale())).requires_grad_()
         self._optimizer = torch.optim.Adam([self.theta], lr=config.rate, weight_decay=config.decay)
-        self._best_seen = float("-inf")
+        self.history: list[float] = []
+        """Best fitness of any individual so far, after each step."""
         self._steps = self._evaluations = self._updates = 0
         self.behaviour = torch.empty(0)
         """Of the latest perturbations, `[P, d]`; not part of the state."""
@@ -70,8 +71,8 @@ class EvolutionStrategy(Learner):
         self._optimizer.step()
         self._updates, self._steps = self._updates + 1, self._steps + found.steps
         self._evaluations += 2 * config.pairs * config.episodes
-        self._best_seen = max(self._best_seen, float(fitness.max()))
-        return {"best": float(fitness.max()), "mean": float(fitness.mean()), "best_seen": self._best_seen}
+        self.history.append(max([*self.history[-1:], float(fitness.max())]))
+        return {"best": float(fitness.max()), "mean": float(fitness.mean()), "best_seen": self.history[-1]}
 
     def policy(self) -> EvolvedPolicy:
         """The network in the middle of the perturbations."""
@@ -81,7 +82,7 @@ class EvolutionStrategy(Learner):
         """Weights, optimiser, stream and counters."""
         return {
             "theta": self.theta.detach().clone(), "optimizer": optimizer_state(self._optimizer),
-            "choices": self._choices.get_state(), "best_seen": self._best_seen,
+            "choices": self._choices.get_state(), "history": list(self.history),
             "counters": [self._updates, self._evaluations, self._steps],
         }  # fmt: skip
 
@@ -94,7 +95,7 @@ class EvolutionStrategy(Learner):
         load_optimizer_state(self._optimizer, state["optimizer"])
         self.theta.data.copy_(state["theta"])
         self._choices.set_state(state["choices"].clone())
-        self._best_seen = float(state["best_seen"])
+        self.history = [float(one) for one in state["history"]]
         self._updates, self._evaluations, self._steps = (int(n) for n in state["counters"])
 
     def work(self) -> dict[str, int]:
