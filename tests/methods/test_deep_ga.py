@@ -143,7 +143,7 @@ def test_image_networks_are_tensorflows_same_padded_convolutions():
     for weights, x, found in zip(theta, seen.float() / 255, layout.forward(theta, seen), strict=True):
         one, two = nn.Conv2d(4, 16, 8, 4), nn.Conv2d(16, 32, 4, 2)
         three, four = nn.Linear(32 * 11 * 11, 256), nn.Linear(256, 6)
-        nn.utils.vector_to_parameters(weights, [p for m in (one, two, three, four) for p in (m.weight, m.bias)])
+        nn.utils.vector_to_parameters(weights, [p for m in (one, two, three, four) for p in m.parameters()])
         hidden = torch.relu(one(functional.pad(x, (2, 2, 2, 2))))  # 84 -> 21: 4 in all
         hidden = torch.relu(two(functional.pad(hidden, (1, 2, 1, 2))))  # 21 -> 11: 3 in all, the odd one last
         expected = four(torch.relu(three(hidden.flatten(1))))
@@ -156,7 +156,7 @@ def test_actions_of_each_kind_of_space():
     many = Layout(box, MultiDiscrete([3, 2], start=[5, 1])).act(theta, torch.rand(1, 50, 3, generator=generator(0)))[0]
     assert (many[:, 0] >= 5).all()
     assert (many[:, 1] <= 2).all()
-    wide = Layout(box, Box(np.float32([0, -1]), np.float32([10, 1])))
+    wide = Layout(box, Box(np.array([0, -1], np.float32), np.array([10, 1], np.float32)))
     chosen = wide.chosen(torch.tensor([[0.0, 0.0], [0.2, 9.0], [-9.0, -0.25]]))
     assert torch.allclose(chosen, torch.tensor([[5.0, 0.0], [7.0, 1.0], [0.0, -0.5]]))
     assert MAZE.chosen(torch.tensor([[0.3, -7.0]])).tolist()[0] == pytest.approx([0.3, -0.5])
@@ -292,7 +292,8 @@ def test_a_strategy_goes_on_from_its_state_and_refuses_others():
         return deep_ga.EvolutionStrategy(HardMaze(10), MAZE, config=deep_ga.StrategyConfig(pairs=3), seed=0)
 
     whole, first, resumed = made(), made(), made()
-    whole.update(), whole.update()
+    for _ in range(2):
+        whole.update()
     first.update()
     resumed.load_state_dict(first.state_dict())
     resumed.update()

@@ -95,7 +95,7 @@ def test_the_first_observation():
 
 def test_walls_stop_the_robot_and_count_but_do_not_end_the_episode():
     maze = HardMaze(60)
-    state = maze.initial(1, generator(0))
+    state, reward = maze.initial(1, generator(0)), 0.0
     for _ in range(60):
         state, reward = _step(maze, state, [0.0, 0.5])
     assert int(state.collisions) > 0

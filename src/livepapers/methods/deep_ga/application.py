@@ -28,6 +28,7 @@ from livepapers.tasks import worlds
 from livepapers.tasks.spaces import from_json
 
 RESULT, CURVE, GENOME = "Return on fresh episodes", "Generations", "genome.json"
+_COLUMNS = ("generation", "evaluations", "best", "mean", "elite", "mutations")
 UNTRAINED = 20
 """Networks with fresh initial weights, as a floor."""
 _LARGEST_GENOME = 16 << 20
@@ -70,8 +71,8 @@ def apply(
     seeds, a few bytes a generation. With --genome, such a file becomes the policy again, to the same bits.
 
     Args:
-        env: The world: a name of livepapers, a Gymnasium id, or atari:<game>.
-        genome: A genome.json that this command wrote; instead of --env.
+        env: The world: a name of livepapers, or a Gymnasium id.
+        genome: A genome.json that this command wrote: nothing is evolved, and --env may be left out.
         algorithm: What selects: ga (reward), ga-ns (novelty of the final state) or random (nothing).
         generations: How many.
         population: Individuals in a generation, each evaluated on one episode.
@@ -98,13 +99,13 @@ def apply(
         livepapers apply deep-ga --env hard-maze --algorithm ga-ns --validation 0 --population 500 --generations 100
         livepapers apply deep-ga --genome pole/genome.json --output again
     """
-    if bool(env) == (genome is not None):
-        raise InputError.of("env and genome", "both" if env else "neither", expected="exactly one of them")
+    if not env and genome is None:
+        raise InputError.of("env and genome", "neither", expected="a world to evolve in, or a genome to rebuild")
     _check_numbers({"seed": (seed, 0, 2**63 - 1), "cap": (cap, 0, 10**6), "test-episodes": (test_episodes, 2, 10**5)})
     if output is not None:
         check_output_folder(output)
     if genome is not None:
-        return _replayed(genome, test_episodes, seed, output)
+        return _replayed(genome, env, test_episodes, seed, output)
     if algorithm not in ALGORITHMS:
         raise InputError.of("algorithm", algorithm, expected=f"one of {', '.join(ALGORITHMS)}")
     _check_numbers({
@@ -121,7 +122,7 @@ def apply(
         validation=validation, side_by_side=_side_by_side(layout),
     )  # fmt: skip
     learner = Evolution(world, layout, config=config, seed=seed, cap=cap)
-    name = env if env in worlds.WORLDS or ":" in env else worlds.GYMNASIUM + env
+    name = _full_name(env)
     partial, curve = _drive(learner, name, output)
     if learner.elite is None:
         raise RuntimeError("a search of at least one generation has an elite")
@@ -131,6 +132,11 @@ def apply(
     made_by: dict[str, JSON] = {"algorithm": algorithm, "seed": seed, "config": config.to_json()}
     done = _judged(found, test_episodes, seed, {CURVE: curve}, _work_notes(learner))
     return done if output is None else _write(done, output, partial, found, made_by)
+
+
+def _full_name(env: str) -> str:
+    """The world's name as artifacts have it."""
+    return env if env in worlds.WORLDS or env.startswith(worlds.GYMNASIUM) else worlds.GYMNASIUM + env
 
 
 def _check_numbers(numbers: Mapping[str, tuple[int, int, int]]) -> None:
@@ -163,8 +169,12 @@ def _drive(learner: Evolution, name: str, output: Path | None) -> tuple[Path | N
 
     def log(step: int, metrics: dict[str, float]) -> None:
         spent = learner.work()["evaluations"]
-        shown = {key: _shown(metrics[key]) for key in ("best", "mean", "elite")}
-        curve.append({"generation": step, "evaluations": spent, **shown, "mutations": int(metrics["elite_generation"])})
+        shown = (_shown(metrics[key]) for key in ("best", "mean", "elite"))
+        row = (step, spent, *shown, int(metrics["elite_generation"]))
+        curve.append(dict(zip(_COLUMNS, row, strict=True)))
+
+    def recall(kept: list[Row]) -> None:
+        curve.extend({key: row[key] for key in _COLUMNS} for row in kept)  # checkpoints keep keys in another order
 
     identity = ["deep-ga", 1, name, learner.layout.arguments, learner.config.to_json(), learner.seed]
     identity.append(learner.evaluator.cap)
@@ -172,21 +182,25 @@ def _drive(learner: Evolution, name: str, output: Path | None) -> tuple[Path | N
     partial = None if output is None else output.with_name(output.name + ".partial")
     loop.drive(
         learner, learner.config.generations, folder=partial, fingerprint=fingerprint, log=log,
-        memory=lambda: list(curve), recall=curve.extend,
+        memory=lambda: list(curve), recall=recall,
     )  # fmt: skip
     return partial, curve
 
 
-def _replayed(path: Path, episodes: int, seed: int, output: Path | None) -> Application:
+def _replayed(path: Path, env: str, episodes: int, seed: int, output: Path | None) -> Application:
     """A genome file, rebuilt and judged."""
-    found = read_genome(path)
+    found = read_genome(path, env)
     note = (f"rebuilt from {len(found.genome.seeds)} seeds; the bits of all weights are those that were saved",)
     done = _judged(found, episodes, seed, {}, note)
     return done if output is None else _write(done, output, None, found, {"seed": seed, "replayed": True})
 
 
-def read_genome(path: Path) -> _Individual:
+def read_genome(path: Path, env: str = "") -> _Individual:
     """Read, check and decode a genome file.
+
+    Args:
+        path: The file.
+        env: The world, instead of the one that the file names.
 
     Raises:
         InputError: It cannot be read, or is none, or does not rebuild the weights that it names.
@@ -204,6 +218,11 @@ def read_genome(path: Path) -> _Individual:
         layout = _layout(values["layout"])
         name, cap, digest = str(values["world"]["name"]), int(values["cap"]), str(values["weights"])
         arguments = dict(values["world"]["arguments"])
+        if env:
+            name, arguments = _full_name(env), {}
+        elif name.count(":") > 1 or (":" in name and not name.startswith(worlds.GYMNASIUM)):
+            cause = "a file may not name a module to import; say --env if you trust it"
+            raise InputError.of("genome", f"the world {name}", expected="a registered world", cause=cause)
     except (CorruptFileError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
