@@ -20,7 +20,7 @@ from livepapers.core.learner import JSON
 from livepapers.core.rng import derive
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.deep_ga.config import ALGORITHMS, Algorithm, Config
-from livepapers.methods.deep_ga.evaluation import Evaluator, World, world_of
+from livepapers.methods.deep_ga.evaluation import Evaluator, World, full_name, world_of
 from livepapers.methods.deep_ga.genomes import MOST_SEED, Genome, initial_weights
 from livepapers.methods.deep_ga.learner import Evolution, described_policy
 from livepapers.methods.deep_ga.networks import CONVOLUTIONS, Activation, EvolvedPolicy, Layout
@@ -71,7 +71,7 @@ def apply(
     seeds, a few bytes a generation. With --genome, such a file becomes the policy again, to the same bits.
 
     Args:
-        env: The world: a name of livepapers, or a Gymnasium id.
+        env: The world: a name of livepapers, a Gymnasium id, or atari:<game>.
         genome: A genome.json that this command wrote: nothing is evolved, and --env may be left out.
         algorithm: What selects: ga (reward), ga-ns (novelty of the final state) or random (nothing).
         generations: How many.
@@ -122,7 +122,7 @@ def apply(
         validation=validation, side_by_side=_side_by_side(layout),
     )  # fmt: skip
     learner = Evolution(world, layout, config=config, seed=seed, cap=cap)
-    name = _full_name(env)
+    name = full_name(env)
     partial, curve = _drive(learner, name, output)
     if learner.elite is None:
         raise RuntimeError("a search of at least one generation has an elite")
@@ -132,11 +132,6 @@ def apply(
     made_by: dict[str, JSON] = {"algorithm": algorithm, "seed": seed, "config": config.to_json()}
     done = _judged(found, test_episodes, seed, {CURVE: curve}, _work_notes(learner))
     return done if output is None else _write(done, output, partial, found, made_by)
-
-
-def _full_name(env: str) -> str:
-    """The world's name as artifacts have it."""
-    return env if env in worlds.WORLDS or env.startswith(worlds.GYMNASIUM) else worlds.GYMNASIUM + env
 
 
 def _check_numbers(numbers: Mapping[str, tuple[int, int, int]]) -> None:
@@ -219,8 +214,8 @@ def read_genome(path: Path, env: str = "") -> _Individual:
         name, cap, digest = str(values["world"]["name"]), int(values["cap"]), str(values["weights"])
         arguments = dict(values["world"]["arguments"])
         if env:
-            name, arguments = _full_name(env), {}
-        elif name.count(":") > 1 or (":" in name and not name.startswith(worlds.GYMNASIUM)):
+            name, arguments = full_name(env), {}
+        elif name.count(":") > 1 or (":" in name and not name.startswith((worlds.GYMNASIUM, worlds.ATARI))):
             cause = "a file may not name a module to import; say --env if you trust it"
             raise InputError.of("genome", f"the world {name}", expected="a registered world", cause=cause)
     except (CorruptFileError, KeyError, TypeError, ValueError) as error:

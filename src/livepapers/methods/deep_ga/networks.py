@@ -81,7 +81,7 @@ class Layout:
         shape = self.observation_space.shape or ()
         parts, inputs = [], flat_width(self.observation_space)
         if convolutions:
-            channels, height, width = shape[0], shape[1], shape[2]
+            channels, height, width = list(shape)
             for layer in convolutions:
                 fan = channels * layer.kernel**2
                 parts.append(_Part((layer.channels, channels, layer.kernel, layer.kernel), 1 / math.sqrt(fan), layer))
