@@ -1,10 +1,12 @@
 """The study of deep-ga: cells, equal budgets, and verdicts from made-up figures."""
 
+import importlib.util
 import math
 from typing import Any
 
 import pytest
 
+from livepapers.core.errors import MissingExtraError
 from livepapers.lab.claims import judge
 from livepapers.lab.study import Cell, Cells, Setting
 from livepapers.studies import deep_ga as study
@@ -38,6 +40,14 @@ def test_budgets_are_equal_in_every_preset(preset: str):
         each = rules.genetic.population + rules.genetic.candidates * rules.genetic.validation
         assert 2 * rules.strategy.pairs == each
         assert rules.strategy.sigma == rules.genetic.sigma
+
+
+def test_frostbite_gives_all_arms_one_budget_and_needs_its_extra():
+    rules = budget(_setting("frostbite"), "laptop", "ga").genetic
+    assert rules.population * rules.generations == 300
+    if importlib.util.find_spec("ale_py") is None:
+        with pytest.raises(MissingExtraError):
+            study.measure("ga", _setting("frostbite"), 0, "laptop", FakeRun())
 
 
 def test_the_encoding_is_exact():

@@ -50,8 +50,8 @@ class AtariTask:
             use_fire_reset=False, repeat_action_probability=0.0, episodic_life=False,
             max_num_frames_per_episode=MOST_FRAMES, autoreset_mode=AutoresetMode.SAME_STEP,
         )  # fmt: skip
-        self.observation_space = gymnasium.spaces.Box(0, 255, (FRAMES, 84, 84), np.uint8)
-        self.action_space = gymnasium.spaces.Discrete(int(self._env.single_action_space.n))
+        self.observation_space: gymnasium.Space = gymnasium.spaces.Box(0, 255, (FRAMES, 84, 84), np.uint8)
+        self.action_space: gymnasium.Space = gymnasium.spaces.Discrete(int(self._env.single_action_space.n))
 
     def reset(self, seed: int) -> Tensor:
         """Start all lanes; lane i has `seed + i`."""

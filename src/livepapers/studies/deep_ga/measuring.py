@@ -3,7 +3,7 @@
 import hashlib
 import subprocess
 import sys
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,13 +22,19 @@ from livepapers.methods.deep_ga import (
     Layout,
     StrategyConfig,
     described_policy,
+    world_of,
 )
-from livepapers.tasks import worlds
 from livepapers.tasks.hard_maze import SOLVED
 
 CONTROL = {
     "population": 100, "parents": 10, "sigma": 0.1, "generations": 20, "candidates": 10, "validation": 10
 }  # fmt: skip
+ATARI = {
+    "population": 100, "parents": 10, "sigma": 0.002, "generations": 3, "candidates": 5, "validation": 10,
+    "side_by_side": 20,
+}  # fmt: skip
+CAP = 1000
+"""Actions of an Atari episode in training; the elite is judged without it."""
 FRESH = {"smoke": 20, "laptop": 500, "paper": 500}
 GENERATIONS = (0, 10, 100, 400, 1000)
 _OTHER = """
@@ -60,7 +66,9 @@ def budget(setting: Setting, preset: str, arm: str) -> Budget:
     """The settings of a preset, maze or control."""
     algorithm: Algorithm = arm if arm in ("ga", "ga-ns") else "random"  # type: ignore[assignment]
     config = replace(Config(), algorithm=algorithm, validation=0)
-    if setting.name != "maze":
+    if setting.name == "frostbite":
+        config = replace(config, **ATARI)
+    elif setting.name != "maze":
         config = replace(config, **CONTROL)
     if preset == "smoke":
         few = min(config.validation, 2)
@@ -75,14 +83,15 @@ def budget(setting: Setting, preset: str, arm: str) -> Budget:
 
 def _search(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dict[str, float]:
     settings, arguments = setting.parameters, dict(setting.parameters.get("arguments", {}))
-    world: Any = worlds.simulator(str(settings["world"]), arguments)
-    layout = Layout(world.observation_space, world.action_space)
+    world, seen, acts = world_of(str(settings["world"]), arguments)
+    atari = setting.name == "frostbite"
+    layout = Layout(seen, acts, hidden="small" if atari else (16, 16))
     rules, start = budget(setting, preset, arm), derive(seed, "deep-ga", setting.name)  # all arms: the same start
     learner: Evolution | EvolutionStrategy
     if arm == "es":
         learner = EvolutionStrategy(world, layout, config=rules.strategy, seed=start)
     else:
-        learner = Evolution(world, layout, config=rules.genetic, seed=start)
+        learner = Evolution(world, layout, config=rules.genetic, seed=start, cap=CAP if atari else 0)
     each = rules.genetic.population + rules.genetic.candidates * rules.genetic.validation
 
     def look(_: int) -> dict[str, float]:
@@ -101,7 +110,7 @@ def _search(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dic
         final = learner.history[-1]
         found = {"distance": -final, "solved": float(-final < SOLVED)}
         return {**found, "spent": float(each * _first(learner.history, -SOLVED))}
-    episodes = FRESH[preset]
+    episodes = 30 if atari else FRESH[preset]
     theta = policy.theta.detach().numpy()
     judge = Evaluator(world, layout, side_by_side=500)
     fresh = judge(lambda _: theta, 1, episodes=episodes, seed=derive(seed, "deep-ga", "fresh", setting.name))
