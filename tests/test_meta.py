@@ -201,6 +201,7 @@ def test_every_dependency_is_imported_and_every_import_is_declared():
         *project["optional-dependencies"]["parquet"],
         *project["optional-dependencies"]["postgresql"],
         *project["optional-dependencies"]["mujoco"],
+        *project["optional-dependencies"]["atari"],
         *project["optional-dependencies"]["rna"],
     ]
     declared = {re.split(r"[<>=\[ ]", text)[0] for text in named}

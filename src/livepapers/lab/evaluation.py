@@ -61,7 +61,7 @@ def load_policy(folder: Path) -> SavedPolicy:
 def world_of(policy: SavedPolicy, env: str | None) -> tuple[str, dict[str, Any]]:
     """The world (name, arguments) a policy was made for, or the one that is asked for."""
     if env is not None:
-        known = env in worlds.WORLDS or env.startswith(worlds.GYMNASIUM)
+        known = env in worlds.WORLDS or env.startswith((worlds.GYMNASIUM, worlds.ATARI))
         return env if known else worlds.GYMNASIUM + env, {}
     task = policy.description.spaces.get("task")
     if not isinstance(task, dict) or not isinstance(task.get("name"), str):
@@ -84,7 +84,7 @@ def evaluate(policy: SavedPolicy, *, episodes: int, seed: int, env: str | None =
         InputError: The world is unknown, or does not fit the policy.
     """
     name, arguments = world_of(policy, env)
-    most = ENVIRONMENTS if name.startswith(worlds.GYMNASIUM) else LANES
+    most = ENVIRONMENTS if name.startswith((worlds.GYMNASIUM, worlds.ATARI)) else LANES
     parts = []
     for first in range(0, episodes, most):
         task = worlds.make(name, arguments, lanes=min(most, episodes - first))

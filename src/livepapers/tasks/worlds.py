@@ -1,7 +1,7 @@
 """Worlds by name, so that a policy artifact can say what it was made for and be put back there.
 
-A world is `{"name": ..., "arguments": {JSON}}`: a registered simulator, or `gymnasium:<id>`. A registered name stands
-for a module and a callable in it, imported when it is asked for; a file can name nothing else.
+A world is `{"name": ..., "arguments": {JSON}}`: a registered simulator, `gymnasium:<id>` or `atari:<game>`. A
+registered name stands for a module and a callable in it, imported when it is asked for; a file can name nothing else.
 """
 
 import importlib
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from livepapers.core.errors import InputError
+from livepapers.tasks.atari import AtariTask
 from livepapers.tasks.demand import Panel
 from livepapers.tasks.inventory import InventoryNetwork, InventorySimulator
 from livepapers.tasks.observations import StackedObservations
@@ -29,11 +30,12 @@ WORLDS = {
     "cart-pole-swing-up": "livepapers.tasks.swing_up:SwingUp",
     "slippery-lake": "livepapers.tasks.slippery_lake:SlipperyLake",
     "mountain-car": "livepapers.tasks.mountain_car:MountainCar",
+    "hard-maze": "livepapers.tasks.hard_maze:HardMaze",
     "stacked": "livepapers.tasks.worlds:stacked_world",
 }
 """Name -> module:callable, which takes the arguments by keyword and gives a `Simulator`."""
 
-GYMNASIUM = "gymnasium:"
+GYMNASIUM, ATARI = "gymnasium:", "atari:"
 
 
 def make(name: str, arguments: Mapping[str, Any], *, lanes: int = 1) -> BatchedTask:
@@ -44,8 +46,12 @@ def make(name: str, arguments: Mapping[str, Any], *, lanes: int = 1) -> BatchedT
     """
     if name.startswith(GYMNASIUM):
         return GymnasiumTask.make(name.removeprefix(GYMNASIUM), lanes, **arguments)
+    if name.startswith(ATARI):
+        if arguments:
+            raise InputError.of("world", dict(arguments), expected=f"no arguments of {name}")
+        return AtariTask(name.removeprefix(ATARI), lanes)
     if name not in WORLDS:
-        raise InputError.of("world", name, expected=f"one of {', '.join(WORLDS)}, or {GYMNASIUM}<id>")
+        raise InputError.of("world", name, expected=f"one of {', '.join(WORLDS)}, {GYMNASIUM}<id> or {ATARI}<game>")
     return SimulatorTask(simulator(name, arguments), lanes)
 
 

@@ -1,0 +1,318 @@
+"""deep-ga for a user: a policy evolved in their own environment, and the list of seeds that rebuilds it."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from livepapers.core import artifact, loop
+from livepapers.core.application import Application, Row, to_csv
+from livepapers.core.errors import CorruptFileError, InputError
+from livepapers.core.files import check_output_folder, new_folder
+from livepapers.core.learner import JSON
+from livepapers.core.rng import derive
+from livepapers.core.rng import generator as make_generator
+from livepapers.methods.deep_ga.config import ALGORITHMS, Algorithm, Config
+from livepapers.methods.deep_ga.evaluation import Evaluator, World, full_name, world_of
+from livepapers.methods.deep_ga.genomes import MOST_SEED, Genome, initial_weights
+from livepapers.methods.deep_ga.learner import Evolution, described_policy
+from livepapers.methods.deep_ga.networks import CONVOLUTIONS, Activation, EvolvedPolicy, Layout
+from livepapers.tasks import worlds
+from livepapers.tasks.spaces import from_json
+
+RESULT, CURVE, GENOME = "Return on fresh episodes", "Generations", "genome.json"
+_COLUMNS = ("generation", "evaluations", "best", "mean", "elite", "mutations")
+UNTRAINED = 20
+"""Networks with fresh initial weights, as a floor."""
+_LARGEST_GENOME = 16 << 20
+_NUMBERS_AT_ONCE = 50_000_000  # weights that lie side by side, 200 MB
+
+
+@dataclass(frozen=True)
+class _Individual:
+    """What a genome file holds, checked."""
+
+    genome: Genome
+    layout: Layout
+    world: World
+    task: dict[str, JSON]
+    cap: int
+    theta: np.ndarray
+
+
+def apply(
+    *,
+    env: str = "",
+    genome: Path | None = None,
+    algorithm: Algorithm = "ga",
+    generations: int = 20,
+    population: int = 100,
+    parents: int = 10,
+    sigma: float = 0.05,
+    validation: int = 10,
+    hidden: str = "16,16",
+    activation: Activation = "relu",
+    cap: int = 0,
+    test_episodes: int = 100,
+    seed: int = 0,
+    output: Path | None = None,
+) -> Application:
+    """Evolve a policy in your environment, or rebuild one from its list of seeds.
+
+    With --env, a genetic algorithm evolves networks without any gradient; what is saved is the elite, rebuilt from its
+    seeds, as a policy for `livepapers evaluate`, `export` and `apply policy-smoothing`, and genome.json: the list of
+    seeds, a few bytes a generation. With --genome, such a file becomes the policy again, to the same bits.
+
+    Args:
+        env: The world: a name of livepapers, a Gymnasium id, or atari:<game>.
+        genome: A genome.json that this command wrote: nothing is evolved, and --env may be left out.
+        algorithm: What selects: ga (reward), ga-ns (novelty of the final state) or random (nothing).
+        generations: How many.
+        population: Individuals in a generation, each evaluated on one episode.
+        parents: The best of a generation, from which the next one is mutated.
+        sigma: Standard deviation of a mutation, the same for all weights.
+        validation: Extra episodes of each of the ten candidates for the elite; 0 where nothing is random.
+        hidden: Widths of the hidden layers, separated by commas; small or large for images of shape
+            channels x height x width.
+        activation: Behind each hidden layer, relu or tanh.
+        cap: Steps after which a training episode is cut; 0: only the world ends it.
+        test_episodes: Fresh episodes on which the elite is judged at the end.
+        seed: Of genomes and episodes.
+        output: Folder for policy, genome and curve; nothing is written when left out. An interrupted run leaves a
+            folder of that name with .partial behind and goes on from there.
+
+    Returns:
+        Return of the elite on fresh episodes beside networks with initial weights, and the course of the search.
+
+    Raises:
+        InputError: One line that names option, value, what was expected and the likely cause; nothing was written.
+
+    Examples:
+        livepapers apply deep-ga --env CartPole-v1 --output pole
+        livepapers apply deep-ga --env hard-maze --algorithm ga-ns --validation 0 --population 500 --generations 100
+        livepapers apply deep-ga --genome pole/genome.json --output again
+    """
+    if not env and genome is None:
+        raise InputError.of("env and genome", "neither", expected="a world to evolve in, or a genome to rebuild")
+    _check_numbers({"seed": (seed, 0, 2**63 - 1), "cap": (cap, 0, 10**6), "test-episodes": (test_episodes, 2, 10**5)})
+    if output is not None:
+        check_output_folder(output)
+    if genome is not None:
+        return _replayed(genome, env, test_episodes, seed, output)
+    if algorithm not in ALGORITHMS:
+        raise InputError.of("algorithm", algorithm, expected=f"one of {', '.join(ALGORITHMS)}")
+    _check_numbers({
+        "generations": (generations, 1, 10**6), "population": (population, 2, 10**6),
+        "parents": (parents, 1, population), "validation": (validation, 0, 10_000),
+    })  # fmt: skip
+    if not 0.0 < sigma <= 10.0:
+        raise InputError.of("sigma", sigma, expected="a number > 0 and at most 10")
+    widths = _widths(hidden)
+    world, observation_space, action_space = world_of(env)
+    layout = Layout(observation_space, action_space, hidden=widths, activation=activation)
+    config = Config(
+        algorithm=algorithm, population=population, parents=parents, sigma=sigma, generations=generations,
+        validation=validation, side_by_side=_side_by_side(layout),
+    )  # fmt: skip
+    learner = Evolution(world, layout, config=config, seed=seed, cap=cap)
+    name = full_name(env)
+    partial, curve = _drive(learner, name, output)
+    if learner.elite is None:
+        raise RuntimeError("a search of at least one generation has an elite")
+    theta = Genome.from_bytes(learner.elite.to_bytes()).decode(layout.scale())  # from nothing but its bytes
+    task: dict[str, JSON] = {"name": name, "arguments": {}}
+    found = _Individual(learner.elite, layout, world, task, cap, theta)
+    made_by: dict[str, JSON] = {"algorithm": algorithm, "seed": seed, "config": config.to_json()}
+    done = _judged(found, test_episodes, seed, {CURVE: curve}, _work_notes(learner))
+    return done if output is None else _write(done, output, partial, found, made_by)
+
+
+def _check_numbers(numbers: Mapping[str, tuple[int, int, int]]) -> None:
+    for name, (value, least, most) in numbers.items():
+        if not least <= value <= most:
+            cause = "parents are the best of the population" if name == "parents" else ""
+            raise InputError.of(name, value, expected=f"a whole number from {least} to {most:,}", cause=cause)
+
+
+def _widths(text: str) -> list[int] | str:
+    if text.strip() in CONVOLUTIONS:
+        return text.strip()
+    try:
+        widths = [int(part) for part in text.split(",")]
+    except ValueError:
+        widths = [0]
+    if not all(1 <= width <= 65_536 for width in widths):
+        expected = f"whole widths from 1 to 65,536 separated by commas, or one of {', '.join(CONVOLUTIONS)}"
+        raise InputError.of("hidden", text.strip() or "nothing", expected=expected)
+    return widths
+
+
+def _side_by_side(layout: Layout) -> int:
+    return max(min(500, _NUMBERS_AT_ONCE // layout.parameters), 1)
+
+
+def _drive(learner: Evolution, name: str, output: Path | None) -> tuple[Path | None, list[Row]]:
+    """Run all generations; (where the checkpoints lie, the rows of the curve)."""
+    curve: list[Row] = []
+
+    def log(step: int, metrics: dict[str, float]) -> None:
+        spent = learner.work()["evaluations"]
+        shown = (_shown(metrics[key]) for key in ("best", "mean", "elite"))
+        row = (step, spent, *shown, int(metrics["elite_generation"]))
+        curve.append(dict(zip(_COLUMNS, row, strict=True)))
+
+    def recall(kept: list[Row]) -> None:
+        curve.extend({key: row[key] for key in _COLUMNS} for row in kept)  # checkpoints keep keys in another order
+
+    identity = ["deep-ga", 1, name, learner.layout.arguments, learner.config.to_json(), learner.seed]
+    identity.append(learner.evaluator.cap)
+    fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    partial = None if output is None else output.with_name(output.name + ".partial")
+    loop.drive(
+        learner, learner.config.generations, folder=partial, fingerprint=fingerprint, log=log,
+        memory=lambda: list(curve), recall=recall,
+    )  # fmt: skip
+    return partial, curve
+
+
+def _replayed(path: Path, env: str, episodes: int, seed: int, output: Path | None) -> Application:
+    """A genome file, rebuilt and judged."""
+    found = read_genome(path, env)
+    note = (f"rebuilt from {len(found.genome.seeds)} seeds; the bits of all weights are those that were saved",)
+    done = _judged(found, episodes, seed, {}, note)
+    return done if output is None else _write(done, output, None, found, {"seed": seed, "replayed": True})
+
+
+def read_genome(path: Path, env: str = "") -> _Individual:
+    """Read, check and decode a genome file.
+
+    Args:
+        path: The file.
+        env: The world, instead of the one that the file names.
+
+    Raises:
+        InputError: It cannot be read, or is none, or does not rebuild the weights that it names.
+    """
+    try:
+        if path.stat().st_size > _LARGEST_GENOME:
+            raise InputError.of("genome", path, expected=f"at most {_LARGEST_GENOME >> 20} MB")
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError.of("genome", path, expected="a readable file", cause=(error.strerror or "").lower()) from None
+    except (ValueError, RecursionError) as error:
+        raise InputError.of("genome", path, expected="JSON as this command writes it", cause=str(error)) from None
+    try:
+        genome = Genome.from_json(values["genome"])
+        layout = _layout(values["layout"])
+        name, cap, digest = str(values["world"]["name"]), int(values["cap"]), str(values["weights"])
+        arguments = dict(values["world"]["arguments"])
+        if env:
+            name, arguments = full_name(env), {}
+        elif name.count(":") > 1 or (":" in name and not name.startswith((worlds.GYMNASIUM, worlds.ATARI))):
+            cause = "a file may not name a module to import; say --env if you trust it"
+            raise InputError.of("genome", f"the world {name}", expected="a registered world", cause=cause)
+    except (CorruptFileError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        cause = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise InputError.of("genome", path, expected="a genome.json of deep-ga", cause=cause) from None
+    if genome.signature != layout.signature:
+        cause = "its network was altered after it was written"
+        raise InputError.of("genome", path, expected=f"the signature {layout.signature}", cause=cause)
+    theta = genome.decode(layout.scale())
+    if _digest(theta) != digest:
+        raise InputError.of("genome", path, expected="the weights whose hash it names", cause="a seed was altered")
+    world, seen, acts = world_of(name, arguments)
+    if seen.shape != layout.observation_space.shape or acts != layout.action_space:
+        raise InputError.of("genome", f"a network for {name}", expected=f"observations {seen}", cause="another version")
+    return _Individual(genome, layout, world, {"name": name, "arguments": arguments}, cap, theta)
+
+
+def _layout(values: Mapping[str, Any]) -> Layout:
+    return Layout(
+        from_json(values["observation_space"]), from_json(values["action_space"]), hidden=values["hidden"],
+        activation=values["activation"],
+    )  # fmt: skip
+
+
+def _judged(
+    found: _Individual, episodes: int, seed: int, tables: Mapping[str, list[Row]], notes: tuple[str, ...]
+) -> Application:
+    """The elite and networks with initial weights on fresh episodes, without a cap."""
+    run = Evaluator(found.world, found.layout, side_by_side=_side_by_side(found.layout))
+    fresh = derive(seed, "deep-ga", "apply", "test")
+    ours = run(lambda _: found.theta, 1, episodes=episodes, seed=fresh).returns[0]
+    drawn = torch.randint(MOST_SEED, (UNTRAINED,), generator=make_generator(seed, "deep-ga", "apply", "untrained"))
+    seeds, scale = drawn.tolist(), found.layout.scale()
+    each = max(episodes // UNTRAINED, 1)
+    floor = run(lambda i: initial_weights(seeds[i], scale), UNTRAINED, episodes=each, seed=fresh).returns.flatten()
+    rows: list[Row] = [_row("elite", ours), _row(f"{UNTRAINED} networks with initial weights", floor)]
+    size, weights = len(found.genome.to_bytes()), 4 * found.layout.parameters
+    headline = (
+        f"{found.task['name']}: mean return {_shown(float(ours.mean())):g} on {episodes} fresh episodes, initial "
+        f"weights {_shown(float(floor.mean())):g}; the policy is {size:,} bytes of seeds, its weights {weights:,}"
+    )
+    gap = float(ours.mean() - floor.mean())
+    notes = (*notes, "the elite acts without chance: its most preferred action, or its output cut at the box")
+    if gap <= 0.0:
+        notes = ("the elite is NO better than initial weights: more generations, or another sigma", *notes)
+    return Application("deep-ga", headline, {RESULT: rows, **tables}, notes)
+
+
+def _row(name: str, returns: Tensor) -> Row:
+    spread = float(returns.std()) / len(returns) ** 0.5
+    low, high = (_shown(float(end)) for end in (returns.min(), returns.max()))
+    return {
+        "policy": name, "mean": _shown(float(returns.mean())), "standard error": _shown(spread), "lowest": low,
+        "highest": high, "episodes": len(returns),
+    }  # fmt: skip
+
+
+def _work_notes(learner: Evolution) -> tuple[str, ...]:
+    work = learner.work()
+    notes = [
+        f"{work['evaluations']:,} evaluations, {work['validation_episodes']:,} episodes of validation, "
+        f"{work['environment_steps']:,} steps in all",
+    ]
+    if not learner.config.validation:
+        notes.append("the elite was not validated: where something is random it may owe its place to one lucky episode")
+    return tuple(notes)
+
+
+def _write(
+    done: Application, output: Path, partial: Path | None, found: _Individual, made_by: Mapping[str, JSON]
+) -> Application:
+    """Save the policy with its genome and curve, whole or not at all; then the checkpoint goes."""
+    policy = EvolvedPolicy(**found.layout.arguments, theta=found.theta)
+    described = described_policy(found.layout, found.genome, task=found.task, **made_by)
+    kept = {
+        "format": 1, "genome": found.genome.to_json(), "layout": found.layout.arguments, "world": found.task,
+        "cap": found.cap, "weights": _digest(found.theta),
+    }  # fmt: skip
+    files = {GENOME: json.dumps(kept) + "\n"}
+    holds = {
+        "artifact.json": "what the policy is and what made it", artifact.WEIGHTS: "its weights",
+        GENOME: "its list of seeds, for --genome",
+    }  # fmt: skip
+    if CURVE in done.tables:
+        files["generations.csv"], holds["generations.csv"] = to_csv(done.tables[CURVE]), "the course of the search"
+    with new_folder(output) as folder:
+        artifact.save(folder, described, weights=policy.state_dict(), files=files)
+    if partial is not None:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Application("deep-ga", done.headline, done.tables, done.notes, holds, output)
+
+
+def _digest(theta: np.ndarray) -> str:
+    return hashlib.sha256(theta.astype("<f4", copy=False).tobytes()).hexdigest()
+
+
+def _shown(value: float) -> float:
+    return float(f"{value:.5g}")

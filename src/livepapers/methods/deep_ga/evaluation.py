@@ -1,0 +1,136 @@
+"""Whole episodes of a population: all networks and all worlds move together."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from livepapers.core.errors import InputError
+from livepapers.core.rng import generator as make_generator
+from livepapers.methods.deep_ga.networks import Layout
+from livepapers.tasks import worlds
+from livepapers.tasks.simulator import Simulator
+from livepapers.tasks.vector import BatchedTask, choose
+
+World: TypeAlias = "Simulator[Any, Any, Any] | Callable[[int], BatchedTask]"
+"""A simulator, or what makes a batched task of so many lanes."""
+ENVIRONMENTS = 64
+"""Most copies of an environment that is no simulator."""
+LONGEST = 100_000
+
+
+class Evaluated(NamedTuple):
+    """What P individuals did in E episodes each."""
+
+    returns: Tensor  # [P, E] undiscounted
+    steps: int  # of all episodes together
+    behaviour: Tensor  # [P, d] of each one's last episode
+
+
+class Evaluator:
+    """Runs populations in one world.
+
+    Args:
+        world: Where.
+        layout: The individuals' network.
+        side_by_side: Most episodes that run as one batch.
+        cap: Steps after which an episode is cut; 0: only the world ends it.
+    """
+
+    def __init__(self, world: World, layout: Layout, *, side_by_side: int, cap: int = 0) -> None:
+        self.world, self.layout, self.cap = world, layout, cap
+        self.simulated = isinstance(world, Simulator)
+        self.most = side_by_side if self.simulated else min(side_by_side, ENVIRONMENTS)
+        self._tasks: dict[int, BatchedTask] = {}
+
+    @property
+    def behaviour_size(self) -> int:
+        """Numbers in a behaviour: what the world says, or those of the last observation."""
+        own = getattr(self.world, "behaviour_size", None)
+        return int(own) if own is not None else int(np.prod(self.layout.observation_space.shape or ()))
+
+    @torch.no_grad()
+    def __call__(self, weights: Callable[[int], np.ndarray], count: int, *, episodes: int, seed: int) -> Evaluated:
+        """Evaluate `count` individuals, `weights(i)` being `[parameter]` float32; equal seeds give equal worlds."""
+        lanes = min(episodes, self.most)
+        group = max(self.most // lanes, 1)
+        parts = []
+        for first in range(0, count, group):
+            theta = torch.from_numpy(np.stack([weights(i) for i in range(first, min(first + group, count))]))
+            rounds = [
+                self._run(theta, min(lanes, episodes - begin), make_generator(seed, "episodes", first, begin))
+                for begin in range(0, episodes, lanes)
+            ]
+            returns = torch.cat([one.returns for one in rounds], 1)
+            parts.append(Evaluated(returns, sum(one.steps for one in rounds), rounds[-1].behaviour))
+        returns, behaviour = torch.cat([p.returns for p in parts]), torch.cat([p.behaviour for p in parts])
+        return Evaluated(returns, sum(part.steps for part in parts), behaviour)
+
+    def _run(self, theta: Tensor, lanes: int, stream: torch.Generator) -> Evaluated:
+        run = self._simulate if self.simulated else self._play
+        returns, steps, behaviour = run(theta, lanes, stream)
+        return Evaluated(returns.reshape(-1, lanes), steps, behaviour.reshape(len(theta), lanes, -1)[:, -1])
+
+    def _actions(self, theta: Tensor, seen: Tensor) -> Tensor:
+        """`[P * L, ...] -> [P * L, ...]`, individuals slowest."""
+        return self.layout.act(theta, seen.unflatten(0, (len(theta), -1))).flatten(0, 1)
+
+    def _simulate(self, theta: Tensor, lanes: int, stream: torch.Generator) -> tuple[Tensor, int, Tensor]:
+        world: Any = self.world
+        batch = len(theta) * lanes
+        state = world.initial(batch, stream)
+        returns, going, steps = torch.zeros(batch), torch.ones(batch, dtype=torch.bool), 0
+        for t in range(min(world.horizon, self.cap or world.horizon)):
+            post, decided = world.decide(state, self._actions(theta, world.observe(state)))
+            after, resolved, terminated = world.resolve(post, world.draw(batch, t, stream))
+            returns += torch.where(going, decided + resolved, 0.0)
+            steps += int(going.sum())
+            state = after if bool(going.all()) else choose(going, after, state)  # what ended stays where it ended
+            going = going & ~terminated
+            if not bool(going.any()):
+                break
+        describe = getattr(world, "behaviour", world.observe)
+        return returns, steps, describe(state).reshape(batch, -1).to(torch.float32)
+
+    def _play(self, theta: Tensor, lanes: int, stream: torch.Generator) -> tuple[Tensor, int, Tensor]:
+        batch = len(theta) * lanes
+        task = self._tasks.get(batch)
+        if task is None:
+            task = self._tasks[batch] = self.world(batch)  # type: ignore[operator]  # it is no simulator
+        seen = task.reset(int(torch.randint(2**31, (), generator=stream)))
+        returns, going, steps = torch.zeros(batch), torch.ones(batch, dtype=torch.bool), 0
+        behaviour = torch.zeros(batch, self.behaviour_size)
+        for _ in range(self.cap or LONGEST):
+            step = task.step(self._actions(theta, seen))
+            returns += torch.where(going, step.reward, 0.0)
+            steps += int(going.sum())
+            behaviour = torch.where(going[:, None], step.final.reshape(batch, -1).to(torch.float32), behaviour)
+            going = going & ~(step.terminated | step.truncated)
+            if not bool(going.any()):
+                return returns, steps, behaviour
+            seen = step.observation
+        if not self.cap:
+            raise InputError.of("env", f"an episode of over {LONGEST:,} steps", expected="episodes that end")
+        return returns, steps, behaviour
+
+
+def full_name(env: str) -> str:
+    """A world's name as artifacts have it: a bare id is Gymnasium's."""
+    known = env in worlds.WORLDS or env.startswith((worlds.GYMNASIUM, worlds.ATARI))
+    return env if known else worlds.GYMNASIUM + env
+
+
+def world_of(name: str, arguments: dict[str, Any] | None = None) -> tuple[World, Any, Any]:
+    """(The world, its observation space, its action space) by livepapers' name or Gymnasium id; raises `InputError`."""
+    if name in worlds.WORLDS:
+        simulator = worlds.simulator(name, arguments or {})
+        return simulator, simulator.observation_space, simulator.action_space
+    full = full_name(name)
+    task = worlds.make(full, arguments or {}, lanes=1)
+
+    def make(lanes: int) -> BatchedTask:
+        return worlds.make(full, arguments or {}, lanes=lanes)
+
+    return make, task.observation_space, task.action_space

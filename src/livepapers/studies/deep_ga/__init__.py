@@ -1,0 +1,19 @@
+"""Study of deep-ga: novelty against reward in a deceptive maze, evolution against random search, genomes in bytes."""
+
+from livepapers.lab.study import Table
+from livepapers.studies.deep_ga.claims import CLAIMS
+from livepapers.studies.deep_ga.design import ARMS, DEVIATIONS, SETTINGS
+from livepapers.studies.deep_ga.measuring import measure
+
+VERSION = 1
+
+TABLES = (
+    Table("solved", "Share of runs in which any individual ended within 10 units of the goal", ("maze",)),
+    Table("distance", "Distance to the goal of the best individual, units", ("maze",)),
+    Table("spent", "Evaluations until the goal was reached, or all", ("maze",)),
+    Table("fresh", "Mean return on fresh episodes", ("pendulum", "mountain-car", "frostbite")),
+    Table("ratio_100", "Bytes of weights over bytes of genome after 100 generations", ("encoding",)),
+    Table("ratio_1000", "The same after 1,000 generations", ("encoding",)),
+)
+
+__all__ = ["ARMS", "CLAIMS", "DEVIATIONS", "SETTINGS", "TABLES", "VERSION", "measure"]

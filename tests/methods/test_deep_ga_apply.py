@@ -1,0 +1,202 @@
+"""`livepapers apply deep-ga` on users' environments and genome files, good and bad."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from livepapers.blocks.policy_door import as_policy
+from livepapers.cli.main import group
+from livepapers.core import artifact
+from livepapers.core.errors import InputError, Interrupted
+from livepapers.lab import evaluation
+from livepapers.methods import policy_smoothing
+from livepapers.methods.deep_ga import application as module
+from livepapers.methods.deep_ga import apply
+
+QUICK: dict[str, Any] = {"generations": 3, "population": 12, "parents": 3, "validation": 2, "test_episodes": 20}
+
+
+@pytest.fixture(scope="module")
+def pole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("evolved") / "pole"
+    apply(env="cart-pole", **QUICK, output=output)
+    return output
+
+
+def test_a_world_gives_a_policy_its_seeds_and_the_course_of_the_search(tmp_path: Path):
+    done = apply(env="cart-pole", **QUICK, output=tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(done.files)
+    assert not (tmp_path / "out.partial").exists()
+    assert [row["policy"] for row in done.tables[module.RESULT]] == ["elite", "20 networks with initial weights"]
+    with (tmp_path / "out" / "generations.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["evaluations"]) for row in rows] == [12, 24, 36]
+    assert "bytes of seeds" in done.headline
+    assert any("36 evaluations" in note for note in done.notes)
+
+
+def test_the_genome_alone_becomes_the_same_policy(pole: Path, tmp_path: Path):
+    done = apply(genome=pole / "genome.json", test_episodes=20, output=tmp_path / "again")
+    first, again = artifact.load_weights(pole)["theta"], artifact.load_weights(tmp_path / "again")["theta"]
+    assert first.numpy().tobytes() == again.numpy().tobytes()
+    assert (tmp_path / "again" / "genome.json").read_text() == (pole / "genome.json").read_text()
+    assert (pole / "genome.json").stat().st_size < 1500
+    assert "rebuilt from" in done.notes[0]
+    assert "gymnasium:CartPole-v1" in apply(genome=pole / "genome.json", env="CartPole-v1", test_episodes=3).headline
+
+
+def test_other_commands_load_the_policy(pole: Path):
+    saved = evaluation.load_policy(pole)
+    found = evaluation.evaluate(saved, episodes=50, seed=3)
+    assert found.returns.min() >= 1.0
+    policy = as_policy(pole)
+    assert policy.values is not None
+    certified = policy_smoothing.apply(pole, sigma="0.2", budgets="0,0.1", episodes=100)
+    assert "mean return" in certified.headline
+
+
+def test_it_runs_in_gymnasium_and_with_novelty(tmp_path: Path):
+    done = apply(env="CartPole-v1", algorithm="ga-ns", **QUICK, output=tmp_path / "out")
+    assert done.headline.startswith("gymnasium:CartPole-v1")
+    assert artifact.load(tmp_path / "out").spaces["task"] == {"name": "gymnasium:CartPole-v1", "arguments": {}}
+    found = evaluation.evaluate(evaluation.load_policy(tmp_path / "out"), episodes=3, seed=0)
+    assert len(found.returns) == 3
+    again = apply(genome=tmp_path / "out" / "genome.json", test_episodes=4)
+    assert again.tables[module.RESULT][0]["episodes"] == 4
+
+
+def test_real_actions_and_discrete_observations():
+    for env in ("clipped-pendulum", "FrozenLake-v1"):
+        assert apply(env=env, **{**QUICK, "generations": 1}, hidden="8").tables[module.CURVE]
+
+
+def test_an_interrupted_search_goes_on_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    whole = apply(env="cart-pole", **QUICK, output=tmp_path / "whole")
+    update, calls = module.Evolution.update, []
+
+    def stopping(self: Any) -> dict[str, float]:
+        calls.append(1)
+        if len(calls) == 3:
+            raise Interrupted("stopped")
+        return update(self)
+
+    monkeypatch.setattr(module.Evolution, "update", stopping)
+    defaults = module.loop.drive.__kwdefaults__ or {}
+    monkeypatch.setattr(module.loop.drive, "__kwdefaults__", {**defaults, "save_every": 0.0})
+    with pytest.raises(Interrupted):
+        apply(env="cart-pole", **QUICK, output=tmp_path / "cut")
+    assert (tmp_path / "cut.partial").is_dir()
+    assert not (tmp_path / "cut").exists()
+    done = apply(env="cart-pole", **QUICK, output=tmp_path / "cut")
+    assert done.tables == whole.tables
+    for name in whole.files:
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+
+
+def test_an_elite_that_learned_nothing_is_called_that(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module.Evaluator, "__call__", _flat(module.Evaluator.__call__))
+    done = apply(env="cart-pole", **{**QUICK, "generations": 1})
+    assert "NO better" in done.notes[0]
+
+
+def _flat(call: Any) -> Any:
+    def evaluated(self: Any, *args: Any, **options: Any) -> Any:
+        found = call(self, *args, **options)
+        return found._replace(returns=torch.zeros_like(found.returns))
+
+    return evaluated
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({}, "env and genome"),
+        ({"env": "cart-pole", "genome": Path("x")}, "genome"),
+        ({"env": "NoSuchThing-v0"}, "NoSuchThing"),
+        ({"env": "atari of old"}, "env"),
+        ({"env": "cart-pole", "algorithm": "pso"}, "algorithm"),
+        ({"env": "cart-pole", "population": 1}, "population"),
+        ({"env": "cart-pole", "population": 10, "parents": 11}, "parents"),
+        ({"env": "cart-pole", "parents": 0}, "parents"),
+        ({"env": "cart-pole", "sigma": 0.0}, "sigma"),
+        ({"env": "cart-pole", "sigma": float("nan")}, "sigma"),
+        ({"env": "cart-pole", "generations": 0}, "generations"),
+        ({"env": "cart-pole", "validation": -1}, "validation"),
+        ({"env": "cart-pole", "hidden": "16,,4"}, "hidden"),
+        ({"env": "cart-pole", "hidden": ""}, "hidden"),
+        ({"env": "cart-pole", "hidden": "0"}, "hidden"),
+        ({"env": "cart-pole", "hidden": "large"}, "images"),
+        ({"env": "cart-pole", "activation": "gelu"}, "activation"),
+        ({"env": "cart-pole", "seed": -1}, "seed"),
+        ({"env": "cart-pole", "cap": -5}, "cap"),
+        ({"env": "cart-pole", "test_episodes": 1}, "test-episodes"),
+        ({"genome": Path("no_such_file.json")}, "genome"),
+    ],
+)
+def test_bad_options_give_one_line_and_write_nothing(options: dict[str, Any], named: str, tmp_path: Path):
+    with pytest.raises(InputError, match=named) as caught:
+        apply(**options, output=tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda text: "",
+        lambda text: text[:-20],
+        lambda text: "[1, 2]",
+        lambda text: "[" * 100_000,
+        lambda text: _changed(text, "genome", "seeds", [1, "two"]),
+        lambda text: _changed(text, "genome", "seeds", []),
+        lambda text: _changed(text, "genome", "sigmas", [0.1] * 99),
+        lambda text: _changed(text, "genome", "seeds", None, bump=True),
+        lambda text: _changed(text, "genome", "signature", "00" * 8),
+        lambda text: _changed(text, "layout", "hidden", [16, 17]),
+        lambda text: _changed(text, "layout", "hidden", "huge"),
+        lambda text: _changed(text, "layout", "activation", "sin"),
+        lambda text: _changed(text, "layout", "action_space", {"kind": "code"}),
+        lambda text: _changed(text, "world", "name", "os:system"),
+        lambda text: _changed(text, "world", "name", "hard-maze"),
+        lambda text: _changed(text, "world", "name", "gymnasium:antigravity:Evil-v0"),
+        lambda text: _changed(text, "world", "arguments", {"no": 1}),
+        lambda text: text.replace('"weights"', '"other"'),
+    ],
+)
+def test_spoiled_genome_files_give_one_line(spoil: Any, pole: Path, tmp_path: Path):
+    path = tmp_path / "genome.json"
+    path.write_text(spoil((pole / "genome.json").read_text()))
+    with pytest.raises(InputError) as caught:
+        apply(genome=path, output=tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["genome.json"]
+
+
+def _changed(text: str, part: str, key: str, value: Any, *, bump: bool = False) -> str:
+    values = json.loads(text)
+    if bump:
+        values[part][key][0] ^= 1
+    else:
+        values[part][key] = value
+    return json.dumps(values)
+
+
+def test_a_folder_with_files_is_not_overwritten(tmp_path: Path):
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(InputError, match="output"):
+        apply(env="cart-pole", **QUICK, output=tmp_path)
+
+
+def test_the_command_line(tmp_path: Path):
+    words = ["apply", "deep-ga", "--env", "cart-pole", "--generations", "1", "--population", "6", "--parents", "2"]
+    words += ["--validation", "1", "--test-episodes", "4", "--output", str(tmp_path / "out"), "--json"]
+    done = CliRunner().invoke(group, words)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["slug"] == "deep-ga"
+    shown = CliRunner().invoke(group, ["evaluate", str(tmp_path / "out"), "--episodes", "5"])
+    assert shown.exit_code == 0, shown.output
