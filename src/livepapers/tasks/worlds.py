@@ -29,6 +29,8 @@ WORLDS = {
     "cart-pole-swing-up": "livepapers.tasks.swing_up:SwingUp",
     "slippery-lake": "livepapers.tasks.slippery_lake:SlipperyLake",
     "mountain-car": "livepapers.tasks.mountain_car:MountainCar",
+    "minatar-breakout": "livepapers.tasks.minatar:Breakout",
+    "minatar-freeway": "livepapers.tasks.minatar:Freeway",
     "stacked": "livepapers.tasks.worlds:stacked_world",
 }
 """Name -> module:callable, which takes the arguments by keyword and gives a `Simulator`."""
