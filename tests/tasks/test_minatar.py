@@ -30,12 +30,12 @@ def test_breakout_is_the_packages_game_step_by_step():
     theirs, ours = _package("breakout"), Breakout(sticky=0.0)
     bricks = episodes = 0
     actions = numpy_generator(0, "test", "actions")
-    for episode in range(40):
+    for episode in range(12):
         theirs.reset()
         state = ours.initial(1, generator(episode, "start"))
         theirs.ball_x = theirs.last_x = int(state.x)
         theirs.ball_dir = int(state.direction)
-        for _ in range(400):
+        for _ in range(250):
             goal = min(max(theirs.ball_x + (1 if theirs.ball_dir in (1, 2) else -1), 0), 9)
             follow = 0 if theirs.pos == goal else 1 if theirs.pos > goal else 2
             action = int(actions.integers(3)) if actions.random() < 0.05 else follow
@@ -48,8 +48,8 @@ def test_breakout_is_the_packages_game_step_by_step():
                 break
             assert torch.equal(ours.observe(state)[0], _seen(theirs))
             bricks += paid
-    assert bricks > 200
-    assert episodes > 10
+    assert bricks > 60
+    assert episodes > 3
 
 
 def test_freeway_is_the_packages_game_step_by_step():
@@ -58,7 +58,7 @@ def test_freeway_is_the_packages_game_step_by_step():
     theirs.cars = [[0, row + 1, int(abs(s)), int(s)] for row, s in enumerate(state.speed[0])]
     actions, crossings, hits = numpy_generator(0, "test", "actions"), 0, 0
     stream = generator(1, "noise")
-    for _ in range(2400):
+    for _ in range(900):
         action = 1 if actions.random() < 0.8 else int(actions.integers(3))
         noise = ours.draw(1, 0, stream)
         theirs._randomize_cars = lambda initialize, speeds=noise.speed[0]: [
@@ -72,7 +72,7 @@ def test_freeway_is_the_packages_game_step_by_step():
         assert torch.equal(ours.observe(state)[0], _seen(theirs))
         crossings += paid
         hits += theirs.pos == 9 and before < 8 and not paid
-    assert crossings > 3
+    assert crossings > 1
     assert hits > 3
 
 
