@@ -105,7 +105,7 @@ def collect(
     done, stream = 0, torch.Generator().manual_seed(seed)
     while done < episodes:
         task = task_of(env, min(MOST_LANES, episodes - done))
-        _fits(policy, task)
+        fits(policy, task)
         parts.append(_round(policy, task, (seed + done) % 2**31, change, mode, horizon or LONGEST, stream))
         done += task.lanes
     offsets = np.cumsum([0, *(len(part.returns) for part in parts)])
@@ -161,7 +161,8 @@ def _attacked(name: str, values: Values, seen: Tensor, limits: Limits) -> Tensor
     return attacks.carlini_wagner(values, seen, limits=limits, sparse=0.05 if name == "elastic-net" else 0.0)
 
 
-def _fits(policy: AnyPolicy | None, task: BatchedTask) -> None:
+def fits(policy: AnyPolicy | None, task: BatchedTask) -> None:
+    """Raise `InputError` where a policy cannot be diagnosed in a task."""
     if not isinstance(task.action_space, Discrete):
         raise InputError.of("env", str(task.action_space), expected="discrete actions")
     shape = task.observation_space.shape
