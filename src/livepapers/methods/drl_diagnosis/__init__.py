@@ -14,7 +14,8 @@ Deviations  1. Definitions (2) and (3) are reconstructed from a detailed summary
             2. Paper: Atari pictures of 84 x 84. Laptop: Breakout and Freeway of MinAtar, planes of 10 x 10.
             3. Paper: the robust agent's inner maximum by convex relaxation, intervals mixed with linear bounds. Ours:
                intervals alone, which are tight enough for two layers; or gradient steps (`regime`).
-            4. Paper: prioritised replay of 200,000, 6e6 frames. Laptop: uniform replay of 50,000, 300,000 steps.
+            4. Paper: prioritised replay of 200,000, 6e6 frames, batches of 32 every 4 steps. Laptop: uniform replay of
+               50,000, 200,000 steps, batches of 64 every 8.
             5. Paper: sizes of changes not found. Ours: such that each is about 1 in l2 norm on MinAtar; each is
                reported with its size.
             6. Above 1,024 inputs L(S) is kept as a Frequent Directions sketch, whose error is reported.
