@@ -154,8 +154,8 @@ def test_the_regulariser_moves_the_network_and_not_the_best_action():
     with torch.enable_grad():
         loss = learner._regulariser(states, TINY.steps)
         loss.backward()
-    assert learner.network.advantage.weight.grad is not None
-    assert learner.network.value.weight.grad is None  # the value cancels in differences
+    assert learner.trained.network.advantage.weight.grad is not None
+    assert learner.trained.network.value.weight.grad is None  # the value cancels in differences
     assert float(learner._regulariser(states, 0)) == 0.0
     sought = method.example(replace(TINY, regime="gradient", radius_from=0.0), 0)._regulariser(states, TINY.steps)
     assert float(sought) <= float(loss) + 1e-6  # what is found is never above what is certified
@@ -170,7 +170,7 @@ def test_the_radius_grows_in_a_line():
 
 
 def test_regimes_of_one_seed_begin_alike_and_policies_come_back_from_artifacts():
-    plain, robust = (method.example(replace(TINY, regime=regime), 3).policy() for regime in ("plain", "interval"))
+    plain, robust = (method.example(replace(TINY, regime=regime), 3).trained for regime in ("plain", "interval"))
     states = _pictures()
     assert torch.equal(plain.values(states), robust.values(states))
     again = method.ConvQPolicy(**plain.arguments)

@@ -26,7 +26,7 @@ SHORT: dict[str, Any] = {"episodes": 3, "repeats": 2, "horizon": 12}
 
 def _save(folder: Path, made: Any, architecture: str, task: dict[str, Any] | None) -> Path:
     folder.mkdir()
-    spaces = {"task": task} if task else {}
+    spaces: dict[str, Any] = {"task": task} if task else {}
     described = artifact.Artifact("policy", "drl-diagnosis", architecture, made.arguments, {"seed": 0}, spaces)
     artifact.save(folder, described, weights=made.state_dict())
     return folder

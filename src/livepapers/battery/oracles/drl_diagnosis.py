@@ -10,6 +10,7 @@ from torch.nn import functional
 from livepapers.core.config import replace
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods import drl_diagnosis as method
+from livepapers.methods.drl_diagnosis.direction import Values, signed
 from livepapers.tasks.minatar import Breakout
 from livepapers.tasks.vector import SimulatorTask
 
@@ -17,7 +18,7 @@ Comparison = tuple[Tensor | float, Tensor | float, float]
 WIDTH, ACTIONS = 7, 4
 
 
-def _linear() -> tuple[Tensor, method.direction.Values]:
+def _linear() -> tuple[Tensor, Values]:
     weight = torch.randn(ACTIONS, WIDTH, generator=make_generator(0, "oracle", "weights"))
     return weight.double(), lambda x: x @ weight.T
 
@@ -144,7 +145,7 @@ def one_state() -> Comparison:
     rows = method.decision_gradient(_curved, states).rows
     return (
         method.principal_direction(_curved, states).direction,
-        method.direction.signed(functional.normalize(rows))[0],
+        signed(functional.normalize(rows))[0],
         1e-6,
     )
 
