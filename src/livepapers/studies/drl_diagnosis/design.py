@@ -14,7 +14,7 @@ REGIMES = {"plain": "plain", "robust": "interval", "gradient": "gradient"}
 """Arm -> `Config.regime`."""
 HORIZON = {"smoke": 60, "laptop": 500, "paper": 2500}
 """Steps of an episode in training."""
-RADIUS = 0.05
+RADIUS = 0.025
 """Of the attack that tells whether an agent is robust; half of the radius it is trained for."""
 
 SETTINGS = (

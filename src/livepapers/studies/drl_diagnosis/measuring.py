@@ -29,7 +29,8 @@ def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dic
     run.samples("lengths", found.series)
     measured = {name: float(values.mean()) for name, values in found.figures.items()}
     for name, row in found.table.items():
-        measured |= {f"{figure}_{name.replace(' ', '-')}": float(values.mean()) for figure, values in row.items()}
+        short = name.replace(" ", "-")
+        measured |= {f"{figure}_{short}": float(row[figure].mean()) for figure in ("quotient", "cosine", "size")}
     if arm != "untrained":
         folder = run.prepared(agent_name(arm, world, seed))
         run.artifact("agent", artifact.load(folder), weights=artifact.load_weights(folder))
