@@ -16,8 +16,8 @@ Deviations  1. Definitions (2) and (3) are reconstructed from a detailed summary
                intervals alone, which are tight enough for two layers; or gradient steps (`regime`).
             4. Paper: prioritised replay of 200,000, 6e6 frames, batches of 32 every 4 steps. Laptop: uniform replay of
                50,000, 200,000 steps, batches of 64 every 8.
-            5. Paper: kappa 0.005, c 1, radius 1/255. Laptop: 0.0005, 0.1, 0.05, because gaps between values of MinAtar
-               are below 0.1 and interval bounds over 400 pixels are loose: with kappa 0.005 nothing was learned.
+            5. Paper: kappa 0.005, c 1, radius 1/255. Laptop: 0.0005, 0.1, 0.05, because interval bounds over 400 pixels
+               are loose: in short trainings with kappa 0.005 nothing was learned.
             6. Paper: sizes of changes not found. Ours: such that each is about 1 in l2 norm on MinAtar; each is
                reported with its size.
             7. Above 1,024 inputs L(S) is kept as a Frequent Directions sketch, whose error is reported.

@@ -26,7 +26,7 @@ class Config(Presets):
     )
     radius: float = setting(0.05, "of the l-infinity ball at the end of training; paper: 1/255 of grey Atari", gt=0)
     weight: float = setting(5e-4, "kappa of the regulariser; paper: 0.005, with which MinAtar is not learned", ge=0)
-    cap: float = setting(0.1, "c: margins beyond -c are not pushed further; paper: 1, above MinAtar's own gaps", gt=0)
+    cap: float = setting(0.1, "c: margins beyond -c are not pushed further; paper: 1", gt=0)
     radius_from: float = setting(0.25, "share of training at which the radius begins to grow; paper: 0.25", ge=0, le=1)
     radius_until: float = setting(0.75, "share at which it is whole; paper: 0.92", gt=0, le=1)
     steps: int = setting(200_000, "environment steps of training; paper: 6e6 frames", ge=1)

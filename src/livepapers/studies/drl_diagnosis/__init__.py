@@ -44,8 +44,8 @@ DEVIATIONS = (
     "200,000, three convolutions).",
     "Robust training: interval bounds without linear ones, radius growing in a line to 0.05, kappa 0.0005, c 0.1 for "
     "both games (paper: 0.005 of {0.005, 0.01, 0.02}, c 1, radius 1/255 on a smooth schedule).",
-    "They were chosen by their score alone, on Breakout, in three unfinished trainings of 35,000 to 55,000 steps with a "
-    "seed that the study does not have: with radius 0.1, c 1 and kappa 0.02, and with radius 0.05, c 0.1 and kappa "
+    "They were chosen by their score alone, on Breakout, in three unfinished trainings of 35,000 to 55,000 steps with "
+    "a seed that the study does not have: with radius 0.1, c 1 and kappa 0.02, and with radius 0.05, c 0.1 and kappa "
     "0.005, nothing was learned. Freeway was not tried; no direction was looked at before the claims were fixed.",
     "Changes: attacks within l2 norm 1; shifts at one setting each, chosen to be of about that size and reported with "
     "it; the paper's settings were not found.",
