@@ -50,6 +50,6 @@ DEVIATIONS = (
     "Changes: attacks within l2 norm 1; shifts at one setting each, chosen to be of about that size and reported with "
     "it; the paper's settings were not found.",
     "Figures are means over three repeats; directions of two agents are compared on the first one.",
-    "Robust means: under ten gradient steps with radius 0.025, at least 0.8 of the score above random play is kept, and "
-    "more than by plain agents. Learned means: five times random play, and a point more. Else the verdict is void.",
+    "Robust means: under ten gradient steps with radius 0.025, at least 0.8 of the score above random play is kept, "
+    "and more than by plain agents. Learned means: five times random play, and a point more. Else the verdict is void.",
 )
