@@ -1,6 +1,6 @@
 """Q-learning with a network and a replay buffer: DQN (Mnih et al. 2015), double (van Hasselt et al. 2016).
 
-Planned for: ospo, policy-smoothing.
+Planned for: ospo, policy-smoothing, drl-diagnosis.
 
     target  y = r + discount (1 - terminated) Q'(s', argmax_a Q(s', a)); without `double` the maximum of Q' itself
     loss    mean Huber(Q(s, a) - y)
@@ -10,6 +10,7 @@ Which actions are allowed is heeded when acting and in the target. The network m
 """
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -31,6 +32,9 @@ from livepapers.tasks.vector import BatchedTask
 METRICS = ("loss", "value", "exploration", "reward", "episodes", "episode_return")
 """Means over the update's gradient steps (0 while there are none) and its steps; then the episodes that ended and
 their mean return."""
+
+Penalty = Callable[[Tensor, int], Tensor]
+"""A differentiable term of the network beside the squared errors, such as how much an adversary may change it."""
 
 
 @config_dataclass
@@ -61,12 +65,15 @@ class QLearning(Learner):
         network: observation `[B, ...]` -> values `[B, actions]`, or a `QPolicy` whose values are trained.
         config: Settings.
         seed: Of episodes, exploration and batches.
+        penalty: Added to the loss: (remembered observations `[B, ...]`, environment steps so far) -> [].
     """
 
-    def __init__(self, task: BatchedTask, network: nn.Module, *, config: Config, seed: int) -> None:
+    def __init__(
+        self, task: BatchedTask, network: nn.Module, *, config: Config, seed: int, penalty: Penalty | None = None
+    ) -> None:
         if not isinstance(task.action_space, Discrete):
             raise InputError.of("action space", str(task.action_space), expected="Discrete")
-        self.task, self.config = task, config
+        self.task, self.config, self._penalty = task, config, penalty
         self._policy = network if isinstance(network, QPolicy) else None
         self.network = network.values if isinstance(network, QPolicy) else network
         self.target = copy.deepcopy(self.network).requires_grad_(False)
@@ -154,6 +161,8 @@ class QLearning(Learner):
         rows = (batch["action"] - self._first).unsqueeze(-1)
         value = self.network(batch["observation"]).gather(-1, rows).squeeze(-1)
         loss = functional.smooth_l1_loss(value, goal)
+        if self._penalty is not None:
+            loss = loss + self._penalty(batch["observation"], self.experience.steps)
         self._optimizer.zero_grad()
         loss.backward()
         if self.config.clip_norm:

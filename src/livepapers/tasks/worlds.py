@@ -31,6 +31,8 @@ WORLDS = {
     "slippery-lake": "livepapers.tasks.slippery_lake:SlipperyLake",
     "mountain-car": "livepapers.tasks.mountain_car:MountainCar",
     "hard-maze": "livepapers.tasks.hard_maze:HardMaze",
+    "minatar-breakout": "livepapers.tasks.minatar:Breakout",
+    "minatar-freeway": "livepapers.tasks.minatar:Freeway",
     "stacked": "livepapers.tasks.worlds:stacked_world",
 }
 """Name -> module:callable, which takes the arguments by keyword and gives a `Simulator`."""

@@ -1,0 +1,373 @@
+"""drl-diagnosis for a user: the unstable direction of their policy, under changes, and beside a robust one."""
+
+import io
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+from torch import Tensor
+
+from livepapers.blocks.policy_door import AnyPolicy, as_policy
+from livepapers.core.application import Application, Row, to_csv
+from livepapers.core.config import replace
+from livepapers.core.errors import InputError
+from livepapers.core.files import check_output_folder, new_folder, write_atomic
+from livepapers.core.rng import derive
+from livepapers.methods.drl_diagnosis import measures
+from livepapers.methods.drl_diagnosis.attacks import steepest
+from livepapers.methods.drl_diagnosis.collecting import Environment, collect, fits, limits_of, picture_of, task_of
+from livepapers.methods.drl_diagnosis.config import Config
+from livepapers.methods.drl_diagnosis.diagnosing import (
+    ALL_CHANGES,
+    ATTACKS,
+    INDEPENDENT,
+    Diagnosis,
+    diagnose,
+    differentiable,
+)
+from livepapers.methods.drl_diagnosis.direction import Loss, squared_cosine
+from livepapers.methods.drl_diagnosis.plot import heat_maps_svg, series_svg
+
+SETS, POLICY, AGAINST = "Sets of states", "Policy", "Beside the other policy"
+SATURATED = 0.999
+KEPT = 0.8
+"""Of what a policy has above random play, a robust one keeps at least this share under the attack."""
+FIGURES = {
+    "share": "of the instability that is one direction; 1 = systematic",
+    "gap": "1 - second over first eigenvalue; near 0 the direction means nothing",
+    "participation": "inputs over which the direction is spread",
+    "top_energy": "share of the direction in its top 1 % of inputs",
+    "entropy": "how evenly it is spread over spatial frequencies, 0 to 1",
+    "variation": "of the gradient's length over an episode: bursts",
+    "certainty": "median probability of the best action",
+    "random_quotient": "quotient that a random direction would have",
+    "mean_quotient": "quotient of the mean gradient",
+}
+COMPARED = ("share", "participation", "entropy", "variation")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A policy's diagnosis, and whether it is one of an agent that learned.
+
+    Attributes:
+        about: What the policy is.
+        found: The diagnosis.
+        void: Why nothing should be concluded; empty where something can.
+        kept: Share of its advantage over random play that it keeps under the attack; NaN where it was not attacked.
+    """
+
+    about: str
+    found: Diagnosis
+    void: str
+    kept: float
+
+
+def apply(
+    artifact: Path,
+    /,
+    *,
+    env: str = "",
+    against: Path | None = None,
+    changes: str = "",
+    relabel: bool = False,
+    episodes: int = 10,
+    repeats: int = 5,
+    horizon: int = 500,
+    temperature: float = 1.0,
+    loss: Loss = "argmax-ce",
+    attack_size: float = 1.0,
+    radius: float = 0.05,
+    confidence: float = 0.95,
+    seed: int = 0,
+    output: Path | None = None,
+) -> Application:
+    """Diagnose your policy: the input direction along which its decisions are fragile, in all states it visits.
+
+    ARTIFACT is a folder with artifact.json, of a policy with values or logits of discrete actions. It plays greedy
+    episodes; the gradients of its decisions give the direction, how much of the instability that one direction is, and
+    what is left of it when observations are attacked or shifted. Every figure stands beside an independent run. Where
+    the policy is no better than random play, the verdict is void.
+
+    Args:
+        artifact: The policy.
+        env: The world: a name of livepapers, a Gymnasium id, or module:id; the policy's own when left out.
+        against: A second policy of the same world that is said to be robust: are the fragile inputs gone, or others?
+        changes: Names of changes separated by commas, or none; all that the observations allow when left out.
+        relabel: Change the states that the unchanged policy visits, instead of letting it act on what was changed.
+        episodes: Greedy episodes of each set of states.
+        repeats: Independent sets, from which the intervals come; at least 2.
+        horizon: Steps of an episode that are looked at; 0: all.
+        temperature: Of the softmax; raise it where the policy is so certain that gradients vanish.
+        loss: argmax-ce (the paper's), or max-logit-gap, which never saturates.
+        attack_size: Largest l2 norm of an attack's change of one observation, in the observation's units.
+        radius: With --against: each pixel may be changed by this much in the attack that tells whether it is robust.
+        confidence: Of each interval.
+        seed: Of all episodes.
+        output: Folder for tables, heat maps and the direction; nothing is written when left out.
+
+    Returns:
+        The table of sets with verdicts, the figures of the policy, and the comparison with the second one.
+
+    Raises:
+        InputError: One line that names option, value, what was expected and the likely cause; nothing was written.
+
+    Examples:
+        livepapers apply drl-diagnosis policy
+        livepapers apply drl-diagnosis policy --env minatar-breakout --changes nesterov,blur --output report
+        livepapers apply drl-diagnosis plain --against robust --radius 0.05 --output report
+    """
+    _check(episodes=episodes, repeats=repeats, horizon=horizon, seed=seed, confidence=confidence)
+    for name, value in (("temperature", temperature), ("attack-size", attack_size), ("radius", radius)):
+        if not (math.isfinite(value) and value > 0.0):
+            raise InputError.of(name, value, expected="a finite number > 0")
+    if loss not in ("argmax-ce", "max-logit-gap"):
+        raise InputError.of("loss", loss, expected="argmax-ce or max-logit-gap")
+    if output is not None:
+        check_output_folder(output)
+    config = replace(
+        Config(), episodes=episodes, repeats=repeats, horizon=horizon, temperature=temperature, loss=loss,
+        attack_size=attack_size,
+    )  # fmt: skip
+    policy = as_policy(artifact)
+    world = _world(policy, env)
+    task = task_of(world, 1)
+    other = None if against is None else as_policy(against)
+    for each in (policy, other):
+        fits(each, task)
+        if each is not None:
+            differentiable(each)
+    names = parse_changes(changes, task.observation_space.shape or ())
+    robust = radius if other is not None else 0.0
+    first = _judged(policy, world, config, names, seed=seed, radius=robust, relabel=relabel)
+    rows = _sets(first, confidence)
+    tables: dict[str, list[Row]] = {SETS: rows, POLICY: _policy(first.found, confidence)}
+    second, void = None, first.void
+    if other is not None:
+        second = _judged(other, world, config, (), seed=seed, radius=robust, relabel=relabel)
+        void = first.void or second.void or _not_robust(first, second)
+        tables[AGAINST] = _against(first.found, second.found, void, confidence)
+    done = Application(
+        "drl-diagnosis", _headline(first, second, void, rows), tables, _notes(first, void, config, relabel)
+    )
+    return done if output is None else _write(done, output, first, second)
+
+
+def parse_changes(text: str, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Names separated by commas; nothing means all that observations of this shape allow; raises `InputError`."""
+    if text.strip() == "none":
+        return ()
+    if not text.strip():
+        return ALL_CHANGES if len(shape) in (2, 3) else ATTACKS
+    names = tuple(part.strip() for part in text.split(","))
+    for name in names:
+        if name not in ALL_CHANGES:
+            raise InputError.of("changes", name or "nothing", expected=f"none, or some of {', '.join(ALL_CHANGES)}")
+        if name not in ATTACKS and len(shape) not in (2, 3):
+            raise InputError.of(
+                "changes", f"{name} of observations {shape}", expected="an attack: these are no pictures"
+            )
+    if len(set(names)) < len(names):
+        raise InputError.of("changes", text, expected="each name once")
+    return names
+
+
+def _check(*, episodes: int, repeats: int, horizon: int, seed: int, confidence: float) -> None:
+    for name, value, least, most in (
+        ("episodes", episodes, 1, 10_000), ("repeats", repeats, 2, 100), ("horizon", horizon, 0, 1_000_000),
+        ("seed", seed, 0, 2**63 - 1),
+    ):  # fmt: skip
+        if not least <= value <= most:
+            raise InputError.of(name, value, expected=f"a whole number from {least} to {most:,}")
+    if not 0.5 <= confidence < 1.0:
+        raise InputError.of("confidence", confidence, expected="a number from 0.5 to below 1")
+
+
+def _world(policy: AnyPolicy, env: str) -> Environment:
+    """The world that was asked for, or the one the policy says it was made for."""
+    if not env and policy.task is None:
+        cause = "this policy does not say what it was made for"
+        raise InputError.of("env", "nothing", expected="a world or a Gymnasium id", cause=cause)
+    return env or dict(policy.task or {})
+
+
+def _judged(
+    policy: AnyPolicy, world: Environment, config: Config, names: tuple[str, ...], *, seed: int, radius: float,
+    relabel: bool,
+) -> Judged:  # fmt: skip
+    mode = "relabel" if relabel else "act"
+    found = diagnose(policy, world, config=config, changes=names, seed=seed, mode=mode)
+    count = config.episodes * config.repeats
+    random = collect(None, world, episodes=count, seed=derive(seed, "random") >> 32, horizon=config.horizon)
+    own = found.returns.flatten()
+    p = _p_better(own, random.returns)
+    void = ""
+    if p > 0.05:
+        void = (
+            f"{policy.about} did not learn: its mean return is {own.mean():.4g}, random play has "
+            f"{random.returns.mean():.4g} (p = {p:.2g})"
+        )
+    kept = math.nan
+    if radius:
+        values = differentiable(policy)
+        limits = limits_of(task_of(world, 1).observation_space, random.states, config.attack_size)
+        attacked = collect(
+            policy, world, episodes=count, seed=derive(seed, "attacked") >> 32, horizon=config.horizon,
+            change=lambda seen: steepest(values, seen, radius=radius, limits=limits),
+        )  # fmt: skip
+        above = max(float(own.mean() - random.returns.mean()), 1e-12)
+        kept = float(attacked.returns.mean() - random.returns.mean()) / above
+    return Judged(policy.about, found, void, kept)
+
+
+def _p_better(own: np.ndarray, random: np.ndarray) -> float:
+    """One-sided Welch test that a policy's returns are above those of random play."""
+    parts = [(float(each.var(ddof=1)) / len(each), len(each) - 1) for each in (own, random)]
+    square = sum(part for part, _ in parts)
+    if square == 0.0:
+        return 0.0 if own.mean() > random.mean() else 1.0
+    freedom = square**2 / sum(part**2 / count for part, count in parts)
+    return float(stats.t.sf((own.mean() - random.mean()) / math.sqrt(square), freedom))
+
+
+def _not_robust(first: Judged, second: Judged) -> str:
+    if second.kept >= KEPT and second.kept > first.kept:
+        return ""
+    return (
+        f"the second policy is not robust: under the attack it keeps {100 * second.kept:.0f} % of its score above "
+        f"random play, the first one {100 * first.kept:.0f} %; {100 * KEPT:.0f} % and more than the first asked for"
+    )
+
+
+def interval(values: np.ndarray, confidence: float) -> tuple[float, float, float]:
+    """(mean, low, high) over repeats, by Student's t."""
+    mean, count = float(values.mean()), len(values)
+    reach = float(stats.t.ppf((1.0 + confidence) / 2.0, count - 1)) * float(values.std(ddof=1)) / math.sqrt(count)
+    return mean, mean - reach, mean + reach
+
+
+def _sets(judged: Judged, confidence: float) -> list[Row]:
+    rows: list[Row] = []
+    independent = judged.found.table[INDEPENDENT]["quotient"]
+    for name, row in judged.found.table.items():
+        mean, low, high = interval(row["quotient"], confidence)
+        _, below, above = interval(row["quotient"] - independent, confidence)
+        verdict = "void" if judged.void else "moved" if above < 0 else "closer" if below > 0 else "not told apart"
+        rows.append(
+            {
+                "set": name, "quotient": _shown(mean), "low": _shown(max(low, 0.0)), "high": _shown(min(high, 1.0)),
+                "squared cosine": _shown(float(row["cosine"].mean())),
+                "three directions": _shown(float(row["subspace"].mean())),
+                "return": _shown(float(row["return"].mean())), "size of change": _shown(float(row["size"].mean())),
+                "verdict": "the yardstick" if name == INDEPENDENT else verdict,
+            }
+        )  # fmt: skip
+    return rows
+
+
+def _policy(found: Diagnosis, confidence: float) -> list[Row]:
+    rows: list[Row] = []
+    for name, meaning in FIGURES.items():
+        mean, low, high = interval(found.figures[name], confidence)
+        rows.append(
+            {"figure": name, "value": _shown(mean), "low": _shown(low), "high": _shown(high), "meaning": meaning}
+        )
+    return rows
+
+
+def _against(first: Diagnosis, second: Diagnosis, void: str, confidence: float) -> list[Row]:
+    rows: list[Row] = []
+    for name in COMPARED:
+        mine, theirs = first.figures[name], second.figures[name]
+        _, low, high = interval(theirs - mine, confidence)
+        verdict = "void" if void else "higher" if low > 0 else "lower" if high < 0 else "not told apart"
+        rows.append(
+            {"figure": name, "first": _shown(float(mine.mean())), "second": _shown(float(theirs.mean())),
+             "difference from": _shown(low), "to": _shown(high), "verdict": verdict}
+        )  # fmt: skip
+    for name, measure in (("squared cosine", squared_cosine), ("top 1 % in common", measures.jaccard)):
+        value = _shown(measure(first.direction, second.direction))
+        row: Row = {"figure": name, "first": value, "second": value, "difference from": None, "to": None,
+                    "verdict": "void" if void else "of both directions"}  # fmt: skip
+        rows.append(row)
+    return rows
+
+
+def _headline(first: Judged, second: Judged | None, void: str, rows: list[Row]) -> str:
+    if void:
+        return f"void: {void}"
+    share = float(first.found.figures["share"].mean())
+    plain = f"{first.about}: one direction makes up {100 * share:.0f} % of its instability"
+    moved = [str(row["set"]) for row in rows if row["verdict"] == "moved"]
+    told = (
+        f"; moved by {', '.join(moved)}" if moved else "; no change tried moves it beyond what an independent run does"
+    )
+    if second is not None:
+        cosine = squared_cosine(first.found.direction, second.found.direction)
+        told += f"; the second policy's direction has squared cosine {cosine:.2g} with it"
+    return plain + (told if len(rows) > 1 or second is not None else "")
+
+
+def _notes(judged: Judged, void: str, config: Config, relabel: bool) -> tuple[str, ...]:
+    found = judged.found
+    notes = [
+        "quotients are to be read beside the independent run's, which need not be 1",
+        "a quotient can be high although the squared cosine is low, where few directions make up all instability",
+        f"{config.episodes} greedy episodes a set, {config.repeats} independent sets"
+        + ("; changed after they were visited" if relabel else ""),
+    ]
+    if void:
+        notes.insert(0, f"VOID: {void}; the figures stand here to be looked at, nothing follows from them")
+    if float(found.figures["certainty"].mean()) > SATURATED:
+        notes.append("the policy is nearly certain everywhere: try --temperature 10 or --loss max-logit-gap")
+    if float(found.figures["gap"].mean()) < 0.2:
+        notes.append("first and second eigenvalue are close: read the column of three directions instead")
+    if float(found.figures["lost"].max()) > 0.0:
+        lost = float(found.figures["lost"].max())
+        notes.append(f"gradients were kept as a sketch: eigenvalues are right to {lost:.2g} of the largest one")
+    return tuple(notes)
+
+
+def _write(done: Application, output: Path, first: Judged, second: Judged | None) -> Application:
+    def panel(direction: Tensor) -> Tensor:
+        return measures.heat(picture_of(direction))
+
+    panels = {"the policy's own states": panel(first.found.direction)}
+    panels |= {name: panel(other) for name, other in first.found.others.items()}
+    spectra = {"first policy": measures.spectrum(picture_of(first.found.direction)).magnitude}
+    lines = {"first policy": first.found.series}
+    if second is not None:
+        panels["the second policy"] = panel(second.found.direction)
+        spectra["second policy"] = measures.spectrum(picture_of(second.found.direction)).magnitude
+        lines["second policy"] = second.found.series
+    kept = io.BytesIO()
+    np.save(kept, first.found.direction.numpy(), allow_pickle=False)
+    files: dict[str, str | bytes] = {
+        "sets.csv": to_csv(done.tables[SETS]), "policy.csv": to_csv(done.tables[POLICY]),
+        "heat-maps.svg": heat_maps_svg(panels, title="Unstable direction, |G|"),
+        "spectra.svg": heat_maps_svg(spectra, title="Its Fourier transform"),
+        "series.svg": series_svg(lines, title="Length of the gradient over its mean"),
+        "direction.npy": kept.getvalue(),
+    }  # fmt: skip
+    about = {
+        "sets.csv": "quotients of each set of states, with intervals and verdicts", "policy.csv": "its figures",
+        "heat-maps.svg": "where the direction lies, for each set of states", "spectra.svg": "its spatial frequencies",
+        "series.svg": "bursts of instability", "direction.npy": "the direction, in the observation's shape",
+        "diagnosis.json": "all of this to be read by programs",
+    }  # fmt: skip
+    if second is not None:
+        files["against.csv"] = to_csv(done.tables[AGAINST])
+        about["against.csv"] = "both policies side by side"
+    made = Application("drl-diagnosis", done.headline, done.tables, done.notes, about, output)
+    files["diagnosis.json"] = json.dumps({**made.to_json(), "output": None}, indent=2) + "\n"
+    with new_folder(output) as folder:
+        for name, content in files.items():
+            write_atomic(folder / name, content)
+    return made
+
+
+def _shown(value: float) -> float | None:
+    return None if math.isnan(value) else float(f"{value:.5g}")

@@ -1,0 +1,55 @@
+"""Study of drl-diagnosis: what changes and robust training make of an agent's unstable direction."""
+
+import functools
+
+from livepapers.lab.study import Table
+from livepapers.studies.drl_diagnosis.agents import MOST_SEEDS, agent_name, train
+from livepapers.studies.drl_diagnosis.claims import CLAIMS
+from livepapers.studies.drl_diagnosis.design import ARMS, REGIMES, SETTINGS
+from livepapers.studies.drl_diagnosis.measuring import measure
+
+__all__ = ["ARMS", "CLAIMS", "DEVIATIONS", "PREPARE", "SETTINGS", "TABLES", "VERSION", "measure"]
+
+VERSION = 1
+
+PREPARE = {
+    agent_name(arm, str(setting.parameters["world"]), seed): functools.partial(
+        train, arm=arm, world=str(setting.parameters["world"]), seed=seed
+    )
+    for setting in SETTINGS
+    for arm in setting.arms
+    if arm in REGIMES
+    for seed in range(MOST_SEEDS)
+}
+"""Every agent by itself, trained when a cell first asks for it."""
+
+GAMES = ("breakout", "freeway")
+TABLES = (
+    Table("score", "Mean return of whole episodes", GAMES),
+    Table("kept", "Share of the score above random play that is kept under the attack", GAMES),
+    Table("quotient_independent-run", "Quotient of an independent run", GAMES),
+    Table("quotient_carlini-wagner", "Quotient under Carlini-Wagner", GAMES),
+    Table("quotient_nesterov", "Quotient under Nesterov", GAMES),
+    Table("quotient_rotation", "Quotient under rotation", GAMES),
+    Table("quotient_blur", "Quotient under blur", GAMES),
+    Table("share", "Share of the instability that is one direction", GAMES),
+    Table("participation", "Inputs over which the direction is spread", GAMES),
+)
+
+DEVIATIONS = (
+    "Definitions of direction and quotient are reconstructed from a detailed summary; the full text was not at hand.",
+    "Games: Breakout and Freeway of MinAtar, planes of 10 x 10, cut at 500 steps in training (paper: four Atari games, "
+    "84 x 84).",
+    "Agents: 200,000 steps, uniform replay of 50,000, one convolution (paper: 6e6 frames, prioritised replay of "
+    "200,000, three convolutions).",
+    "Robust training: interval bounds without linear ones, radius growing in a line to 0.05, kappa 0.0005, c 0.1 for "
+    "both games (paper: 0.005 of {0.005, 0.01, 0.02}, c 1, radius 1/255 on a smooth schedule).",
+    "They were chosen by their score alone, on Breakout, in three unfinished trainings of 35,000 to 55,000 steps with "
+    "a seed that the study does not have: with radius 0.1, c 1 and kappa 0.02, and with radius 0.05, c 0.1 and kappa "
+    "0.005, nothing was learned. Freeway was not tried; no direction was looked at before the claims were fixed.",
+    "Changes: attacks within l2 norm 1; shifts at one setting each, chosen to be of about that size and reported with "
+    "it; the paper's settings were not found.",
+    "Figures are means over three repeats; directions of two agents are compared on the first one.",
+    "Robust means: under ten gradient steps with radius 0.025, at least 0.8 of the score above random play is kept, "
+    "and more than by plain agents. Learned means: five times random play, and a point more. Else the verdict is void.",
+)

@@ -1,0 +1,30 @@
+"""Arms and settings of the drl-diagnosis study."""
+
+from livepapers.lab.study import Arm, Setting
+
+SAME = "same network, starting weights, steps, gradient steps, replay and exploration as every trained arm"
+
+ARMS = (
+    Arm("plain", "method", f"the direction of an agent by double dueling Q-learning; {SAME}"),
+    Arm("robust", "method", f"the same of one whose loss holds the regulariser, bounded by intervals; {SAME}"),
+    Arm("gradient", "baseline", f"the same of one whose regulariser is sought by five gradient steps; {SAME}"),
+    Arm("untrained", "floor", "the direction of the network that all arms of a seed begin with"),
+)
+REGIMES = {"plain": "plain", "robust": "interval", "gradient": "gradient"}
+"""Arm -> `Config.regime`."""
+HORIZON = {"smoke": 60, "laptop": 500, "paper": 2500}
+"""Steps of an episode in training."""
+RADIUS = 0.025
+"""Of the attack that tells whether an agent is robust; half of the radius it is trained for."""
+
+SETTINGS = (
+    Setting(
+        "breakout", "Breakout of MinAtar: four planes of 10 x 10 pixels, three actions, sticky with probability 0.1",
+        ("plain", "robust", "gradient", "untrained"), {"smoke": 1, "laptop": 6, "paper": 10},
+        {"world": "minatar-breakout"}, "breakout",
+    ),
+    Setting(
+        "freeway", "Freeway of MinAtar: seven planes of 10 x 10 pixels, three actions, sticky with probability 0.1",
+        ("plain", "robust", "untrained"), {"laptop": 6, "paper": 10}, {"world": "minatar-freeway"}, "freeway",
+    ),
+)  # fmt: skip

@@ -1,0 +1,194 @@
+"""`livepapers apply drl-diagnosis`: reports, void verdicts, and what is refused."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from livepapers.blocks.policies import BoxPolicy, QPolicy
+from livepapers.core import artifact
+from livepapers.core.errors import CorruptFileError, InputError
+from livepapers.core.rng import generator
+from livepapers.methods import drl_diagnosis as method
+from livepapers.methods.drl_diagnosis import application
+from livepapers.methods.drl_diagnosis.application import apply, interval
+from livepapers.methods.drl_diagnosis.plot import heat_maps_svg, series_svg
+from livepapers.tasks.cart_pole import CartPole
+from livepapers.tasks.minatar import Breakout
+from livepapers.tasks.mountain_car import MountainCar
+
+SHORT: dict[str, Any] = {"episodes": 3, "repeats": 2, "horizon": 12}
+
+
+def _save(folder: Path, made: Any, architecture: str, task: dict[str, Any] | None) -> Path:
+    folder.mkdir()
+    spaces: dict[str, Any] = {"task": task} if task else {}
+    described = artifact.Artifact("policy", "drl-diagnosis", architecture, made.arguments, {"seed": 0}, spaces)
+    artifact.save(folder, described, weights=made.state_dict())
+    return folder
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """A network for Breakout that has not learned."""
+    game = Breakout(60)
+    made = method.ConvQPolicy(
+        game.observation_space, game.action_space, layers=((4, 3, 1),), hidden=8, generator=generator(0, "weights")
+    )
+    return _save(tmp_path / "picture", made, "methods.drl_diagnosis:ConvQPolicy", game.world)
+
+
+@pytest.fixture
+def balance(tmp_path: Path) -> Path:
+    """A linear rule that keeps the pole up: far better than random."""
+    return _balancing(tmp_path / "balance", 1.0)
+
+
+def _balancing(folder: Path, size: float) -> Path:
+    game = CartPole(100)
+    made = QPolicy(game.observation_space, game.action_space, hidden=())
+    with torch.no_grad():
+        weight = size * torch.tensor([0.05, 0.35, 1.0, 0.9])
+        for parameter in made.parameters():
+            parameter.copy_(torch.stack([-weight, weight]) if parameter.dim() == 2 else torch.zeros(2))
+    world = {"name": "cart-pole", "arguments": {"horizon": 100}}
+    return _save(folder, made, "blocks.policies:QPolicy", world)
+
+
+def test_a_learned_policy_gets_its_direction(balance: Path, tmp_path: Path):
+    done = apply(balance, episodes=4, repeats=2, horizon=0, attack_size=0.1, output=tmp_path / "out")
+    assert "one direction makes up 100 % of its instability" in done.headline
+    assert [row["set"] for row in done.tables["Sets of states"]] == ["independent run", *method.ATTACKS]
+    direction = np.load(tmp_path / "out" / "direction.npy", allow_pickle=False)
+    rule = np.array([0.05, 0.35, 1.0, 0.9])
+    assert abs(direction @ rule) / np.linalg.norm(rule) == pytest.approx(1.0, abs=1e-5)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(done.files)
+    read = json.loads((tmp_path / "out" / "diagnosis.json").read_text())
+    assert read["headline"] == done.headline
+
+
+def test_an_agent_that_did_not_learn_is_void(picture: Path, tmp_path: Path):
+    done = apply(picture, changes="blur,nesterov", output=tmp_path / "out", **SHORT)
+    assert done.headline.startswith("void: ")
+    assert "did not learn" in done.headline
+    assert {row["verdict"] for row in done.tables["Sets of states"]} == {"the yardstick", "void"}
+    assert done.notes[0].startswith("VOID")
+    text = (tmp_path / "out" / "heat-maps.svg").read_text()
+    assert text.count("<text") == 5
+    assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_a_robust_policy_that_is_not_robust_is_void(balance: Path, tmp_path: Path):
+    other = _balancing(tmp_path / "other", 2.0)  # the same decisions: as fragile as the first
+    done = apply(balance, against=other, changes="none", radius=0.3, episodes=4, repeats=2, horizon=0)
+    assert "is not robust" in done.headline
+    assert {row["verdict"] for row in done.tables["Beside the other policy"]} == {"void"}
+
+
+def test_a_robust_policy_is_compared(balance: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    other = _balancing(tmp_path / "other", 2.0)
+    monkeypatch.setattr(application, "_not_robust", lambda first, second: "")
+    done = apply(balance, against=other, changes="none", radius=0.01, episodes=4, repeats=2, horizon=0,
+                 output=tmp_path / "out")  # fmt: skip
+    rows = {row["figure"]: row for row in done.tables["Beside the other policy"]}
+    assert rows["squared cosine"]["first"] == pytest.approx(1.0)
+    assert rows["top 1 % in common"]["first"] == 1.0
+    assert "against.csv" in done.files
+
+
+def test_the_verdict_needs_both_robustness_and_an_advantage():
+    def judged(kept: float) -> application.Judged:
+        return application.Judged("policy", None, "", kept)  # type: ignore[arg-type]
+
+    assert application._not_robust(judged(0.1), judged(0.95)) == ""
+    assert "keeps 50 %" in application._not_robust(judged(0.1), judged(0.5))
+    assert application._not_robust(judged(0.99), judged(0.9))
+    assert application._p_better(np.ones(3), np.zeros(3)) == 0.0
+    assert application._p_better(np.ones(3), np.ones(3)) == 1.0
+
+
+def test_intervals_are_students():
+    mean, low, high = interval(np.array([1.0, 2.0, 3.0]), 0.95)
+    assert mean == 2.0
+    assert (high - low) / 2.0 == pytest.approx(4.302652730 / math.sqrt(3.0))
+
+
+def test_a_gymnasium_world_and_relabelled_states(balance: Path):
+    done = apply(balance, env="CartPole-v1", changes="nesterov", relabel=True, episodes=3, repeats=2, horizon=40)
+    row = done.tables["Sets of states"][1]
+    assert row["return"] == done.tables["Sets of states"][0]["return"]
+    assert any("after they were visited" in note for note in done.notes)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"episodes": 0}, "episodes: got 0"),
+        ({"repeats": 1}, "repeats: got 1"),
+        ({"horizon": -1}, "horizon: got -1"),
+        ({"seed": -3}, "seed: got -3"),
+        ({"confidence": 1.0}, "confidence: got 1"),
+        ({"confidence": math.nan}, "confidence: got nan"),
+        ({"temperature": 0.0}, "temperature: got 0"),
+        ({"temperature": math.inf}, "temperature: got inf"),
+        ({"attack_size": -1.0}, "attack-size: got -1"),
+        ({"radius": math.nan}, "radius: got nan"),
+        ({"loss": "hinge"}, "loss: got 'hinge'|loss: got hinge"),
+        ({"changes": "smoke"}, "changes: got smoke"),
+        ({"changes": "blur,,rotation"}, "changes: got nothing"),
+        ({"changes": "blur,blur"}, "each name once"),
+        ({"env": "no-such-world"}, "env: got no-such-world"),
+        ({"env": "cart-pole"}, "made for another world"),
+        ({"env": "Pendulum-v1"}, "discrete actions"),
+        ({"against": Path("nowhere")}, "no such file or folder"),
+        ({"output": Path(__file__)}, "a folder"),
+    ],
+)
+def test_bad_options_are_refused_in_one_line(picture: Path, given: dict[str, Any], message: str):
+    with pytest.raises(InputError, match=message) as caught:
+        apply(picture, **{**SHORT, "changes": "blur", **given})
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_artifacts_are_refused_in_one_line(picture: Path, balance: Path, tmp_path: Path):
+    for path, message in (
+        (tmp_path / "none", "no such file or folder"),
+        (Path(__file__), "ends in neither"),
+    ):
+        with pytest.raises(InputError, match=message):
+            apply(path, **SHORT)
+    with pytest.raises(InputError, match="pictures"):
+        apply(balance, changes="rotation", **SHORT)
+    car = MountainCar()
+    real = BoxPolicy(car.observation_space, car.action_space, hidden=(4,))
+    with pytest.raises(InputError, match="discrete actions"):
+        apply(
+            _save(tmp_path / "car", real, "blocks.policies:BoxPolicy", {"name": "mountain-car", "arguments": {}}),
+            **SHORT,
+        )
+    game = CartPole(20)
+    homeless = QPolicy(game.observation_space, game.action_space, hidden=(4,))
+    with pytest.raises(InputError, match="env: got nothing"):
+        apply(_save(tmp_path / "homeless", homeless, "blocks.policies:QPolicy", None), **SHORT)
+    dead = QPolicy(game.observation_space, game.action_space, hidden=(4,))
+    with torch.no_grad():
+        for parameter in dead.parameters():
+            parameter.zero_()
+    folder = _save(tmp_path / "dead", dead, "blocks.policies:QPolicy", {"name": "cart-pole", "arguments": {}})
+    with pytest.raises(InputError, match="all zero"):
+        apply(folder, **SHORT)
+    weights = picture / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-40])
+    with pytest.raises(CorruptFileError):
+        apply(picture, **SHORT)
+
+
+def test_pictures_of_any_size_are_drawn():
+    text = heat_maps_svg({"a <b>": torch.ones(84, 84), "flat": torch.ones(1, 4)}, title="t")
+    assert text.count("<rect") == 1 + 2 + 42 * 42 + 4
+    assert "&lt;b&gt;" in text
+    assert series_svg({"one": [1.0], "zeros": [0.0, 0.0]}, title="t").count("<polyline") == 2

@@ -1,0 +1,138 @@
+"""The study of drl-diagnosis: cells, statistics, preconditions."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from livepapers.core import artifact
+from livepapers.core.config import replace
+from livepapers.core.errors import InputError
+from livepapers.lab.claims import judge
+from livepapers.lab.study import Cell, Cells, load_study
+from livepapers.methods.drl_diagnosis import ALL_CHANGES, Config
+from livepapers.studies import drl_diagnosis as study
+from livepapers.studies.drl_diagnosis import agents, claims, measuring
+from studies.fake_run import FakeRun
+
+
+class Prepared(FakeRun):
+    """A run whose agents are trained when they are asked for."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.root, self.asked = root, []
+
+    def prepared(self, name: str) -> Path:
+        self.asked.append(name)
+        folder = self.root / name
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            study.PREPARE[name](folder, "smoke")
+        return folder
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("agents")
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The smallest settings whatever the preset is called."""
+
+    def small(preset: str, *, arm: str) -> Config:
+        del preset
+        return replace(Config.tiny(), regime=agents.REGIMES.get(arm, "plain"), horizon=6)
+
+    monkeypatch.setattr(agents, "settings", small)
+    monkeypatch.setattr(measuring, "settings", small)
+    monkeypatch.setitem(agents.HORIZON, "smoke", 20)
+
+
+@pytest.mark.parametrize(
+    ("arm", "setting"),
+    [("plain", "breakout"), ("robust", "freeway"), ("gradient", "breakout"), ("untrained", "breakout")],
+)
+def test_every_arm_measures_finite_numbers(arm: str, setting: str, root: Path):
+    run = Prepared(root)
+    found = study.measure(arm, load_study("drl-diagnosis").settings[setting], 0, "smoke", run)
+    assert all(math.isfinite(value) for value in found.values())
+    assert {f"quotient_{name}" for name in ("independent-run", *ALL_CHANGES)} <= set(found)
+    assert 0.0 <= found["certified"] <= 1.0
+    assert run.kept["direction"].shape == (4 if setting == "breakout" else 7, 10, 10)
+    assert run.asked == ([] if arm == "untrained" else [f"minatar-{setting}-{arm}-0"] * 2)
+    assert ("agent" in run.artifacts) == (arm != "untrained")
+
+
+def test_a_prepared_agent_says_what_it_was_made_for_and_what_it_took(root: Path):
+    folder = Prepared(root).prepared("minatar-breakout-robust-1")
+    described = artifact.load(folder)
+    assert described.spaces["task"] == {"name": "minatar-breakout", "arguments": {"horizon": 20}}
+    assert (folder / "training.json").is_file()
+    with pytest.raises(InputError, match="at most 20"):
+        agents.agent_name("plain", "minatar-breakout", 20)
+
+
+def _cells(plain: dict[str, float], robust: dict[str, float], seeds: int = 6) -> Cells:
+    common = {"score": 10.0, "random_score": 0.5, "kept": 0.3, "mean_quotient": 0.6, "participation": 40.0,
+              "variation": 1.0, "entropy": 0.8, "quotient_independent-run": 0.9}  # fmt: skip
+    common |= {f"quotient_{name}": 0.5 for name in ALL_CHANGES}
+    metrics = {
+        Cell(arm, setting, seed): {**common, **own}
+        for arm, own in (("plain", plain), ("robust", {"kept": 0.95, **robust}))
+        for setting in claims.GAMES
+        for seed in range(seeds)
+    }
+    axes = {"plain": 0, "robust": 1}
+
+    def samples(cell: Cell, name: str) -> np.ndarray:
+        assert name == "direction"
+        made = np.zeros((4, 10, 10))
+        made[axes[cell.arm]] = np.eye(10)
+        return made
+
+    return Cells(metrics, samples=samples, curves=lambda *_: (np.array([]), np.array([])))
+
+
+def test_statistics_say_what_their_claims_say():
+    by_id = {claim.id: claim for claim in claims.CLAIMS}
+    cells = _cells({"quotient_nesterov": 0.7, "quotient_carlini-wagner": 0.1},
+                   {"participation": 20.0, "variation": 2.0, "entropy": 0.9})  # fmt: skip
+    expected = {
+        "C1": 0.9 - (0.7 + 0.1 + 7 * 0.5) / 9, "C2": (0.7 + 0.1 + 1.0) / 4 - 0.5, "C3a": 1.7 / 3 - 0.1,
+        "C3b": 0.7 - 1.1 / 3, "C4a": -math.log(2.0), "C4b": 0.0, "C4c": 1.0, "C5": math.log(2.0), "C6": 0.1, "C7": 0.4,
+    }  # fmt: skip
+    for name, value in expected.items():
+        effects = by_id[name].statistic(cells)
+        assert len(effects) == 12
+        assert effects["freeway/seed 3"] == pytest.approx(value), name
+
+
+def test_agents_that_did_not_learn_or_are_not_robust_make_the_verdict_void():
+    def verdicts(plain: dict[str, float], robust: dict[str, float]) -> dict[str, tuple[str, str]]:
+        found = judge(claims.CLAIMS, _cells(plain, robust), resamples=50)
+        return {each.claim_id: (each.verdict, each.reason) for each in found}
+
+    good = verdicts({}, {"variation": 2.0})
+    assert good["C1"][0] == "reproduced"
+    assert good["C5"][0] == "reproduced"
+    assert good["C8"][0] == "not tested here"
+    fragile = verdicts({}, {"kept": 0.5, "variation": 2.0})
+    assert fragile["C1"][0] == "reproduced"  # it needs no robust agent
+    assert fragile["C5"][0] == "void"
+    assert "are not robust" in fragile["C5"][1]
+    lazy = verdicts({"score": 1.0}, {})
+    assert lazy["C1"][0] == lazy["C6"][0] == "void"
+    assert "did not learn" in lazy["C1"][1]
+
+
+def test_a_part_of_the_cells_is_enough_for_a_part_of_the_effects():
+    empty = Cells({}, samples=lambda *_: np.zeros(1), curves=lambda *_: (np.zeros(0), np.zeros(0)))
+    assert all(claim.statistic(empty) == {} for claim in claims.CLAIMS)
+    assert _beyond(_cells({}, {}, seeds=1)) == {}
+
+
+def _beyond(cells: Cells) -> dict[str, float]:
+    return dict(next(claim for claim in claims.CLAIMS if claim.id == "C4c").statistic(cells))
