@@ -68,3 +68,25 @@ class FakeRun:
     @property
     def map(self) -> Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]:
         return map
+
+
+class PreparedRun(FakeRun):
+    """A run whose parts are prepared in a folder when they are first asked for.
+
+    Args:
+        root: The folder; runs that share it share the parts.
+        prepare: The study's `PREPARE`.
+        preset: At which they are prepared.
+    """
+
+    def __init__(self, root: Path, prepare: Mapping[str, Callable[[Path, str], None]], preset: str) -> None:
+        super().__init__(root)
+        self.root, self.asked, self._prepare, self._preset = root, [], prepare, preset
+
+    def prepared(self, name: str) -> Path:
+        self.asked.append(name)
+        folder = self.root / name.replace(" ", "-")
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            self._prepare[name](folder, self._preset)
+        return folder

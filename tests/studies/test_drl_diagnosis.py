@@ -14,23 +14,7 @@ from livepapers.lab.study import Cell, Cells, load_study
 from livepapers.methods.drl_diagnosis import ALL_CHANGES, Config
 from livepapers.studies import drl_diagnosis as study
 from livepapers.studies.drl_diagnosis import agents, claims, measuring
-from studies.fake_run import FakeRun
-
-
-class Prepared(FakeRun):
-    """A run whose agents are trained when they are asked for."""
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self.root, self.asked = root, []
-
-    def prepared(self, name: str) -> Path:
-        self.asked.append(name)
-        folder = self.root / name
-        if not folder.exists():
-            folder.mkdir(parents=True)
-            study.PREPARE[name](folder, "smoke")
-        return folder
+from studies.fake_run import PreparedRun
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +40,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     [("plain", "breakout"), ("robust", "freeway"), ("gradient", "breakout"), ("untrained", "breakout")],
 )
 def test_every_arm_measures_finite_numbers(arm: str, setting: str, root: Path):
-    run = Prepared(root)
+    run = PreparedRun(root, study.PREPARE, "smoke")
     found = study.measure(arm, load_study("drl-diagnosis").settings[setting], 0, "smoke", run)
     assert all(math.isfinite(value) for value in found.values())
     assert {f"quotient_{name}" for name in ("independent-run", *ALL_CHANGES)} <= set(found)
@@ -67,7 +51,7 @@ def test_every_arm_measures_finite_numbers(arm: str, setting: str, root: Path):
 
 
 def test_a_prepared_agent_says_what_it_was_made_for_and_what_it_took(root: Path):
-    folder = Prepared(root).prepared("minatar-breakout-robust-1")
+    folder = PreparedRun(root, study.PREPARE, "smoke").prepared("minatar-breakout-robust-1")
     described = artifact.load(folder)
     assert described.spaces["task"] == {"name": "minatar-breakout", "arguments": {"horizon": 20}}
     assert (folder / "training.json").is_file()

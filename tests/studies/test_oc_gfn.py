@@ -12,23 +12,11 @@ from livepapers.core.rng import generator
 from livepapers.lab.study import Cell, Cells, Setting
 from livepapers.methods.oc_gfn import Config, OutcomeConditionedGFlowNet
 from livepapers.studies import oc_gfn as study
-from studies.fake_run import FakeRun
+from studies.fake_run import FakeRun, PreparedRun
 
 
 def _setting(name: str) -> Setting:
     return next(setting for setting in study.SETTINGS if setting.name == name)
-
-
-class Prepared(FakeRun):
-    """A run whose parts are prepared in a folder of the session."""
-
-    def prepared(self, name: str) -> Path:
-        assert self.folder is not None
-        made = self.folder / name.replace(" ", "-")
-        if not made.is_dir():
-            made.mkdir()
-            study.PREPARE[name](made, "smoke")
-        return made
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +31,7 @@ RNA = [("rna-1", arm) for arm in ("convert-exact", "convert-mc", "amortised", "s
 
 
 def _measured(setting: str, arm: str, folder: Path) -> tuple[dict[str, float], FakeRun]:
-    run = Prepared(folder)
+    run = PreparedRun(folder, study.PREPARE, "smoke")
     found = study.measure(arm, _setting(setting), 0, "smoke", run)
     assert found
     assert all(math.isfinite(value) for value in found.values())

@@ -12,23 +12,7 @@ from livepapers.core.errors import InputError
 from livepapers.lab.study import Cell, Cells, load_study
 from livepapers.studies import policy_smoothing as study
 from livepapers.studies.policy_smoothing import agents, claims, measuring
-from studies.fake_run import FakeRun
-
-
-class Prepared(FakeRun):
-    """A run whose agents are trained at the tiny preset when they are asked for."""
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self.root, self.asked = root, []
-
-    def prepared(self, name: str) -> Path:
-        self.asked.append(name)
-        folder = self.root / name
-        if not folder.exists():
-            folder.mkdir(parents=True)
-            study.PREPARE[name](folder, "tiny")
-        return folder
+from studies.fake_run import FakeRun, PreparedRun
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +32,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("arm", ["smoothed", "undefended", "single-frame", "lipschitz", "action-certificate"])
 def test_every_arm_of_a_cell_measures_finite_numbers(arm: str, root: Path):
-    run = Prepared(root)
+    run = PreparedRun(root, study.PREPARE, "tiny")
     found = study.measure(arm, load_study("policy-smoothing").settings["linear-0.2"], 0, "smoke", run)
     assert all(math.isfinite(value) for value in found.values())
     if arm == "smoothed":
@@ -72,14 +56,20 @@ def test_other_agents_are_measured_in_the_same_way(setting: str, root: Path, mon
     from livepapers.tasks.mountain_car import MountainCar
 
     monkeypatch.setattr(MountainCar, "horizon", 40)
-    found = study.measure("smoothed", load_study("policy-smoothing").settings[setting], 0, "smoke", Prepared(root))
+    found = study.measure(
+        "smoothed",
+        load_study("policy-smoothing").settings[setting],
+        0,
+        "smoke",
+        PreparedRun(root, study.PREPARE, "tiny"),
+    )
     assert all(math.isfinite(value) for value in found.values())
     assert 0.0 <= found["certified_0.4"] <= found["ceiling_0.4"]
     assert found["attacked_0.4"] >= found["certified_0.4"]
 
 
 def test_the_ceiling_and_the_floor_need_no_agent(root: Path):
-    setting, run = load_study("policy-smoothing").settings["linear-0.2"], Prepared(root)
+    setting, run = load_study("policy-smoothing").settings["linear-0.2"], PreparedRun(root, study.PREPARE, "tiny")
     perfect, constant = (study.measure(arm, setting, 0, "smoke", run) for arm in ("perfect", "constant"))
     assert perfect["certified_0.4"] == pytest.approx(perfect["ceiling_0.4"])
     assert perfect["clean"] == 200.0
@@ -100,7 +90,7 @@ def test_games_are_sound_tight_and_simulated(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_prepared_agent_says_what_it_was_made_for_and_what_it_took(root: Path):
-    folder = Prepared(root).prepared("linear-5-0.2-0")
+    folder = PreparedRun(root, study.PREPARE, "tiny").prepared("linear-5-0.2-0")
     described = artifact.load(folder)
     assert described.spaces["sigma"] == 0.2
     assert described.spaces["task"] == agents.described_world("linear", 5)

@@ -8,9 +8,10 @@ from torch import Tensor
 from livepapers.core.errors import InputError
 from livepapers.core.rng import generator
 from livepapers.tasks.construction import Construction
+from livepapers.tasks.constructions.wrapping import Wrapped
 
 
-class ShuffledEnergy:
+class ShuffledEnergy(Wrapped):
     """A construction whose interior energies have noise added that cancels along every path.
 
     E'(s) = E(s) + phi(s) with phi = 0 at the root and at finished objects, and elsewhere a fixed pseudo-random number
@@ -28,9 +29,8 @@ class ShuffledEnergy:
             raise InputError.of("env", type(env).__name__, expected="a construction without a stop action")
         if not math.isfinite(scale) or scale < 0:
             raise InputError.of("scale", scale, expected="a number >= 0", cause="a standard deviation in nats")
-        self.env, self.scale = env, float(scale)
-        self.moves, self.has_stop, self.features = env.moves, env.has_stop, env.features
-        self.longest, self.shortest = env.longest, env.shortest
+        super().__init__(env)
+        self.scale = float(scale)
         source = generator(seed, "shuffled energy")
         # a large random frequency makes neighbouring states' values unrelated; cos of a uniform angle has variance 1/2
         self._frequency = 1000.0 * torch.randn(env.features, generator=source, dtype=torch.float64)
@@ -46,38 +46,6 @@ class ShuffledEnergy:
         """The wrapped edge energy plus phi(child) - phi(state), `[batch]`."""
         return self.env.edge_energy(state, action, child) + self.potential(child) - self.potential(state)
 
-    def root(self, batch: int) -> Tensor:
-        """As wrapped."""
-        return self.env.root(batch)
-
-    def encode(self, state: Tensor) -> Tensor:
-        """As wrapped."""
-        return self.env.encode(state)
-
-    def forward_mask(self, state: Tensor) -> Tensor:
-        """As wrapped."""
-        return self.env.forward_mask(state)
-
-    def backward_mask(self, state: Tensor) -> Tensor:
-        """As wrapped."""
-        return self.env.backward_mask(state)
-
-    def step(self, state: Tensor, action: Tensor) -> Tensor:
-        """As wrapped."""
-        return self.env.step(state, action)
-
-    def undo(self, state: Tensor, action: Tensor) -> Tensor:
-        """As wrapped."""
-        return self.env.undo(state, action)
-
-    def is_terminal(self, state: Tensor) -> Tensor:
-        """As wrapped."""
-        return self.env.is_terminal(state)
-
     def log_reward(self, state: Tensor) -> Tensor:
         """As wrapped."""
         return self.env.log_reward(state)
-
-    def key(self, state: Tensor) -> list[bytes]:
-        """As wrapped."""
-        return self.env.key(state)
