@@ -39,12 +39,12 @@ test: $(VENV)/installed-for-tests lint imports
 	$(MAKE) -j 2 types suite
 
 suite: $(VENV)/installed-for-tests
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -q
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder -q
 
 check: $(VENV)/installed-for-tests lint types imports quick
 
 quick: $(VENV)/installed-for-tests
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -q -m "not slow"
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder -q -m "not slow"
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .

@@ -12,7 +12,9 @@ SLUGS = [slug for slug in catalogue.load() if catalogue.method_module(slug) is n
 
 # all checks of a paper in one process: they share what they have trained
 @pytest.mark.parametrize("slug", [pytest.param(slug, marks=pytest.mark.xdist_group(slug)) for slug in SLUGS])
-@pytest.mark.parametrize("one", all_checks(), ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "one", [pytest.param(one, marks=[pytest.mark.slow] * one.slow, id=one.name) for one in all_checks()]
+)
 def test_check(slug: str, one: Check):
     result = one.result(Subject.of(slug))
     if result.status == "skipped":

@@ -18,7 +18,9 @@ def test_there_are_tutorials():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tutorial", TUTORIALS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "tutorial", [pytest.param(path, marks=pytest.mark.xdist_group(path.stem), id=path.stem) for path in TUTORIALS]
+)
 def test_tutorial(tutorial: Path, tmp_path: Path):
     binaries = str(Path(sys.executable).parent)
     environment = {**os.environ, "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"}

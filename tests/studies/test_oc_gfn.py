@@ -24,7 +24,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("prepared")
 
 
-pytestmark = pytest.mark.xdist_group("oc-gfn study")  # its prepared models are shared by tests
 QUICK = [(s.name, arm) for s in study.SETTINGS if "smoke" in s.seeds and s.name != "rna-1" for arm in s.arms]
 # one arm of each kind: the others differ in what the 16 x 16 grid shows, too, and each looks at 65,536 strings
 RNA = [("rna-1", arm) for arm in ("convert-exact", "convert-mc", "amortised", "scratch-db", "metropolis", "dqn")]

@@ -14,7 +14,6 @@ from livepapers.studies.yann_rl.instances import RATES, world
 from livepapers.tasks import worlds
 from studies.fake_run import FakeRun
 
-pytestmark = pytest.mark.xdist_group("yann-rl study")  # its cells are shared by tests
 DEFAULT = {"actor_rate": 1e-4, "critic_rate": 1e-3, "cost_scale": 0.01, "largest_value": 20.0}
 
 
