@@ -13,7 +13,9 @@ import torch
 
 from cli.conftest import Cli
 from livepapers.blocks.policies import BoxPolicy, GreedyPolicy, QPolicy
+from livepapers.blocks.policy_door import TASK, as_policy
 from livepapers.core import artifact as artifacts
+from livepapers.core.errors import InputError
 from livepapers.core.files import new_folder
 from livepapers.core.rng import generator
 from livepapers.lab import evaluation
@@ -171,6 +173,19 @@ def test_the_onnx_file_gives_the_same_actions(cli: Cli, tmp_path: Path, policy: 
     with torch.no_grad():
         expected = policy(observation).numpy()
     assert np.allclose(session.run(None, {"observation": observation.numpy()})[0], expected, atol=1e-5)
+    assert as_policy(target).task == world.get("task")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_onnx_file_whose_world_was_spoiled_is_refused(cli: Cli, saved: Path, tmp_path: Path):
+    onnx = pytest.importorskip("onnx")
+    target = tmp_path / "policy.onnx"
+    assert cli("export", str(saved), "--onnx", str(target)).status == 0
+    model = onnx.load(str(target))
+    onnx.helper.set_model_props(model, {TASK: "[1"})
+    onnx.save(model, str(target))
+    with pytest.raises(InputError, match=r"policy\.onnx: metadata livepapers\.task: got \[1, expected a JSON object"):
+        as_policy(target)
 
 
 def test_a_file_that_would_differ_is_not_written(

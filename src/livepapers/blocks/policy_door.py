@@ -7,6 +7,7 @@ Whatever comes in acts on batches afterwards: observations `[lane, ...]` and, wh
 """
 
 import importlib
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ from livepapers.core.errors import InputError, MissingExtraError
 Act: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
 PolicySource: TypeAlias = "Path | nn.Module | AnyPolicy | Callable[..., Any] | Any"
 """An artifact folder or ONNX file, a torch module, a function of batched observations, or what has `predict`."""
+
+TASK = "livepapers.task"
+"""The entry of an ONNX file's metadata that says which world its policy was made for, in JSON."""
 
 _FICKLE = (nn.Dropout, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
@@ -155,7 +159,19 @@ def _of_onnx(path: Path) -> AnyPolicy:
 
     shape = inputs[0].shape[1:]
     known = tuple(shape) if all(isinstance(size, int) for size in shape) else None
-    return AnyPolicy(act, f"ONNX file {path.name}", known)
+    said = session.get_modelmeta().custom_metadata_map.get(TASK)
+    return AnyPolicy(act, f"ONNX file {path.name}", known, task=None if said is None else _task(said, path))
+
+
+def _task(said: str, path: Path) -> Mapping[str, Any]:
+    try:
+        task = json.loads(said)
+    except ValueError:
+        task = None
+    if not isinstance(task, dict):
+        cause = "livepapers export writes it; was the file changed since?"
+        raise InputError.of(f"{path.name}: metadata {TASK}", said, expected="a JSON object", cause=cause)
+    return task
 
 
 def _required(mask: Tensor | None, path: Path) -> Tensor:

@@ -1,6 +1,7 @@
 """A saved policy as an ONNX file that gives the same actions: parity is checked before the file is put in place."""
 
 import io
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from gymnasium.spaces import Box
 from torch import Tensor
 
+from livepapers.blocks.policy_door import TASK
 from livepapers.core.errors import InputError, LivepapersError, MissingExtraError
 from livepapers.core.files import write_atomic
 from livepapers.core.rng import derive
@@ -27,7 +29,7 @@ def export(policy: SavedPolicy, path: Path, *, seed: int = 0, probes: int = 256)
     """Write the policy to `path`; returns the largest difference of actions that was seen.
 
     Inputs: `observation` `[batch, ...]` float32, and `mask` where the policy's world states which actions are allowed.
-    Output: `action`.
+    Output: `action`. The file's metadata says which world it was made for, as the artifact does.
 
     Args:
         policy: What is written; it must act on observations.
@@ -41,7 +43,7 @@ def export(policy: SavedPolicy, path: Path, *, seed: int = 0, probes: int = 256)
         LivepapersError: The file would give other actions.
     """
     try:
-        import onnx  # noqa: F401 - torch writes through it
+        import onnx
         import onnxruntime
     except ModuleNotFoundError as error:
         raise MissingExtraError(str(error.name), "export") from None
@@ -56,7 +58,11 @@ def export(policy: SavedPolicy, path: Path, *, seed: int = 0, probes: int = 256)
     masked = bool(masks) and masks[0] is not None
     if masked:
         batches[0] = (batches[0][0], masks[0][:1].expand(len(batches[0][0]), -1))  # type: ignore[index]
-    content = _written(policy, batches[0], masked=masked)
+    model = onnx.load_from_string(_written(policy, batches[0], masked=masked))
+    task = policy.description.spaces.get("task")
+    if task:
+        onnx.helper.set_model_props(model, {TASK: json.dumps(task)})
+    content = model.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     worst = max(_difference(policy, session, batch) for batch in batches)
     if not worst <= TOLERANCE:
