@@ -5,8 +5,8 @@ import warnings
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegressionCV
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
 
 STARTS = 20
 STRENGTHS = np.logspace(-3, 2, 11)
@@ -41,5 +41,5 @@ def supervised_accuracy(positions: np.ndarray, camps: np.ndarray, *, seed: int) 
     """
     folds = StratifiedKFold(10, shuffle=True, random_state=seed % 2**32)
     inner = StratifiedKFold(5, shuffle=True, random_state=seed % 2**32)
-    model = LogisticRegressionCV(Cs=STRENGTHS, cv=inner, l1_ratios=(0,), use_legacy_attributes=False, max_iter=500)
+    model = GridSearchCV(LogisticRegression(max_iter=500), {"C": STRENGTHS}, cv=inner)
     return float(np.mean(cross_val_predict(model, positions, camps, cv=folds) == camps))

@@ -53,6 +53,7 @@ from livepapers.methods.debatenet.analyses import (
     permuted,
     z_score,
 )
+from livepapers.methods.debatenet.application import apply
 from livepapers.methods.debatenet.counting import Counts, kernel, product, ties
 from livepapers.methods.debatenet.networks import (
     OneMode,
@@ -83,7 +84,7 @@ above permuted debates, polarisation, and the share of actors that the two camps
 
 __all__ = [
     "METRICS", "NORMALISATIONS", "ROLE", "UMBRELLAS", "Change", "Config", "Counts", "GroupTies", "OneMode",
-    "Polarisation", "Statements", "TwoMode", "Window", "actor_network", "affiliation", "calendar_windows",
+    "Polarisation", "Statements", "TwoMode", "Window", "actor_network", "affiliation", "apply", "calendar_windows",
     "camp_agreement", "central", "compare", "cooccurrence", "event_windows", "example", "gap", "gap_null",
     "group_ties", "kernel", "moving_windows", "normalised", "nslice", "parse_windows", "permutation_p", "permuted",
     "polarisation", "product", "project", "smoothed", "ties", "z_score",

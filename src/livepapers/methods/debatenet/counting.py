@@ -4,7 +4,9 @@ A = (A_1 ... A_L) is the tensor of counts, one sparse matrix `[nodes, shared]` f
 between a and b is sum over shared, k, l of A_k[a] A_l[b] K[k, l]; the kernel K says what is compared.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from scipy import sparse
@@ -53,7 +55,7 @@ class Counts:
     def net(self) -> sparse.csr_array:
         """M `[nodes, shared]`: statements for minus statements against (section 3.4, step 1)."""
         parts = [sign * matrix for sign, matrix in zip(self.signs, self.tensor, strict=True)]
-        return _without_zeros(sum(parts[1:], start=parts[0]))
+        return added(parts)
 
     def netted(self) -> "Counts":
         """The tensor after netting by node and shared item: P = max(M, 0) and -N = max(-M, 0), signs as levels.
@@ -63,7 +65,7 @@ class Counts:
         net = self.net()
         support, reject = net.copy(), net.copy()
         support.data, reject.data = np.maximum(net.data, 0), np.maximum(-net.data, 0)
-        return Counts((_without_zeros(reject), _without_zeros(support)), (-1.0, 1.0), self.total)
+        return Counts((without_zeros(reject), without_zeros(support)), (-1.0, 1.0), self.total)
 
     def with_netting(self, netting: Netting) -> "Counts":
         """The counts themselves, or netted."""
@@ -76,7 +78,7 @@ class Counts:
     def sides(self) -> tuple[sparse.csr_array, sparse.csr_array]:
         """(support, rejection), each `[nodes, shared]`: statements of positive and of negative levels."""
         parts = [(m * float(sign == 1), m * float(sign == -1)) for sign, m in zip(self.signs, self.tensor, strict=True)]
-        support, reject = (_without_zeros(sum(side[1:], start=side[0])) for side in zip(*parts, strict=True))
+        support, reject = (added(side) for side in zip(*parts, strict=True))
         return support, reject
 
     def mixed(self) -> int:
@@ -87,8 +89,7 @@ class Counts:
     @property
     def shape(self) -> tuple[int, int]:
         """(nodes, shared items)."""
-        rows, columns = self.tensor[0].shape
-        return rows, columns
+        return size_of(self.tensor[0])
 
 
 def kernel(levels: tuple[Level, ...], aggregate: OneModeAggregate) -> np.ndarray:
@@ -110,7 +111,8 @@ def kernel(levels: tuple[Level, ...], aggregate: OneModeAggregate) -> np.ndarray
         return np.eye(size)
     numbers = np.array(levels, dtype=np.float64)
     apart = np.abs(numbers[:, None] - numbers[None, :]) / max(float(np.ptp(numbers)), 1e-300)
-    return {"congruence": 1 - apart, "conflict": apart, "subtract": 1 - 2 * apart}[aggregate]
+    kinds: dict[str, np.ndarray] = {"congruence": 1 - apart, "conflict": apart, "subtract": 1 - 2 * apart}
+    return kinds[aggregate]
 
 
 def ties(counts: Counts, aggregate: OneModeAggregate) -> sparse.csr_array:
@@ -125,35 +127,51 @@ def ties(counts: Counts, aggregate: OneModeAggregate) -> sparse.csr_array:
 
 def _combined(tensor: tuple[sparse.csr_array, ...], factors: np.ndarray) -> sparse.csr_array:
     parts = [float(factor) * matrix for factor, matrix in zip(factors, tensor, strict=True) if factor]
-    return _without_zeros(sum(parts[1:], start=parts[0]) if parts else sparse.csr_array(tensor[0].shape))
+    return added(parts) if parts else sparse.csr_array(size_of(tensor[0]))
 
 
 def product(left: sparse.csr_array, right: sparse.csr_array) -> sparse.csr_array:
-    """Products of rows, left right^T `[n, m]`, sparse or, where that is faster, in dense blocks of rows; equal up to rounding."""
-    inner = left.shape[1]
+    """Products of rows, left right^T `[n, m]`: sparse or, where that is faster, in dense blocks of rows."""
+    (rows, inner), others = size_of(left), size_of(right)[0]
     sparse_work = float(_used(left) @ _used(right))
-    if sparse_work * DENSE_ADVANTAGE < float(left.shape[0]) * right.shape[0] * inner:
+    if sparse_work * DENSE_ADVANTAGE < float(rows) * others * inner:
         return sparse.csr_array(left @ right.T)
-    other = right.toarray().T
-    rows = max(1, _BLOCK // max(other.shape[1], 1))
-    blocks = [sparse.csr_array(left[start : start + rows].toarray() @ other) for start in range(0, left.shape[0], rows)]
-    return sparse.csr_array(sparse.vstack(blocks, format="csr")) if blocks else sparse.csr_array((0, other.shape[1]))
+    factor = right.toarray().T
+    step = max(1, _BLOCK // max(others, 1))
+    blocks = [sparse.csr_array(left[start : start + step].toarray() @ factor) for start in range(0, rows, step)]
+    return sparse.csr_array(sparse.vstack(blocks, format="csr")) if blocks else sparse.csr_array((0, others))
 
 
 def _used(matrix: sparse.csr_array) -> np.ndarray:
     """`[columns]` nonzero entries of each column."""
-    return np.bincount(matrix.indices, minlength=matrix.shape[1]).astype(np.float64)
+    return np.bincount(matrix.indices, minlength=size_of(matrix)[1]).astype(np.float64)
+
+
+def size_of(matrix: sparse.csr_array) -> tuple[int, int]:
+    """(rows, columns)."""
+    rows, columns = matrix.shape or (0, 0)
+    return int(rows), int(columns)
+
+
+def row_of_each(matrix: sparse.csr_array) -> np.ndarray:
+    """`[nonzeros]` the row of each stored value."""
+    return np.repeat(np.arange(size_of(matrix)[0]), np.diff(matrix.indptr))
+
+
+def added(parts: Sequence[sparse.csr_array]) -> sparse.csr_array:
+    """The sum of matrices of one shape, without stored zeros."""
+    return without_zeros(reduce(lambda one, two: sparse.csr_array(one + two), parts))
 
 
 def without_diagonal(matrix: sparse.csr_array) -> sparse.csr_array:
     """A square matrix with its diagonal and its stored zeros taken out."""
-    own = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)) == matrix.indices
     made = matrix.copy()
-    made.data[own] = 0
-    return _without_zeros(made)
+    made.data[row_of_each(matrix) == matrix.indices] = 0
+    return without_zeros(made)
 
 
-def _without_zeros(matrix: sparse.csr_array) -> sparse.csr_array:
+def without_zeros(matrix: sparse.csr_array) -> sparse.csr_array:
+    """A matrix without stored zeros, its columns in order."""
     made = sparse.csr_array(matrix)
     made.eliminate_zeros()
     made.sort_indices()

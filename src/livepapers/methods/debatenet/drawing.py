@@ -12,7 +12,7 @@ from livepapers.methods.debatenet.networks import OneMode
 from livepapers.tasks.statements import NO_GROUP
 
 MOST_NODES, MOST_LABELS, MOST_GROUPS = 70, 28, 24
-MOST_LINES = 600  # of ties, the heaviest
+MOST_LINES = 350  # of ties, the heaviest
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c8c00")
 UNKNOWN = "#b8b8b8"
 AGREE, CLASH = "#1b8a5a", "#c8382b"
@@ -25,21 +25,24 @@ def group_matrix_svg(ties: GroupTies, *, title: str) -> str:
     names = [ties.groups[index] for index in shown]
     values = ties.mean[np.ix_(shown, shown)]
     largest = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
-    side, left, top = 46, 20 + _text_width(names), 54 + _text_width(names)
+    side, left, top = 54, 20 + _text_width(names), 54 + _text_width(names)
     width = left + side * len(names) + 24
     parts = _opening(max(width, 420), top + side * len(names) + 40, title)
+    places = max(2, 2 - int(np.floor(np.log10(largest))))
     for row, name in enumerate(names):
         x, y = left + side * row + side / 2, top + side * row + side / 2
         parts.append(f'<text x="{left - 6}" y="{y + 4:.0f}" text-anchor="end">{escape(_short(name))}</text>')
         turned = f'transform="translate({x + 4:.0f},{top - 6}) rotate(-90)"'
         parts.append(f"<text {turned}>{escape(_short(name))}</text>")
-        parts += [_cell(left + side * c, top + side * row, side, float(v), largest) for c, v in enumerate(values[row])]
+        parts += [
+            _cell(left + side * c, top + side * row, side, float(v), largest, places) for c, v in enumerate(values[row])
+        ]
     note = "mean tie over pairs of actors; empty: no such pair"
     parts.append(f'<text x="12" y="{top + side * len(names) + 24}" fill="#555555">{note}</text>')
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _cell(x: float, y: float, side: int, value: float, largest: float) -> str:
+def _cell(x: float, y: float, side: int, value: float, largest: float, places: int) -> str:
     if np.isnan(value):
         return f'<rect x="{x}" y="{y}" width="{side}" height="{side}" fill="#f4f4f4" stroke="#ffffff"/>'
     share = min(1.0, abs(value) / largest)
@@ -47,7 +50,7 @@ def _cell(x: float, y: float, side: int, value: float, largest: float) -> str:
     return (
         f'<rect x="{x}" y="{y}" width="{side}" height="{side}" fill="{AGREE if value > 0 else CLASH}" '
         f'fill-opacity="{share:.3f}" stroke="#dddddd"/>'
-        f'<text x="{x + side / 2}" y="{y + side / 2 + 4}" text-anchor="middle" fill="{ink}">{value:.2g}</text>'
+        f'<text x="{x + side / 2}" y="{y + side / 2 + 4}" text-anchor="middle" fill="{ink}">{value:.{min(places, 4)}f}</text>'
     )
 
 
@@ -81,7 +84,7 @@ def network_svg(network: OneMode, *, title: str, seed: int) -> str:
 def windows_svg(rows: Sequence[Mapping[str, float | str | None]], *, title: str) -> str:
     """Polarisation of each window as a bar, and the mean of its permuted debates as a line across."""
     height, left, top, base = 300, 60, 50, 210
-    step = max(16, min(90, 760 // max(len(rows), 1)))
+    step = max(16, min(64, 760 // max(len(rows), 1)))
     values = [(float(r["polarisation"] or 0), float(r["permuted"] or 0), str(r["window"])) for r in rows]
     highest = max([0.1, *(max(q, null) for q, null, _ in values)])
     parts = _opening(max(420, left + step * len(rows) + 30), height + 40, title)

@@ -22,7 +22,7 @@ def to_networkx(network: OneMode | TwoMode) -> nx.Graph:
         )
         graph.add_nodes_from((made, {"mode": "concept", "label": name}) for name, made in concepts.items())
         frame = network.to_frame()
-        frame["concept"] = frame["concept"].map(concepts)
+        frame["concept"] = [concepts[name] for name in frame["concept"]]
         ends = "actor", "concept"
     else:
         graph.add_nodes_from(_nodes(network))

@@ -11,7 +11,16 @@ import pandas as pd
 from scipy import sparse
 
 from livepapers.core.errors import InputError
-from livepapers.methods.debatenet.counting import Counts, product, ties, without_diagonal
+from livepapers.methods.debatenet.counting import (
+    Counts,
+    added,
+    product,
+    row_of_each,
+    size_of,
+    ties,
+    without_diagonal,
+    without_zeros,
+)
 from livepapers.methods.debatenet.settings import (
     AGGREGATES,
     NETTINGS,
@@ -76,8 +85,11 @@ class OneMode:
         """
         support, reject = self.counts.sides()
         across = product(support, reject)
-        found = {"support": product(support, support), "reject": product(reject, reject), "conflict": across + across.T}
-        return {name: without_diagonal(sparse.csr_array(matrix)) for name, matrix in found.items()}
+        found: dict[Layer, sparse.csr_array] = {
+            "support": product(support, support), "reject": product(reject, reject),
+            "conflict": sparse.csr_array(across + across.T),
+        }  # fmt: skip
+        return {name: without_diagonal(matrix) for name, matrix in found.items()}
 
     @cached_property
     def degree(self) -> np.ndarray:
@@ -104,13 +116,13 @@ class OneMode:
 
     def core(self, ties: int) -> "OneMode":
         """The network among the nodes with at least this many agreeing (positive) ties (section 3.5)."""
-        agreeing = np.bincount(_rows(self.matrix)[self.matrix.data > 0], minlength=len(self.nodes))
+        agreeing = np.bincount(row_of_each(self.matrix)[self.matrix.data > 0], minlength=len(self.nodes))
         return self.select(agreeing >= ties)
 
     def to_frame(self) -> pd.DataFrame:
         """Its ties, each once: a, b (a before b by label), weight, and the raw layers where there are signs."""
         upper = sparse.triu(self.matrix, k=1).tocsr()
-        rows, columns = _rows(sparse.csr_array(upper)), upper.indices
+        rows, columns = row_of_each(sparse.csr_array(upper)), upper.indices
         frame = pd.DataFrame({"a": _named(self.nodes, rows), "b": _named(self.nodes, columns), "weight": upper.data})
         if any(isinstance(level, str) for level in self.counts.levels):
             return frame
@@ -146,21 +158,22 @@ def affiliation(
     statements = statements.dedupe(duplicates)
     counts, codes = Counts.of(statements, "actor", everyone=everyone)
     concepts = np.arange(len(statements.labels["concept"])) if everyone else statements.present("concept")
-    all_kinds = sparse.csr_array(sum(counts.tensor[1:], start=counts.tensor[0]))
+    all_kinds = added(counts.tensor)
     if aggregate == "ignore":
         matrix = all_kinds
     elif aggregate == "subtract":
         matrix = counts.net()
     else:
         support, reject = counts.sides()
-        matrix = (support > 0).astype(np.float64) + 2 * (reject > 0).astype(np.float64)
+        support.data, reject.data = np.ones(support.nnz), np.full(reject.nnz, 2.0)
+        matrix = added([support, reject])
     said = counts.total if normalise == "activity" else np.asarray(all_kinds.sum(axis=0)).ravel()
     if normalise != "none":
         factors = sparse.diags_array(np.divide(1.0, said, out=np.zeros(len(said)), where=said > 0))
         matrix = factors @ matrix if normalise == "activity" else matrix @ factors
     return TwoMode(
         _picked(statements.labels["actor"], codes), _picked(statements.labels["concept"], concepts),
-        _groups(statements, codes), _clean(sparse.csr_array(sparse.csr_array(matrix)[:, concepts])),
+        _groups(statements, codes), without_zeros(sparse.csr_array(sparse.csr_array(matrix)[:, concepts])),
         aggregate, normalise,
     )  # fmt: skip
 
@@ -221,20 +234,20 @@ def normalised(
     """
     if normalise == "none" or not matrix.nnz:
         return matrix
-    rows, columns = _rows(matrix), matrix.indices
+    rows, columns = row_of_each(matrix), matrix.indices
     if normalise == "average":
         divisor = (counts.total[rows] + counts.total[columns]) / 2
     elif normalise == "cosine_count":
         divisor = counts.total[rows] * counts.total[columns]
     elif normalise == "cosine":
-        cells = counts.cells() if signed else sparse.csr_array(sum(counts.tensor[1:], start=counts.tensor[0]))
+        cells = counts.cells() if signed else added(counts.tensor)
         length = np.sqrt(np.asarray(cells.multiply(cells).sum(axis=1)).ravel())
         divisor = length[rows] * length[columns]
     else:
         divisor = _jaccard(counts.cells(), rows, columns)
     made = matrix.copy()
     made.data = np.divide(made.data, divisor, out=np.zeros_like(made.data), where=divisor > 0)
-    return _clean(made)
+    return without_zeros(made)
 
 
 def _jaccard(cells: sparse.csr_array, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -257,7 +270,7 @@ def nslice(statements: Statements, n: int = 2) -> TwoMode:
     made = affiliation(statements, aggregate="subtract", duplicates="day")
     matrix = made.matrix.copy()
     matrix.data[np.abs(matrix.data) < n] = 0
-    return dataclasses.replace(made, matrix=_clean(matrix))
+    return dataclasses.replace(made, matrix=without_zeros(matrix))
 
 
 def cooccurrence(statements: Statements) -> OneMode:
@@ -284,16 +297,12 @@ def _groups(statements: Statements, codes: np.ndarray) -> tuple[str, ...]:
     return tuple(labels[code] for code in statements.actor_groups[codes].tolist())
 
 
-def _rows(matrix: sparse.csr_array) -> np.ndarray:
-    """`[nonzeros]` the row of each stored value."""
-    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-
-
 def _at(matrix: sparse.csr_array, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """`[pairs]` values of a matrix at pairs of places."""
     ordered = matrix.sorted_indices()
-    keys = _rows(ordered).astype(np.int64) * ordered.shape[1] + ordered.indices
-    wanted = rows.astype(np.int64) * ordered.shape[1] + columns
+    width = size_of(ordered)[1]
+    keys = row_of_each(ordered).astype(np.int64) * width + ordered.indices
+    wanted = rows.astype(np.int64) * width + columns
     place = np.searchsorted(keys, wanted)
     found = np.zeros(len(wanted))
     inside = place < len(keys)
@@ -309,9 +318,3 @@ def _named(names: tuple[str, ...], places: np.ndarray) -> np.ndarray:
 
 def _picked(names: tuple[str, ...], places: np.ndarray) -> tuple[str, ...]:
     return tuple(names[place] for place in places.tolist())
-
-
-def _clean(matrix: sparse.csr_array) -> sparse.csr_array:
-    matrix.eliminate_zeros()
-    matrix.sort_indices()
-    return matrix

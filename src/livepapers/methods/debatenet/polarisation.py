@@ -11,6 +11,7 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from livepapers.core.errors import InputError
+from livepapers.methods.debatenet.counting import size_of, without_zeros
 from livepapers.methods.debatenet.networks import OneMode
 from livepapers.methods.debatenet.settings import SEARCHES, Search
 
@@ -50,7 +51,7 @@ class _Modularity:
         return self.ties @ x - (self.vectors.T * self.scales) @ (self.vectors @ x)
 
     def row(self, i: int) -> np.ndarray:
-        row = np.zeros(self.ties.shape[0])
+        row = np.zeros(size_of(self.ties)[0])
         start, end = self.ties.indptr[i], self.ties.indptr[i + 1]
         row[self.ties.indices[start:end]] = self.ties.data[start:end]
         return row - self.vectors.T @ (self.scales * self.vectors[:, i])
@@ -91,8 +92,8 @@ def polarisation(
     if conflict is not None and conflict.nodes != network.nodes:
         raise InputError.of("conflict", f"{len(conflict.nodes)} nodes", expected="the nodes of the network")
     against = -network.matrix if conflict is None else conflict.matrix
-    parts = [sparse.csr_array(matrix.maximum(0)) for matrix in (network.matrix, against)]
-    tied = np.flatnonzero(sum(np.diff(part.indptr) for part in map(_stored, parts)))
+    parts = [without_zeros(sparse.csr_array(matrix.maximum(0))) for matrix in (network.matrix, against)]
+    tied = np.flatnonzero(np.diff(parts[0].indptr) + np.diff(parts[1].indptr))
     side = np.full(len(network.nodes), -1)
     if not len(tied):
         return Polarisation(0.0, side, 0.0, 0.0)
@@ -104,17 +105,12 @@ def polarisation(
     side[by_label] = (signs < 0).astype(np.int64)
     weight = float(negative.sum())
     between = (weight - float(signs @ (negative @ signs))) / 2
-    alone = _Modularity.of(positive, sparse.csr_array(positive.shape)).quality(signs)
+    alone = _Modularity.of(positive, sparse.csr_array(size_of(positive))).quality(signs)
     return Polarisation(modularity.quality(signs), side, alone, between / weight if weight else 0.0)
 
 
-def _stored(matrix: sparse.csr_array) -> sparse.csr_array:
-    matrix.eliminate_zeros()
-    return matrix
-
-
 def _search(modularity: _Modularity, *, method: Search, rng: np.random.Generator | None, restarts: int) -> np.ndarray:
-    nodes = modularity.ties.shape[0]
+    nodes = size_of(modularity.ties)[0]
     if method == "exact":
         return _exact(modularity)
     if method == "spectral":
@@ -128,7 +124,7 @@ def _search(modularity: _Modularity, *, method: Search, rng: np.random.Generator
 
 
 def _exact(modularity: _Modularity) -> np.ndarray:
-    nodes = modularity.ties.shape[0]
+    nodes = size_of(modularity.ties)[0]
     if nodes > MOST_EXACT:
         expected = f"at most {MOST_EXACT} nodes with ties"
         raise InputError.of("method exact", f"{nodes} nodes", expected=expected, cause="spectral takes any number")
@@ -140,7 +136,7 @@ def _exact(modularity: _Modularity) -> np.ndarray:
 
 def _leading(modularity: _Modularity) -> np.ndarray:
     """The eigenvector of B's largest eigenvalue, its largest entry positive."""
-    nodes = modularity.ties.shape[0]
+    nodes = size_of(modularity.ties)[0]
     if nodes <= _DENSE:
         vector = np.linalg.eigh(modularity.times(np.eye(nodes)))[1][:, -1]
     else:

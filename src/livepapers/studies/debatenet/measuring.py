@@ -43,8 +43,9 @@ def _network(debate: Statements, config: method.Config, rng: np.random.Generator
     found = method.polarisation(network)
     gap = method.group_ties(network).within_minus_between()
     strength = np.asarray(abs(network.matrix).sum(axis=1)).ravel()
+    agreement = method.camp_agreement(found.side, _republican(network.groups))
     values = {
-        "gap": gap, "polarisation": found.q, "camps_found": method.camp_agreement(found.side, _republican(network.groups)),
+        "gap": gap, "polarisation": found.q, "camps_found": agreement,
         "activity": _rank_correlation(strength, network.counts.total), "actors": float(len(network.nodes)),
         "ties": float(network.matrix.nnz // 2),
     }  # fmt: skip
@@ -79,9 +80,10 @@ def _parties(window: Statements) -> dict[str, float]:
         parts = [method.project(actors, aggregate=kind, netting=netting) for kind in ("conflict", "ignore")]
         conflict, both = (part.matrix.toarray()[np.ix_(scale, scale)][np.triu_indices(len(scale), 1)] for part in parts)
         shares.append(np.divide(conflict, both, out=np.zeros_like(conflict), where=both > 0))
+    apart = float(np.abs(shares[0] - shares[1]).mean())
     found = {f"likeness_{index}": float(value) for index, value in enumerate(likeness)}
     return found | {
-        "drift": _rank_correlation(np.arange(len(scale)), likeness), "netting": float(np.abs(shares[0] - shares[1]).mean()),
+        "drift": _rank_correlation(np.arange(len(scale)), likeness), "netting": apart,
         "conflict_statement": float(shares[0].mean()), "conflict_netted": float(shares[1].mean()),
     }  # fmt: skip
 
