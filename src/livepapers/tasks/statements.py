@@ -185,11 +185,12 @@ class Statements:
             single = zip(self.labels["group"], parts, strict=True)
             renamed = [label if len(part) < 2 else NO_GROUP for label, part in single]
             return self._regrouped(np.arange(len(self)), np.array(renamed, dtype=object)[self.group])
-        times = np.array([max(1, len(part)) for part in parts])[self.group]
+        times = np.array([max(1, len(part)) for part in parts], dtype=np.int64)[self.group]
         rows = np.repeat(np.arange(len(self)), times)
         place = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
-        longest = max(map(len, parts), default=1)
-        table = np.array([[*part, *[NO_GROUP] * (max(1, longest) - len(part))] for part in parts], dtype=object)
+        table = np.full((len(parts), max(map(len, parts), default=0) or 1), NO_GROUP, dtype=object)
+        for row, part in enumerate(parts):  # a few different cells, not rows
+            table[row, : len(part)] = part
         return self._regrouped(rows, table[self.group[rows], place])
 
     def _regrouped(self, rows: np.ndarray, groups: np.ndarray) -> "Statements":
@@ -230,5 +231,6 @@ def _levels(
     if (codes < 0).any():
         row = int(np.flatnonzero(codes < 0)[0])
         shown = ", ".join(f"{value:g}" if isinstance(value, float) else value for value in known)
-        raise InputError.of(f"qualifier, row {row + 1}", column[row], expected=f"one of {shown}")
+        value = column[row] if texts else f"{column[row]:g}"
+        raise InputError.of(f"qualifier, row {row + 1}", value, expected=f"one of {shown}")
     return np.asarray(codes, dtype=np.int64), known

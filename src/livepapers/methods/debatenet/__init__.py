@@ -54,6 +54,7 @@ from livepapers.methods.debatenet.analyses import (
     z_score,
 )
 from livepapers.methods.debatenet.application import apply
+from livepapers.methods.debatenet.camps import Polarisation, camp_agreement, polarisation
 from livepapers.methods.debatenet.counting import Counts, kernel, product, ties
 from livepapers.methods.debatenet.networks import (
     OneMode,
@@ -64,7 +65,6 @@ from livepapers.methods.debatenet.networks import (
     nslice,
     project,
 )
-from livepapers.methods.debatenet.polarisation import Polarisation, camp_agreement, polarisation
 from livepapers.methods.debatenet.settings import NORMALISATIONS, UMBRELLAS, Config
 from livepapers.methods.debatenet.windows import (
     Window,

@@ -34,9 +34,8 @@ def group_matrix_svg(ties: GroupTies, *, title: str) -> str:
         parts.append(f'<text x="{left - 6}" y="{y + 4:.0f}" text-anchor="end">{escape(_short(name))}</text>')
         turned = f'transform="translate({x + 4:.0f},{top - 6}) rotate(-90)"'
         parts.append(f"<text {turned}>{escape(_short(name))}</text>")
-        parts += [
-            _cell(left + side * c, top + side * row, side, float(v), largest, places) for c, v in enumerate(values[row])
-        ]
+        cells = enumerate(values[row].tolist())
+        parts += [_cell(left + side * at, top + side * row, side, value, largest, places) for at, value in cells]
     note = "mean tie over pairs of actors; empty: no such pair"
     parts.append(f'<text x="12" y="{top + side * len(names) + 24}" fill="#555555">{note}</text>')
     return "\n".join([*parts, "</svg>", ""])

@@ -18,9 +18,10 @@ from livepapers.methods.debatenet.analyses import (
     permuted,
     z_score,
 )
+from livepapers.methods.debatenet.camps import Polarisation, polarisation
 from livepapers.methods.debatenet.choices import Choices, Cut
+from livepapers.methods.debatenet.counting import Counts
 from livepapers.methods.debatenet.networks import OneMode, TwoMode, affiliation, project
-from livepapers.methods.debatenet.polarisation import Polarisation, polarisation
 from livepapers.methods.debatenet.settings import Mode
 from livepapers.tasks.statements import Statements
 
@@ -134,13 +135,8 @@ def read_window(part: Cut, choices: Choices) -> Reading:
     camps = _camps(part.statements, choices, rng)
     groups = group_ties(whole)
     null_q, null_gap = _permuted(part.statements, choices, rng) if camps.q else (np.zeros(0), np.zeros(0))
-    mixed = 0 if _texts(part.statements) else mixed_positions(part.statements)
+    mixed = 0 if _texts(part.statements) else Counts.of(part.statements, "actor")[0].mixed()
     return Reading(part, shown, whole, camps, groups, null_q, null_gap, mixed, choices)
-
-
-def mixed_positions(statements: Statements) -> int:
-    """Pairs of actor and measure with statements for and against."""
-    return int((affiliation(statements, aggregate="combine").matrix.data == 3).sum())
 
 
 def window_row(reading: Reading) -> Row:
