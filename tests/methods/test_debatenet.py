@@ -95,7 +95,7 @@ def test_normalised_ties_of_two_actors_by_hand(spring):
         "jaccard": 4 / (0 + 1 + 4),
     }
     for name, value in expected.items():
-        made = method.project(spring, aggregate="congruence", normalise=name)
+        made = method.project(spring, aggregate="congruence", normalise=name)  # pyright: ignore[reportArgumentType]
         assert made.matrix[0, 1] == pytest.approx(value), name
 
 

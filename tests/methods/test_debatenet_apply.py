@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -13,7 +14,7 @@ from livepapers.core.rng import numpy_generator
 from livepapers.methods.debatenet import apply
 from livepapers.tasks.made_debates import two_camps
 
-QUICK = {"permutations": 2}
+QUICK: dict[str, Any] = {"permutations": 2}
 
 
 @pytest.fixture(scope="module")

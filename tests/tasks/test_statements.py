@@ -107,4 +107,4 @@ def test_columns_that_cannot_be_statements_are_refused():
     with pytest.raises(InputError, match=r"qualifier, row 2: got 3, expected one of -1, 1"):
         Statements.from_columns(["A", "B"], ["x", "y"], [1, 3], levels=(-1, 1))
     with pytest.raises(InputError, match="duplicates"):
-        debate([]).dedupe("decade")
+        debate([]).dedupe("decade")  # pyright: ignore[reportArgumentType]

@@ -30,7 +30,7 @@ def k_means_split(positions: np.ndarray, *, seed: int) -> np.ndarray:
     """`[actors]` 0 or 1: two clusters of centred positions, the best of twenty starts."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different rows than clusters: one camp is empty
-        found = KMeans(2, n_init=STARTS, random_state=seed % 2**32).fit_predict(centred(positions))
+        found = KMeans(2, n_init=STARTS, random_state=seed % 2**32).fit_predict(centred(positions))  # pyright: ignore[reportArgumentType] - a number is right
     return found.astype(np.int64)
 
 

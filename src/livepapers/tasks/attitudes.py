@@ -25,16 +25,16 @@ def read_spending(data: bytes, *, where: str) -> Statements:
     """
     frame = _frame(data, ["year", "id", "partyid"], where=where)
     items = [str(name) for name in frame.columns if str(name).startswith("nat")]
-    party = frame["partyid"].map(lambda code: PARTIES.get(code, ""))
-    return _statements(frame, items, party, where=where)
+    return _statements(frame, items, "partyid", where=where)
 
 
 def read_abortion(data: bytes, *, where: str) -> Statements:
     """Circumstances in which abortion should be legal: 1 is support, 0 rejection; independents' party is `pid` 3."""
     frame = _frame(data, ["year", "id", "pid"], where=where)
     items = [str(name) for name in frame.columns if str(name).startswith("ab")]
-    signed = frame.assign(**{name: 2 * pd.to_numeric(frame[name]) - 1 for name in items})
-    return _statements(signed, items, frame["pid"].map(lambda code: PARTIES.get(code, "")), where=where)
+    signed = frame.copy()
+    signed[items] = 2 * frame[items].to_numpy(dtype=np.float64) - 1
+    return _statements(signed, items, "pid", where=where)
 
 
 def _frame(data: bytes, columns: list[str], *, where: str) -> pd.DataFrame:
@@ -45,15 +45,17 @@ def _frame(data: bytes, columns: list[str], *, where: str) -> pd.DataFrame:
     return frame
 
 
-def _statements(frame: pd.DataFrame, items: list[str], party: pd.Series, *, where: str) -> Statements:
+def _statements(frame: pd.DataFrame, items: list[str], scale: str, *, where: str) -> Statements:
     answers = frame[items].to_numpy(dtype=np.float64)
     if not items or not np.isin(answers[np.isfinite(answers)], (-1.0, 0.0, 1.0)).all():
         raise InputError.of(where, "other answers", expected="answers of -1, 0 and 1")
     row, item = np.nonzero(np.nan_to_num(answers))
+    codes = frame[scale].to_numpy(dtype=np.float64)
+    party = np.array([PARTIES.get(code, "") for code in codes.tolist()], dtype=object)
     year = frame["year"].to_numpy(dtype=np.int64)
     day = (year - 1970).astype("datetime64[Y]").astype("datetime64[D]").astype(np.int64)
     person = (frame["year"].astype(np.int64).astype(str) + "-" + frame["id"].astype(np.int64).astype(str)).to_numpy()
     return Statements.from_columns(
         person.astype(object)[row], np.array(items, dtype=object)[item], answers[row, item],
-        day=day[row], group=party.to_numpy(dtype=object)[row], document=person.astype(object)[row],
+        day=day[row], group=party[row], document=person.astype(object)[row],
     )  # fmt: skip

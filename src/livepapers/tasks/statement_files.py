@@ -90,7 +90,7 @@ def read_csv(path: Path, *, option: str, layout: Layout) -> pd.DataFrame:
 def read_rda(path: Path, *, option: str, layout: Layout) -> pd.DataFrame:
     """The one data frame of an R data file that has the columns, under the names of `Part`, all texts."""
     try:
-        import rdata
+        import rdata  # pyright: ignore[reportMissingImports] - an extra
     except ImportError:
         raise MissingExtraError("rdata", "rda") from None
     try:
@@ -103,7 +103,7 @@ def read_rda(path: Path, *, option: str, layout: Layout) -> pd.DataFrame:
     fits = [frame for frame in frames.values() if set(NEEDED) <= _match(list(frame.columns), layout).keys()]
     chosen = fits[0] if fits else next(iter(frames.values()))
     names = _find([str(column) for column in chosen.columns], layout, where=f"{option} {path.name}")
-    return pd.DataFrame({part: _texts(chosen[name]) for part, name in names.items()})
+    return pd.DataFrame({part: _texts(pd.Series(chosen[name])) for part, name in names.items()})
 
 
 def _texts(column: pd.Series) -> pd.Series:
@@ -158,11 +158,12 @@ def _of_database(connection: sqlite3.Connection, layout: Layout, *, where: str) 
     wide = long.pivot_table(index="statement", columns="variable", values="value", aggfunc="first", sort=True)
     signs = long.loc[long["kind"].isin(["boolean", "integer"]), "variable"].unique().tolist()
     variables = [str(name) for name in wide.columns]
-    columns = dict(layout.columns)
+    columns: dict[Part, str] = dict(layout.columns)
     if "qualifier" not in _match(variables, layout) and signs:
         columns["qualifier"] = str(signs[0])
     if "actor" not in columns and {"person", "organization"} <= set(variables):
-        columns = {"actor": "person", "group": "organization", **columns}
+        columns["actor"] = "person"
+        columns.setdefault("group", "organization")
     names = _find(variables, Layout(columns), where=where)
     first = long.groupby("statement")[["document", "date"]].first().loc[wide.index]
     table = {part: wide[name].fillna("").to_numpy(dtype=object) for part, name in names.items()}
@@ -226,17 +227,17 @@ def statements_of(table: pd.DataFrame, *, where: str, layout: Layout) -> Stateme
         InputError: For cells that are no date, no known qualifier, or no category, naming the line.
     """
     for part in NEEDED:
-        empty = table[part].isin(MISSING).to_numpy()
+        empty = table[part].isin(list(MISSING)).to_numpy()
         if empty.any():
             row = int(np.flatnonzero(empty)[0])
             place = f"{where} line {row + 2}: {part}"
             raise InputError.of(place, str(table[part].iloc[row]), expected="a value", cause="missing value")
-    qualifier, levels = parse_qualifier(table["qualifier"], where=where, layout=layout)
-    days = parse_days(table["date"], where=where, form=layout.dates) if "date" in table else None
-    rows, concept = split_lists(table["concept"], where=where)
+    qualifier, levels = parse_qualifier(pd.Series(table["qualifier"]), where=where, layout=layout)
+    days = parse_days(pd.Series(table["date"]), where=where, form=layout.dates) if "date" in table else None
+    rows, concept = split_lists(pd.Series(table["concept"]), where=where)
     group = None
     if "group" in table:
-        group = table["group"].where(~table["group"].isin(MISSING), NO_GROUP).to_numpy(dtype=object)[rows]
+        group = table["group"].where(~table["group"].isin(list(MISSING)), NO_GROUP).to_numpy(dtype=object)[rows]
     document = table["document"].to_numpy(dtype=object)[rows] if "document" in table else None
     return Statements.from_columns(
         table["actor"].to_numpy(dtype=object)[rows], concept, qualifier[rows],
@@ -249,11 +250,10 @@ def split_lists(cells: pd.Series, *, where: str) -> tuple[np.ndarray, np.ndarray
     texts = cells.astype(str).str.strip()
     lists = texts.map(lambda cell: _LIST.fullmatch(cell) is not None)
     parts = texts.where(~lists, texts.str.strip("[]").str.replace(r"[;\s]+", ",", regex=True).str.split(","))
-    long = parts.explode()
-    long = long.map(lambda part: str(part).strip().strip("'\""))
+    long = pd.Series(parts.explode()).map(lambda part: str(part).strip().strip("'\""))
     frame = pd.DataFrame({"row": np.repeat(np.arange(len(cells)), parts.map(_length)), "concept": long.to_numpy()})
-    frame = frame[frame["concept"] != ""].drop_duplicates()
-    empty = np.setdiff1d(np.arange(len(cells)), frame["row"].to_numpy())
+    frame = pd.DataFrame(frame[frame["concept"] != ""]).drop_duplicates()
+    empty = np.setdiff1d(np.arange(len(cells)), frame["row"].to_numpy(dtype=np.int64))
     if empty.size:
         row = int(empty[0])
         raise InputError.of(f"{where} line {row + 2}: concept", texts.iloc[row], expected="at least one category")

@@ -87,10 +87,10 @@ class Statements:
                 raise InputError.of(f"statements: {name}", f"{len(column)} values", expected=f"{rows}, one an actor")
         coded = {name: _coded(column) for name, column in texts.items()}
         found, known = _levels(qualifier, levels)
-        labels = {name: coded[name][1] for name in COLUMNS}
+        named: dict[Column, tuple[str, ...]] = {name: coded[name][1] for name in COLUMNS}
         return cls(
             coded["actor"][0], coded["concept"][0], found, days, coded["document"][0], coded["group"][0], spans,
-            np.ones(rows), labels, known,
+            np.ones(rows), named, known,
         )  # fmt: skip
 
     @property
@@ -104,7 +104,7 @@ class Statements:
 
     def select(self, rows: np.ndarray) -> "Statements":
         """The rows of a mask `[rows]` or of indices, in their order; labels stay."""
-        picked = {name: getattr(self, name)[rows] for name in _ARRAYS}
+        picked = {name: getattr(self, name)[rows] for name in ARRAYS}
         return dataclasses.replace(self, **picked)
 
     def present(self, column: Column) -> np.ndarray:
@@ -199,7 +199,7 @@ class Statements:
         return dataclasses.replace(made, group=codes, labels={**made.labels, "group": labels})
 
 
-_ARRAYS = ("actor", "concept", "level", "day", "document", "group", "span", "weight")
+ARRAYS = ("actor", "concept", "level", "day", "document", "group", "span", "weight")
 
 
 def _numbered(rows: int) -> np.ndarray:
@@ -230,7 +230,7 @@ def _levels(
     codes = pd.Index(known, dtype=object if texts else np.float64).get_indexer(pd.Index(column))
     if (codes < 0).any():
         row = int(np.flatnonzero(codes < 0)[0])
-        shown = ", ".join(f"{value:g}" if isinstance(value, float) else value for value in known)
+        shown = ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in known)
         value = column[row] if texts else f"{column[row]:g}"
         raise InputError.of(f"qualifier, row {row + 1}", value, expected=f"one of {shown}")
     return np.asarray(codes, dtype=np.int64), known

@@ -64,7 +64,7 @@ class Counts:
         """
         net = self.net()
         support, reject = net.copy(), net.copy()
-        support.data, reject.data = np.maximum(net.data, 0), np.maximum(-net.data, 0)
+        support.data, reject.data = np.maximum(net.data, 0), -np.minimum(net.data, 0)
         return Counts((without_zeros(reject), without_zeros(support)), (-1.0, 1.0), self.total)
 
     def with_netting(self, netting: Netting) -> "Counts":

@@ -45,11 +45,11 @@ def _cell(x: float, y: float, side: int, value: float, largest: float, places: i
     if np.isnan(value):
         return f'<rect x="{x}" y="{y}" width="{side}" height="{side}" fill="#f4f4f4" stroke="#ffffff"/>'
     share = min(1.0, abs(value) / largest)
-    ink = "#ffffff" if share > 0.65 else "#222222"
+    ink, figure = "#ffffff" if share > 0.65 else "#222222", f"{value:.{min(places, 4)}f}"
     return (
         f'<rect x="{x}" y="{y}" width="{side}" height="{side}" fill="{AGREE if value > 0 else CLASH}" '
         f'fill-opacity="{share:.3f}" stroke="#dddddd"/>'
-        f'<text x="{x + side / 2}" y="{y + side / 2 + 4}" text-anchor="middle" fill="{ink}">{value:.{min(places, 4)}f}</text>'
+        f'<text x="{x + side / 2}" y="{y + side / 2 + 4}" text-anchor="middle" fill="{ink}">{figure}</text>'
     )
 
 

@@ -1,6 +1,7 @@
 """The attitudes of the debatenet study and how disjoint parts of their respondents reach the cells."""
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,21 +10,21 @@ import numpy as np
 from livepapers.core.rng import numpy_generator
 from livepapers.tasks.attitudes import DEMOCRATS, REPUBLICANS, read_abortion, read_spending
 from livepapers.tasks.data import read_source
-from livepapers.tasks.statements import COLUMNS, Statements
+from livepapers.tasks.statements import ARRAYS, COLUMNS, Column, Statements
 
 PARTS = 11
 """Ten parts are seeds, the last one is for pilots and the smoke preset."""
 PILOT = PARTS - 1
 READERS: dict[str, Callable[..., Statements]] = {"spending": read_spending, "abortion": read_abortion}
-_ARRAYS = ("actor", "concept", "level", "day", "document", "group", "span", "weight")
 
 
 def _prepare(folder: Path, _: str) -> None:
     for name, reader in READERS.items():
         made = reader(read_source(f"{name}-attitudes"), where=name)
-        arrays = {column: getattr(made, column) for column in _ARRAYS}
-        labels = {f"labels_{column}": np.array(made.labels[column], dtype=np.str_) for column in COLUMNS}
-        np.savez(folder / f"{name}.npz", **arrays, **labels)
+        for column in ARRAYS:
+            np.save(folder / f"{name}-{column}.npy", getattr(made, column))
+        labels = {column: list(made.labels[column]) for column in COLUMNS}
+        (folder / f"{name}-labels.json").write_text(json.dumps(labels), encoding="utf-8")
 
 
 PREPARE = {"attitudes": _prepare}
@@ -31,9 +32,10 @@ PREPARE = {"attitudes": _prepare}
 
 def load(folder: Path, name: str) -> Statements:
     """Prepared statements of all respondents."""
-    with np.load(folder / f"{name}.npz", allow_pickle=False) as kept:
-        labels = {column: tuple(str(label) for label in kept[f"labels_{column}"]) for column in COLUMNS}
-        return Statements(**{column: kept[column] for column in _ARRAYS}, labels=labels, levels=(-1.0, 1.0))
+    arrays = {column: np.load(folder / f"{name}-{column}.npy", allow_pickle=False) for column in ARRAYS}
+    kept = json.loads((folder / f"{name}-labels.json").read_text(encoding="utf-8"))
+    labels: dict[Column, tuple[str, ...]] = {column: tuple(kept[column]) for column in COLUMNS}
+    return Statements(**arrays, labels=labels, levels=(-1.0, 1.0))
 
 
 def part_of(statements: Statements, part: int) -> Statements:
