@@ -18,7 +18,7 @@ TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 
 CODE_BEARING = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 READ_SAFELY = {"src/livepapers/tasks/stories.py", "src/livepapers/tasks/r_frames.py"}
-"""Packages ship data as pickles; unpicklers that admit nothing but their own stand-ins read them, and tests attack them."""
+"""Packages ship data as pickles; unpicklers that admit nothing but sets, or stand-ins, read them; tests attack them."""
 DANGEROUS = {
     "eval",
     "exec",

@@ -140,9 +140,8 @@ def _leading(modularity: _Modularity) -> np.ndarray:
     if nodes <= _DENSE:
         vector = np.linalg.eigh(modularity.times(np.eye(nodes)))[1][:, -1]
     else:
-        operator = LinearOperator(  # pyright: ignore[reportCallIssue] - its constructor picks a subclass
-            shape=(nodes, nodes), matvec=modularity.times, dtype=np.float64
-        )
+        size = nodes, nodes
+        operator = LinearOperator(size, matvec=modularity.times, dtype=np.float64)  # pyright: ignore[reportCallIssue]
         start = np.cos(np.arange(nodes, dtype=np.float64))  # any fixed vector: the result must not depend on chance
         vector = eigsh(operator, k=1, which="LA", v0=start)[1][:, 0]
     vector = np.where(np.abs(vector) < 1e-9 * np.abs(vector).max(), 0.0, vector)
