@@ -5,6 +5,7 @@ import difflib
 import io
 import re
 import sqlite3
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,7 +95,11 @@ def read_rda(path: Path, *, option: str, layout: Layout) -> pd.DataFrame:
     except ImportError:
         raise MissingExtraError("rdata", "rda") from None
     try:
-        objects = rdata.read_rda(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # its guesses at the kind of file; what matters is checked below
+            objects = rdata.read_rda(path)
     except (ValueError, NotImplementedError, EOFError, OSError, KeyError, IndexError) as error:
         raise InputError.of(option, path, expected="an R data file", cause=str(error)[:100]) from None
     frames = {str(name): found for name, found in objects.items() if isinstance(found, pd.DataFrame)}
