@@ -79,8 +79,8 @@ CLAIMS = (
         "Themes shift: sea rescue and smugglers in spring; financing, asylum law, border controls in autumn.",
         where="the released table",
         published="from the table: procedures grow from 9 % to 18 % of statements",
-        needs="the DebateNet2.0 table, which no package carries; from it `apply debatenet` lists each window's most used "
-        "measures, without shares of the major fields",
+        needs="the DebateNet2.0 table, which no package carries; from it `apply debatenet` lists each window's most "
+        "used measures, without shares of the major fields",
     ),
     Claim.not_tested(
         "C3",
