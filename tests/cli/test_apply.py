@@ -96,7 +96,7 @@ def test_the_help_page_shows_the_method_s_options_and_examples(cli: Cli):
 
 
 def test_a_paper_without_a_method_is_refused(cli: Cli):
-    outcome = cli("apply", "debatenet", "--help")
+    outcome = cli("apply", "roguelike-npc", "--help")
     assert outcome.status == 2
     assert "expected a paper with a method (hdpo)" in outcome.err
 

@@ -88,7 +88,7 @@ def test_a_script_that_misbehaves_is_one_line(cli: Cli, folder: Path, text: str,
 def test_unknown_peers_and_papers_without_benchmarks_are_refused(cli: Cli, folder: Path, monkeypatch):
     assert "expected one of other" in cli("bench", "hdpo", "--peers", "nobody").err
     monkeypatch.undo()
-    outcome = cli("bench", "debatenet")
+    outcome = cli("bench", "roguelike-npc")
     assert outcome.status == 2
     assert "expected one with benchmarks" in outcome.err
 

@@ -42,6 +42,6 @@ def test_one_paper_or_all_of_them_has_to_be_named(cli: Cli, results: list[CheckR
 
 
 def test_a_listed_paper_has_no_battery(cli: Cli):
-    outcome = cli("check", "debatenet")
+    outcome = cli("check", "roguelike-npc")
     assert outcome.status == 2
     assert "expected a paper with a method" in outcome.err

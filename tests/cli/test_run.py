@@ -97,7 +97,7 @@ def test_values_out_of_range_are_usage_errors(cli: Cli, small_study: str, argume
 
 
 def test_a_paper_that_is_only_listed_cannot_run(cli: Cli):
-    outcome = cli("run", "debatenet")
+    outcome = cli("run", "roguelike-npc")
     assert outcome.status == 2
     assert "expected a paper with a study" in outcome.err
 

