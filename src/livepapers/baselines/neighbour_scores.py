@@ -1,4 +1,4 @@
-"""Link scores of nodes' neighbours, which need observed links: another question than the places' own features answer."""
+"""Link scores by common neighbours: they need observed links, so they answer another question than indicators do."""
 
 from typing import Literal
 

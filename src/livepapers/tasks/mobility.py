@@ -36,10 +36,13 @@ COUNTY_INDICATORS = (
     *STATE_INDICATORS.values(),
     *ARREST_INDICATORS.values(),
 )
-_STATE_CODES = (
-    "AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA "
-    "RI SC SD TN TX UT VT VA WA WV WI WY"
-).split()  # the order of both tables: by the states' names
+# fmt: off
+_STATE_CODES = (  # the order of both tables: by the states' names
+    "AL", "AK", "AZ", "AR", "CA", "CO", "CT", "DE", "FL", "GA", "HI", "ID", "IL", "IN", "IA", "KS", "KY", "LA", "ME",
+    "MD", "MA", "MI", "MN", "MS", "MO", "MT", "NE", "NV", "NH", "NJ", "NM", "NY", "NC", "ND", "OH", "OK", "OR", "PA",
+    "RI", "SC", "SD", "TN", "TX", "UT", "VT", "VA", "WA", "WV", "WI", "WY",
+)
+# fmt: on
 PROVINCES = ("NFLD", "PEI", "NS", "NB", "QUE", "ONT", "MAN", "SASK", "ALTA", "BC")
 
 
@@ -69,7 +72,7 @@ def us_air_network() -> Network:
     airports = pd.read_csv(io.BytesIO(read_source("us-airports")))
     routes = pd.read_csv(io.BytesIO(read_source("us-air-routes")), compression="gzip")
     points = shapely.points(airports["Longitude"].to_numpy(), airports["Latitude"].to_numpy())
-    nearest = shapely.STRtree(counties.shapes).nearest(points)
+    nearest = np.asarray(shapely.STRtree(counties.shapes).nearest(points))
     county_of = dict(zip(airports["AirportID"], nearest, strict=True))
     ends = np.array(
         [[county_of[a], county_of[b]] for a, b in zip(routes["SourceID"], routes["DestinationID"], strict=True)]
@@ -93,13 +96,13 @@ def _county_places(counties: _Counties, labour: Mapping[str, tuple[float, ...]],
     area = shapely.area(counties.shapes[chosen]) * 111.195**2 * np.cos(np.radians(latitude[chosen]))
     states = _state_indicators()
     unknown = (np.nan,) * (len(STATE_INDICATORS) + len(ARREST_INDICATORS))
-    rows = [labour[counties.fips[county]] for county in chosen]
-    of_state = [states.get(counties.states[county], unknown) for county in chosen]
-    where = np.column_stack([area, latitude[chosen], longitude[chosen], around @ force])
+    rows = np.array([labour[counties.fips[county]] for county in chosen], dtype=np.float64)
+    of_state = np.array([states.get(counties.states[county], unknown) for county in chosen], dtype=np.float64)
+    where: NDArray[np.float64] = np.column_stack([area, latitude[chosen], longitude[chosen], around @ force])
     return Places(
         names=tuple(counties.fips[county] for county in chosen),
         indicator_names=COUNTY_INDICATORS,
-        indicators=np.column_stack([np.array(rows), where, np.array(of_state)]),
+        indicators=np.concatenate([rows, where, of_state], axis=1),
         coordinates=np.column_stack([latitude[chosen], longitude[chosen]]),
     )
 

@@ -42,6 +42,7 @@ from typing import Literal
 
 from livepapers.baselines.spatial_interaction import Gravity, Radiation
 from livepapers.core.rng import numpy_generator
+from livepapers.methods.commuters.application import apply
 from livepapers.methods.commuters.calibration import calibration_error, correct_prior, reliability
 from livepapers.methods.commuters.estimators import (
     FlowRegressor,
@@ -61,16 +62,26 @@ from livepapers.methods.commuters.evaluation import (
     split_pairs,
 )
 from livepapers.methods.commuters.features import PAPER_PARTS, PairFeatures, Part, column_groups
-from livepapers.methods.commuters.importance import elimination_order, grouped_importance, impurity_importance
+from livepapers.methods.commuters.importance import (
+    elimination_order,
+    grouped_importance,
+    impurity_importance,
+    indicator_importance,
+)
 from livepapers.methods.commuters.models import FAMILIES, tune
 from livepapers.methods.commuters.networks import compare_networks
+from livepapers.methods.commuters.rivals import learned_flows, learned_links, rival_flows, rival_links
 from livepapers.methods.commuters.settings import Config, ModelName
 from livepapers.tasks.mobility_models import wage_country
 from livepapers.tasks.places import ordered_pairs
 
 ROLE: Literal["function"] = "function"
-METRICS = ("accuracy", "precision", "recall", "f1", "auc", "auc_pr", "density", "r2", "mae", "r2_raw", "cpc", "rank")
-"""Of `example`: on pairs of places that the models had not seen, as `judge_links` and `judge_flows` give them."""
+METRICS = (
+    *("accuracy", "precision", "recall", "f1", "auc", "auc_pr", "density"),
+    *("mean_probability", "calibration_error", "brier", "log_loss"),
+    *("r2", "mae", "r2_raw", "cpc", "rank"),
+)
+"""Of `example`: on pairs of places that were not seen, as `judge_links`, `judge_probabilities`, `judge_flows` say."""
 
 __all__ = [
     "FAMILIES",
@@ -78,8 +89,8 @@ __all__ = [
     "PAPER_PARTS",
     "ROLE",
     "Config",
-    "Fold",
     "FlowRegressor",
+    "Fold",
     "Gravity",
     "LinkClassifier",
     "MobilityReconstructor",
@@ -88,6 +99,7 @@ __all__ = [
     "Part",
     "Radiation",
     "Split",
+    "apply",
     "balanced",
     "best_threshold",
     "calibration_error",
@@ -99,11 +111,16 @@ __all__ = [
     "example",
     "grouped_importance",
     "impurity_importance",
+    "indicator_importance",
     "judge_flows",
     "judge_links",
     "judge_probabilities",
+    "learned_flows",
+    "learned_links",
     "learners",
     "reliability",
+    "rival_flows",
+    "rival_links",
     "split_pairs",
     "tune",
 ]
@@ -121,13 +138,6 @@ def example(config: Config, seed: int) -> dict[str, float]:
     linked = flows >= config.threshold
     fold = next(split_pairs(pairs, linked, by="nodes", folds=1, rng=numpy_generator(seed, "commuters", "split")))
     links, sizes = learners(config, country.places, seed=seed)
-    links.fit(pairs[fold.train], flows[fold.train])
-    sizes.fit(pairs[fold.train], flows[fold.train])
-    found = judge_links(
-        links.predict_proba(pairs[fold.test])[:, 1],
-        linked[fold.test],
-        threshold=0.5,
-        rng=numpy_generator(seed, "commuters", "balance"),
-    )
-    held = fold.test & linked
-    return found | judge_flows(flows[held], sizes.predict(pairs[held]), log_predicted=sizes.predict_log(pairs[held]))
+    balance = numpy_generator(seed, "commuters", "balance")
+    found = learned_links(links, pairs, flows, fold=fold, rng=balance)
+    return found | learned_flows(sizes, pairs, flows, fold=fold)

@@ -58,9 +58,7 @@ class _OverPairs(BaseEstimator):
         self.tuning_rows = tuning_rows
         self.random_state = random_state
 
-    def _learn(
-        self, pairs: NDArray[np.int64], target: NDArray[np.float64] | NDArray[np.bool_], *, stream: str
-    ) -> Tuned:
+    def _learn(self, pairs: NDArray[np.int64], target: NDArray[Any], *, stream: str) -> Tuned:
         """Tune, then fit `model_` on all of these pairs; returns what the tuning saw."""
         self.features_ = PairFeatures(self.places, parts=self.parts, indicators=self.indicators, mass=self.mass)
         rows = self.features_.rows(pairs)
@@ -152,7 +150,7 @@ class LinkClassifier(ClassifierMixin, _OverPairs):
         return np.column_stack([1 - linked, linked])
 
     def calibrated(self, X: ArrayLike, *, true_share: float | None = None) -> NDArray[np.float64]:
-        """The probability of a link at the true share of links (that of the given pairs, or `true_share`), `[pairs]`."""
+        """The probability of a link at the true share of links (of the given pairs, or `true_share`), `[pairs]`."""
         true = self.true_share_ if true_share is None else true_share
         return correct_prior(self.predict_proba(X)[:, 1], trained=self.trained_share_, true=true)
 
@@ -184,7 +182,7 @@ class FlowRegressor(RegressorMixin, _OverPairs):
 
     def predict_log(self, X: ArrayLike) -> NDArray[np.float64]:
         """The expected natural logarithm of the flow, if the pair is linked, `[pairs]`."""
-        return self._by_chunks(X, lambda rows: self.model_.predict(rows))
+        return self._by_chunks(X, lambda rows: self.model_.predict(rows))  # noqa: PLW0108 - the model is there only once fitted
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """The expected flow, if the pair is linked, `[pairs]`."""
@@ -289,7 +287,7 @@ def check_pairs(X: ArrayLike, *, places: int) -> NDArray[np.int64]:
 
 
 def check_flows(X: ArrayLike, y: ArrayLike, *, places: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """`check_pairs` and their flows as float64; raises `InputError` for another length, NaN, infinity or less than 0."""
+    """`check_pairs` and their flows; raises `InputError` for another length, NaN, infinity or less than 0."""
     pairs, flows = check_pairs(X, places=places), np.asarray(y, dtype=float)
     if flows.shape != (len(pairs),):
         raise InputError.of("flows", flows.shape, expected=f"one for each of {len(pairs)} pairs")

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from sklearn.metrics import average_precision_score, f1_score, log_loss, precision_score, recall_score, roc_auc_score
+from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from livepapers.core.errors import InputError
 from livepapers.methods.commuters.calibration import calibration_error
@@ -57,7 +57,8 @@ def split_pairs(
         for _ in range(folds):
             training = np.zeros(number, dtype=bool)
             training[rng.permutation(present)[: len(present) // 2]] = True
-            yield Fold(training[pairs].all(axis=1), ~training[pairs].any(axis=1))
+            ends = training[pairs].sum(axis=1)
+            yield Fold(ends == 2, ends == 0)
     else:
         of_place = np.arange(number) if by == "origin" or regions is None else regions
         parts = rng.permutation(np.unique(of_place[np.unique(pairs)]))
@@ -65,7 +66,7 @@ def split_pairs(
             raise InputError.of("folds", folds, expected=f"at most {len(parts)}, the number of {by}s")
         for held in np.array_split(parts, folds):
             inside = np.isin(of_place, held)
-            test = inside[pairs[:, 0]] if by == "origin" else inside[pairs].any(axis=1)
+            test = inside[pairs[:, 0]] if by == "origin" else inside[pairs].sum(axis=1) > 0
             yield Fold(~test, test)
 
 
@@ -122,11 +123,12 @@ def judge_links(
     """
     chosen = balanced(linked, rng)
     called, truth = scores[chosen] >= threshold, linked[chosen]
+    both, either = int((called & truth).sum()), int(called.sum() + truth.sum())
     return {
         "accuracy": float((called == truth).mean()),
-        "precision": float(precision_score(truth, called, zero_division=0)),
-        "recall": float(recall_score(truth, called, zero_division=0)),
-        "f1": float(f1_score(truth, called, zero_division=0)),
+        "precision": both / max(int(called.sum()), 1),
+        "recall": both / max(int(truth.sum()), 1),
+        "f1": 2 * both / max(either, 1),
         "auc": float(roc_auc_score(linked, scores)),
         "auc_pr": float(average_precision_score(linked, scores)),
         "density": float(linked.mean()),
@@ -180,4 +182,4 @@ def rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """Spearman's rank correlation; 0 when either is constant."""
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return 0.0
-    return float(stats.spearmanr(a, b).statistic)
+    return float(np.corrcoef(stats.rankdata(a), stats.rankdata(b))[0, 1])

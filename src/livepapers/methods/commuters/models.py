@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
+from sklearn import base
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -65,7 +65,7 @@ def _pipeline(classifier: Any, regressor: Any) -> Callable[[bool, int, int], Any
 
 
 def _boosting(classifies: bool, trees: int, seed: int) -> Any:
-    kind = HistGradientBoostingClassifier if classifies else HistGradientBoostingRegressor
+    kind: Any = HistGradientBoostingClassifier if classifies else HistGradientBoostingRegressor
     return kind(max_iter=2 * trees, early_stopping=False, random_state=seed)  # its trees are small
 
 
@@ -108,6 +108,11 @@ class Tuned:
     unseen: NDArray[np.float64]  # [tuning rows] predictions, each by a model of the other folds
 
 
+def fresh(estimator: Any, settings: Settings | None = None) -> Any:
+    """A clone with some settings changed."""
+    return base.clone(estimator).set_params(**(settings or {}))  # type: ignore[union-attr]  # its stubs think of lists
+
+
 def one_thread() -> AbstractContextManager[Any]:
     """Nothing inside uses more than one core: the bytes do not depend on the machine, cores are not oversubscribed."""
     return _pools().limit(limits=1)
@@ -121,7 +126,7 @@ def _pools() -> ThreadpoolController:
 def tune(
     model: str | Any,
     rows: NDArray[np.float64],
-    target: NDArray[np.float64],
+    target: NDArray[Any],
     *,
     groups: NDArray[np.int64],
     classifies: bool,
@@ -153,7 +158,7 @@ def tune(
         raise InputError.of("training pairs", len(numbers), expected=f"at least {folds}", cause="too few flows?")
     seed = int(rng.integers(2**31 - 1))
     family = FAMILIES[model] if isinstance(model, str) else None
-    estimator = family.make(classifies, trees, seed) if family else clone(model)
+    estimator = family.make(classifies, trees, seed) if family else fresh(model)
     grid: Sequence[Settings] = [{}] if family is None else family.grid
     if family and family.linear and not classifies:
         grid = family.linear
@@ -162,12 +167,12 @@ def tune(
     fold = part[inverse[kept]] % folds
     best: Tuned | None = None
     for settings in grid:
-        unseen = _unseen(clone(estimator).set_params(**settings), rows[kept], target[kept], fold=fold)
+        unseen = _unseen(fresh(estimator, settings), rows[kept], target[kept], fold=fold)
         error = (
             log_loss(target[kept], unseen, labels=[0, 1]) if classifies else mean_squared_error(target[kept], unseen)
         )
         if best is None or error < best.loss:
-            chosen = clone(estimator).set_params(**settings)
+            chosen = fresh(estimator, settings)
             best = Tuned(chosen, settings, float(error), target[kept].astype(float), unseen)
     if best is None:
         raise InputError.of("model", model, expected="a family with settings")
@@ -175,7 +180,7 @@ def tune(
 
 
 def _unseen(
-    estimator: Any, rows: NDArray[np.float64], target: NDArray[np.float64], *, fold: NDArray[np.int64]
+    estimator: Any, rows: NDArray[np.float64], target: NDArray[Any], *, fold: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Predictions for each fold by a model of the others; a fold whose others hold one class gets its share."""
     found = np.empty(len(target))
@@ -185,7 +190,7 @@ def _unseen(
             if target.dtype == bool and len(np.unique(target[~test])) == 1:
                 found[test] = float(target[~test][0])
                 continue
-            model = clone(estimator)
+            model = fresh(estimator)
             neighbours = model.get_params().get("last__n_neighbors")
             if neighbours is not None:
                 model.set_params(last__n_neighbors=min(neighbours, int((~test).sum())))

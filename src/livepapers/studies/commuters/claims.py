@@ -179,7 +179,7 @@ CLAIMS = (
         settings=("air-pairs", "air-nodes"),
         direction="greater",
         margin=0.02,
-        margin_why="two points of accuracy are what we would call flattery; the half of the places also trains on fewer "
+        margin_why="two points are what we would call flattery; the half of the places also trains on fewer "
         "pairs, which this does not take apart",
         scale=_AIR,
     ),

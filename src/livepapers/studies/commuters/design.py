@@ -80,7 +80,7 @@ SETTINGS = (
     ),
     Setting(
         name="migration",
-        about="90 flows of people between Canada's ten provinces, 1966 to 1971; all that touch one province are held out.",
+        about="90 flows of people between Canada's provinces, 1966 to 1971; all that touch one province are held out.",
         arms=(*ENSEMBLES, *FLOW_FORMULAS, *TOLD, "chance"),
         seeds={"smoke": 1, "laptop": 10, "paper": 10},
         parameters={"task": "flows", "data": "migration", "split": "region"},

@@ -6,8 +6,6 @@ from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.metrics import r2_score, roc_auc_score
 
 from livepapers.baselines.neighbour_scores import NeighbourScore, neighbour_scores
 from livepapers.baselines.spatial_interaction import Gravity, Radiation, pair_distances
@@ -87,9 +85,8 @@ def _world(setting: Setting, seed: int, preset: str, run: Run) -> World:
 
 def _learners(arm: str, world: World) -> tuple[method.LinkClassifier, method.FlowRegressor]:
     """The two learners of an arm, as the config says."""
-    parts: tuple[method.Part, ...] = {"distance_forest": ("distance",), "gravity_logit": ("gravity",)}.get(
-        arm, method.PAPER_PARTS
-    )
+    less: Mapping[str, tuple[method.Part, ...]] = {"distance_forest": ("distance",), "gravity_logit": ("gravity",)}
+    parts = less.get(arm, method.PAPER_PARTS)
     model: Any = {"distance_forest": "rf", "gravity_logit": "logit"}.get(arm) or MODELS[arm]
     config = replace(world.config, link_model=model, flow_model=model)
     return method.learners(config, world.places, seed=world.seed, parts=parts, mass=world.mass)
@@ -124,39 +121,26 @@ def _scores(arm: str, world: World) -> NDArray[np.float64]:
 
 def _links(arm: str, world: World) -> dict[str, float]:
     """Telling held-out links from other pairs; thresholds are fixed on the balanced training pairs."""
-    test, flows = world.test()
-    linked = flows >= world.config.threshold
     judge = world.rng("balance")
     if arm in MODELS or arm in {"distance_forest", "gravity_logit"}:
         model, _ = _learners(arm, world)
-        model.fit(*world.train())
-        scores = model.predict_proba(test)[:, 1]
-        found = method.judge_links(scores, linked, threshold=0.5, rng=judge)
-        return found | method.judge_probabilities(
-            method.correct_prior(scores, trained=model.trained_share_, true=model.true_share_), linked
-        )
-    scores, train = _scores(arm, world), world.fold.train
-    chosen = method.balanced(world.linked[train], numpy_generator(world.seed, SLUG, "negatives"))
-    threshold = method.best_threshold(scores[train][chosen], world.linked[train][chosen])
-    return method.judge_links(scores[world.fold.test], linked, threshold=threshold, rng=judge)
+        return method.learned_links(model, world.pairs, world.flows, fold=world.fold, rng=judge)
+    return method.rival_links(
+        _scores(arm, world), world.flows, fold=world.fold, rng=judge, threshold=world.config.threshold, seed=world.seed
+    )
 
 
 def _flows(arm: str, world: World) -> dict[str, float]:
-    """How large the flows on held-out links are; every formula's level is put right for ln T on the training links."""
-    (train, known), (test, flows) = world.train(), world.test()
-    linked = flows >= world.config.threshold
-    test, flows = test[linked], flows[linked]
-    some = known >= world.config.threshold
-    if arm == "chance":
-        level = np.full(len(flows), np.log(known[some]).mean())
-        return method.judge_flows(flows, np.full(len(flows), known[some].mean()), log_predicted=level)
+    """How large the flows on held-out links are."""
     if arm in MODELS:
         _, model = _learners(arm, world)
-        model.fit(train, known)
-        return method.judge_flows(flows, model.predict(test), log_predicted=model.predict_log(test))
+        return method.learned_flows(model, world.pairs, world.flows, fold=world.fold)
+    if arm == "chance":
+        _, known = world.train()
+        mean = np.full(len(world.pairs), known[known >= world.config.threshold].mean())
+        return method.rival_flows(mean, world.flows, fold=world.fold, threshold=world.config.threshold)
     law = _formula(arm, world)
-    level = np.mean(np.log(known[some]) - np.log(law.predict(train[some])))
-    found = method.judge_flows(flows, law.predict(test), log_predicted=np.log(law.predict(test)) + level)
+    found = method.rival_flows(law.predict(world.pairs), world.flows, fold=world.fold, threshold=world.config.threshold)
     exponents = getattr(law, "exponents_", (np.nan,) * 3)
     return found | ({} if np.isnan(exponents[2]) else {"distance_exponent": float(exponents[2])})
 
@@ -165,30 +149,12 @@ def _importance(arm: str, world: World, *, of: str) -> dict[str, float]:
     """By how much the held-out score falls without an indicator; for forests impurity importance too."""
     links, sizes = _learners(arm, world)
     model = (links if of == "links" else sizes).fit(*world.train())
-    test, flows = world.test()
-    linked = flows >= world.config.threshold
-    if of == "links":
-        chosen = method.balanced(linked, world.rng("balance"))
-        target = linked[chosen]
-    else:
-        chosen = np.flatnonzero(linked)
-        target = np.log(flows[chosen])
-
-    def score(rows: NDArray[np.float64]) -> float:
-        if of == "links":
-            return float(roc_auc_score(target, model.model_.predict_proba(rows)[:, 1]))
-        return float(r2_score(target, model.model_.predict(rows)))
-
-    groups = method.column_groups(model.features_.columns)
-    rows = model.features_.rows(test[chosen])
-    found = method.grouped_importance(
-        score, rows, groups=groups, rng=world.rng("shuffles"), repeats=world.config.repeats
-    )
+    found = method.indicator_importance(model, *world.test(), rng=world.rng("shuffles"), repeats=world.config.repeats)
     named = {f"importance {name}": value for name, value in found.items()}
     if arm == "forest":
         impurity = method.impurity_importance(model.model_.feature_importances_, model.features_.columns)
         named |= {f"impurity {name}": value for name, value in impurity.items()}
-    return named | {"whole": score(rows)}
+    return named
 
 
 def _elimination(world: World) -> dict[str, float]:
@@ -198,22 +164,15 @@ def _elimination(world: World) -> dict[str, float]:
     inner = next(method.split_pairs(train, linked, by="pairs", folds=4, rng=world.rng("inner")))
 
     def fitted(names: tuple[str, ...], pairs: NDArray[np.int64], known: NDArray[np.float64]) -> method.LinkClassifier:
-        boosting = HistGradientBoostingClassifier(
-            max_iter=2 * world.config.trees, early_stopping=False, random_state=world.seed
-        )
+        boosting = method.FAMILIES["gbt"].make(True, world.config.trees, world.seed)
         made = method.LinkClassifier(world.places, model=boosting, indicators=names, random_state=world.seed)
         return made.fit(pairs, known)
 
     def importance(names: tuple[str, ...]) -> dict[str, float]:
         model = fitted(names, train[inner.train], flows[inner.train])
-        chosen = method.balanced(linked[inner.test], world.rng("inner balance"))
-        target = linked[inner.test][chosen]
-        return method.grouped_importance(
-            lambda rows: float(roc_auc_score(target, model.model_.predict_proba(rows)[:, 1])),
-            model.features_.rows(train[inner.test][chosen]),
-            groups=method.column_groups(model.features_.columns),
-            rng=world.rng("inner shuffles"),
-            repeats=world.config.repeats,
+        held, known = train[inner.test], flows[inner.test]
+        return method.indicator_importance(
+            model, held, known, rng=world.rng("inner shuffles"), repeats=world.config.repeats
         )
 
     found = {}
