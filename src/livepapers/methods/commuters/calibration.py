@@ -26,22 +26,28 @@ def correct_prior(probability: NDArray[np.float64], *, trained: float, true: flo
 def reliability(
     probability: NDArray[np.float64], linked: NDArray[np.bool_], *, bins: int = 10
 ) -> list[dict[str, float]]:
-    """How often pairs of about the same probability are linked: equally many pairs a bin, ties kept together.
+    """How often pairs of about the same probability are linked.
+
+    Bins hold equally many expected links, not pairs: where few pairs are linked, most probabilities are near zero.
+    Pairs of equal probability stay together.
 
     Returns:
         One row a bin: "predicted" and "observed" (mean probability, share of links), and "pairs".
     """
-    order = np.argsort(probability, kind="stable")
-    edges = np.unique(np.searchsorted(probability[order], probability[order][_cuts(len(order), bins)]))
-    parts = np.split(order, edges[edges > 0])
+    values, inverse, count = np.unique(probability, return_inverse=True, return_counts=True)
+    below = np.cumsum(values * count) - values * count  # expected links among pairs that are less likely
+    part = np.minimum((below / max(float(probability.sum()), 1e-300) * bins).astype(int), bins - 1)[inverse]
+    pairs = np.bincount(part, minlength=bins)
+    predicted = np.bincount(part, weights=probability, minlength=bins)
+    observed = np.bincount(part, weights=linked, minlength=bins)
     return [
-        {"predicted": float(probability[p].mean()), "observed": float(linked[p].mean()), "pairs": float(len(p))}
-        for p in parts
+        {
+            "predicted": float(predicted[k] / pairs[k]),
+            "observed": float(observed[k] / pairs[k]),
+            "pairs": float(pairs[k]),
+        }
+        for k in np.flatnonzero(pairs)
     ]
-
-
-def _cuts(items: int, bins: int) -> NDArray[np.int64]:
-    return np.arange(1, min(bins, items)) * items // min(bins, items)
 
 
 def calibration_error(probability: NDArray[np.float64], linked: NDArray[np.bool_], *, bins: int = 10) -> float:

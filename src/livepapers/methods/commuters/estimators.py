@@ -28,7 +28,6 @@ class _OverPairs(BaseEstimator):
         mass: The indicator that is the mass, for the parts that need one.
         threshold: The least flow that makes a link.
         trees: Of forests; boosting makes twice as many small ones.
-        tuning_folds: Inner folds, (i, j) and (j, i) together.
         tuning_rows: Training pairs on which settings are tried, at most.
         random_state: Seed of all that is drawn.
     """
@@ -43,7 +42,6 @@ class _OverPairs(BaseEstimator):
         mass: str = "",
         threshold: float = 1.0,
         trees: int = 100,
-        tuning_folds: int = 3,
         tuning_rows: int = 2_400,
         random_state: int = 0,
     ) -> None:
@@ -54,7 +52,6 @@ class _OverPairs(BaseEstimator):
         self.mass = mass
         self.threshold = threshold
         self.trees = trees
-        self.tuning_folds = tuning_folds
         self.tuning_rows = tuning_rows
         self.random_state = random_state
 
@@ -70,7 +67,6 @@ class _OverPairs(BaseEstimator):
             classifies=target.dtype == bool,
             rng=numpy_generator(self.random_state, "commuters", stream),
             trees=self.trees,
-            folds=self.tuning_folds,
             most=self.tuning_rows,
         )
         with one_thread():
@@ -110,14 +106,13 @@ class LinkClassifier(ClassifierMixin, _OverPairs):
         threshold: float = 1.0,
         negatives: float = 1.0,
         trees: int = 100,
-        tuning_folds: int = 3,
         tuning_rows: int = 2_400,
         random_state: int = 0,
     ) -> None:
         """Beside what both learners take: `negatives`, the unlinked pairs drawn for each link (inf: all of them)."""
         super().__init__(
             places, model=model, parts=parts, indicators=indicators, mass=mass, threshold=threshold, trees=trees,
-            tuning_folds=tuning_folds, tuning_rows=tuning_rows, random_state=random_state,
+            tuning_rows=tuning_rows, random_state=random_state,
         )  # fmt: skip
         self.negatives = negatives
 
@@ -303,7 +298,7 @@ def learners(
     """Both learners as a config says, not yet fitted."""
     both: dict[str, Any] = {
         "parts": parts, "mass": mass, "threshold": config.threshold, "trees": config.trees,
-        "tuning_folds": config.tuning_folds, "tuning_rows": config.tuning_rows, "random_state": seed,
+        "tuning_rows": config.tuning_rows, "random_state": seed,
     }  # fmt: skip
     links = LinkClassifier(places, model=config.link_model, negatives=config.negatives, **both)
     return links, FlowRegressor(places, model=config.flow_model, **both)

@@ -145,7 +145,7 @@ def tune(
         classifies: Whether the target is a class.
         rng: Draws the rows and the folds, and the learner's own seed.
         trees: Of forests; boosting makes twice as many small ones.
-        folds: Inner folds.
+        folds: Inner folds; (i, j) and (j, i) share a group and so a fold.
         most: Rows that take part.
 
     Raises:

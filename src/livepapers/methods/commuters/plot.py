@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 WIDTH, PANEL, HEAD, GAP = 980, 460, 64, 20  # pixels
 RIGHT, MISSED, INVENTED, PLACE = "#228833", "#ee6677", "#4477aa", "#333333"  # after Paul Tol's bright scheme
-MOST_LINES = 1_500  # of each colour; the heaviest flows are drawn
+MOST_LINES = 400  # of each colour; beyond it the heaviest flows are drawn, or nothing could be told apart
 OPENED = '<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}" {style} role="img">'
 STYLE = 'font-family="sans-serif" font-size="12"'
 
@@ -35,8 +35,9 @@ def link_map(
         (GAP, "observed", ((missed, MISSED), (right, RIGHT))),
         (GAP + PANEL + GAP, "predicted", ((invented, INVENTED), (right, RIGHT))),
     ):
-        drawn = sum(len(links) for links, _ in layers)
-        parts.append(f'<text x="{left}" y="48">{name}: {drawn} linked pairs</text>')
+        whole, drawn = (sum(sizes) for sizes in zip(*((len(x), len(_heaviest(x))) for x, _ in layers), strict=True))
+        cut = f", the {drawn} strongest drawn" if drawn < whole else ""
+        parts.append(f'<text x="{left}" y="48">{name}: {whole} linked pairs{cut}</text>')
         parts.append(f'<rect x="{left}" y="{HEAD}" width="{PANEL}" height="{height}" fill="#fafafa" stroke="#cccccc"/>')
         for links, colour in layers:
             parts += [_line(place[a], place[b], flow, links, colour, left) for a, b, flow in _heaviest(links)]
@@ -54,7 +55,7 @@ def _heaviest(links: Links) -> Links:
 def _line(a: NDArray, b: NDArray, flow: float, links: Links, colour: str, left: int) -> str:
     most = max(link[2] for link in links) or 1.0
     wide = 0.5 + 2.0 * (flow / most) ** 0.5
-    faint = 0.55 if len(links) < 200 else 0.3
+    faint = 0.6 if len(links) < 200 else 0.35
     return (
         f'<line x1="{left + a[0]:.1f}" y1="{HEAD + a[1]:.1f}" x2="{left + b[0]:.1f}" y2="{HEAD + b[1]:.1f}" '
         f'stroke="{colour}" stroke-width="{wide:.2f}" stroke-opacity="{faint}"/>'
@@ -107,7 +108,7 @@ def importance_bars(panels: Mapping[str, Mapping[str, float]], *, title: str) ->
 def reliability_curve(rows: Sequence[Mapping[str, float]], *, title: str) -> str:
     """Observed share of links over predicted probability; the diagonal is a model whose probabilities are right."""
     side, left = PANEL, 60
-    parts = [*_opened(HEAD + side + 50, title)]
+    parts = [*_opened(HEAD + side + 50, title, width=left + side + 2 * GAP)]
     top = max(*(max(row["predicted"], row["observed"]) for row in rows), 1e-12) * 1.05
     parts.append(
         f'<line x1="{left}" y1="{HEAD + side}" x2="{left + side}" y2="{HEAD}" stroke="#bbbbbb" stroke-dasharray="4"/>'
@@ -123,15 +124,15 @@ def reliability_curve(rows: Sequence[Mapping[str, float]], *, title: str) -> str
     parts.append(
         f'<text x="{left + side / 2}" y="{HEAD + side + 38}" text-anchor="middle">predicted probability</text>'
     )
-    parts.append(f'<text x="{left - 40}" y="{HEAD - 8}">share of pairs that are linked</text>')
+    parts.append(f'<text x="{left - 40}" y="{HEAD - 10}">share of pairs that are linked</text>')
     parts.append(f'<rect x="{left}" y="{HEAD}" width="{side}" height="{side}" fill="none" stroke="#cccccc"/>')
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _opened(height: int, title: str) -> list[str]:
+def _opened(height: int, title: str, *, width: int = WIDTH) -> list[str]:
     return [
-        OPENED.format(w=WIDTH, h=height, style=STYLE),
+        OPENED.format(w=width, h=height, style=STYLE),
         f"<title>{escape(title)}</title>",
-        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
+        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
         f'<text x="{GAP}" y="24" font-size="15" font-weight="bold">{escape(title)}</text>',
     ]

@@ -17,7 +17,6 @@ class Config(Presets):
     negatives: float = setting(1.0, "unlinked pairs for each linked one; 1 is the paper's balance", gt=0, le=1_000)
     folds: int = setting(10, "the paper's cross-validation", ge=2, le=100)
     trees: int = setting(100, "our choice; the paper does not say", ge=1, le=10_000)
-    tuning_folds: int = setting(3, "our choice; grouped folds inside the training pairs", ge=2, le=20)
     tuning_rows: int = setting(2_400, "our choice; pairs on which each of four settings is tried", ge=20, le=1_000_000)
     repeats: int = setting(5, "our choice; shuffles for the importance of an indicator", ge=1, le=1_000)
     places: int = setting(60, "example only; places of the generated country", ge=20, le=10_000)
