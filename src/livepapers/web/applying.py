@@ -47,12 +47,14 @@ FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "yann-rl": {"model": _DOCUMENT},
     "sindy-rl": {"data": _TABLE},
     "policy-smoothing": {"returns": _TABLE},
+    "commuters": {"nodes": (*_TABLE, ".geojson", ".gpkg"), "flows": _TABLE},
 }
 """The papers with a form, and the files that each takes, by option, with the endings that they may have."""
 TEXTS: Mapping[str, frozenset[str]] = {
     "sindy-rl": frozenset({"states", "inputs", "trajectory"}),
     "policy-smoothing": frozenset({"sigma", "budgets", "column"}),
     "oc-gfn": frozenset({"alphabet", "target"}),
+    "commuters": frozenset({"name", "coordinates", "mass"}),
 }
 """Options that are plain texts: names of columns, lists of numbers, letters, sequences."""
 SAMPLES: Mapping[str, Mapping[str, str]] = {
