@@ -1,5 +1,7 @@
 """Gravity and radiation against their definitions."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -74,7 +76,7 @@ def test_doubly_constrained_gravity_recovers_its_exponent():
 
 def test_laws_are_scikit_learn_estimators():
     for law in (Gravity(COUNTRY.places, "population", fit_by="ppml"), Radiation(COUNTRY.places, "population")):
-        copy = clone(law)
+        copy: Any = clone(law)
         assert copy.get_params()["mass"] == "population"
         assert np.array_equal(copy.fit(PAIRS, FLOWS).predict(PAIRS), law.fit(PAIRS, FLOWS).predict(PAIRS))
 

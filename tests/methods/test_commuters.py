@@ -1,6 +1,7 @@
 """The method of commuters: features, estimators, splits, calibration, importance, whole networks."""
 
 import resource
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,9 +88,10 @@ def test_a_graph_of_intervening_masses_has_a_limit(monkeypatch):
 
 def test_estimators_are_scikit_learns(links, sizes):
     for made in (links, sizes, method.MobilityReconstructor(PLACES, link_model="logit", flow_model="logit")):
-        copy = clone(made)
+        copy: Any = clone(made)
         assert copy.get_params(deep=False).keys() == made.get_params(deep=False).keys()
-    assert np.array_equal(clone(links).fit(PAIRS, FLOWS).predict(PAIRS), links.predict(PAIRS))
+    again: Any = clone(links)
+    assert np.array_equal(again.fit(PAIRS, FLOWS).predict(PAIRS), links.predict(PAIRS))
 
 
 def test_they_work_in_cross_validation_with_both_directions_together():

@@ -4,6 +4,7 @@ import csv
 import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,7 @@ def flows_table():
     return pd.DataFrame({"origin": np.array(IDS)[origin], "destination": np.array(IDS)[destination], "flow": flow})
 
 
-def write(folder: Path, nodes=None, flows=None):
+def write(folder: Path, nodes=None, flows=None) -> dict[str, Any]:
     """Both files, and the options that name them."""
     (nodes_table() if nodes is None else nodes).to_csv(folder / "nodes.csv", index=False)
     (flows_table() if flows is None else flows).to_csv(folder / "flows.csv", index=False)

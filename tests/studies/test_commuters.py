@@ -138,6 +138,8 @@ def test_the_best_rival_of_each_seed_is_the_one_that_counts():
     values = invented(0.2)
     values[Cell("radiation", "air-nodes", 3)]["accuracy"] = 0.99
     claim = next(claim for claim in module.CLAIMS if claim.id == "C1c")
-    effects = claim.statistic(Cells(values, samples=lambda *_: np.zeros(0), curves=lambda *_: (np.zeros(0),) * 2))
+    effects = claim.statistic(
+        Cells(values, samples=lambda *_: np.zeros(0), curves=lambda *_: (np.zeros(0), np.zeros(0)))
+    )
     assert min(effects.values()) == effects["air-nodes/seed 3"] < 0
     assert math.isclose(sorted(effects.values())[1], 0.2, abs_tol=0.01)

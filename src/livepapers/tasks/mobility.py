@@ -98,7 +98,7 @@ def _county_places(counties: _Counties, labour: Mapping[str, tuple[float, ...]],
     unknown = (np.nan,) * (len(STATE_INDICATORS) + len(ARREST_INDICATORS))
     rows = np.array([labour[counties.fips[county]] for county in chosen], dtype=np.float64)
     of_state = np.array([states.get(counties.states[county], unknown) for county in chosen], dtype=np.float64)
-    where: NDArray[np.float64] = np.column_stack([area, latitude[chosen], longitude[chosen], around @ force])
+    where = np.array([area, latitude[chosen], longitude[chosen], around @ force], dtype=np.float64).T
     return Places(
         names=tuple(counties.fips[county] for county in chosen),
         indicator_names=COUNTY_INDICATORS,
