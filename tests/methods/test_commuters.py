@@ -157,6 +157,7 @@ def test_training_pairs_are_balanced_without_replacement():
     assert len(method.balanced(LINKED, rng(), negatives=0.5)) == LINKED.sum() + LINKED.sum() // 2
 
 
+@settings(max_examples=30)
 @given(st.floats(0.01, 0.99), st.floats(0.01, 0.99), st.floats(0.01, 0.99))
 def test_correcting_there_and_back_changes_nothing(p, trained, true):
     there = method.correct_prior(np.array([p]), trained=trained, true=true)

@@ -73,7 +73,6 @@ def test_cells_of_the_smoke_preset_are_finite_and_repeat_bit_for_bit(study, run)
         *(
             ("chance", "air-nodes"),
             ("gravity_double", "migration"),
-            ("regression", "migration"),
             ("chance", "migration"),
         ),
         ("radiation", "network"),
