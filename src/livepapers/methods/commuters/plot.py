@@ -109,7 +109,7 @@ def reliability_curve(rows: Sequence[Mapping[str, float]], *, title: str) -> str
     """Observed share of links over predicted probability; the diagonal is a model whose probabilities are right."""
     side, left = PANEL, 60
     parts = [*_opened(HEAD + side + 50, title, width=left + side + 2 * GAP)]
-    top = max(*(max(row["predicted"], row["observed"]) for row in rows), 1e-12) * 1.05
+    top = min(max(*(max(row["predicted"], row["observed"]) for row in rows), 1e-12) * 1.05, 1.0)
     parts.append(
         f'<line x1="{left}" y1="{HEAD + side}" x2="{left + side}" y2="{HEAD}" stroke="#bbbbbb" stroke-dasharray="4"/>'
     )
