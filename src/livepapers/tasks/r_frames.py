@@ -15,6 +15,7 @@ import pandas as pd
 
 from livepapers.core.errors import InputError
 
+MOST_BYTES = 50_000_000  # unpacked; more is no table of these packages
 _KINDS = frozenset({"f8", "f4", "i8", "i4", "u1", "b1", "O8"})
 
 
@@ -30,7 +31,7 @@ def read_frame(data: bytes, *, where: str) -> pd.DataFrame:
             theirs runs.
     """
     try:
-        frame = _Frames(io.BytesIO(lzma.decompress(data))).load()
+        frame = _Frames(io.BytesIO(lzma.LZMADecompressor().decompress(data, max_length=MOST_BYTES))).load()
         columns = frame.columns()
     except (
         lzma.LZMAError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, IndexError, AttributeError,

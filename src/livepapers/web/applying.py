@@ -48,6 +48,7 @@ FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "sindy-rl": {"data": _TABLE},
     "policy-smoothing": {"returns": _TABLE},
     "debatenet": {"claims": (".csv", ".dna", ".sqlite", ".rda")},
+    "commuters": {"nodes": (*_TABLE, ".geojson", ".gpkg"), "flows": _TABLE},
 }
 """The papers with a form, and the files that each takes, by option, with the endings that they may have."""
 TEXTS: Mapping[str, frozenset[str]] = {
@@ -55,6 +56,7 @@ TEXTS: Mapping[str, frozenset[str]] = {
     "policy-smoothing": frozenset({"sigma", "budgets", "column"}),
     "oc-gfn": frozenset({"alphabet", "target"}),
     "debatenet": frozenset({"windows", "actor", "concept", "qualifier", "date", "group", "document", "levels"}),
+    "commuters": frozenset({"name", "coordinates", "mass"}),
 }
 """Options that are plain texts: names of columns, lists of numbers, letters, sequences."""
 SAMPLES: Mapping[str, Mapping[str, str]] = {
