@@ -147,7 +147,9 @@ def tuned(name: str, history: np.ndarray, horizon: Horizon, *, target: np.ndarra
         raise InputError.of("rival", name, expected=f"one of {', '.join(RIVALS)}")
     tried: list[tuple[float, dict[str, Any]]] = []
     for setting in GRIDS[name]:
-        if setting.get("logs") and history.min() < 0 or setting.get("lag", 1) > min(horizon.window, horizon.fitted // 3):
+        if (setting.get("logs") and history.min() < 0) or setting.get("lag", 1) > min(
+            horizon.window, horizon.fitted // 3
+        ):
             continue
         made = RIVALS[name](history, horizon, **setting)
         tried.append((float(np.abs(made - target).mean()), dict(setting)))
@@ -163,7 +165,7 @@ class PlainLSTM(nn.Module):
         stride: s.
         hidden: Units.
         generator: Of the initial weights (Xavier uniform, biases 0).
-        nonnegative: Whether the output passes a ReLU.
+        nonnegative: Whether forecasts below 0 are cut there, outside training.
     """
 
     def __init__(
@@ -182,7 +184,7 @@ class PlainLSTM(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`[n, w, v]` -> `[n, s, v]`."""
         made = self.out(self.cell(x)[0][:, -1]).unflatten(1, self.shape)
-        return made.relu() if self.nonnegative else made
+        return made.relu() if self.nonnegative and not self.training else made
 
 
 class _Trees:

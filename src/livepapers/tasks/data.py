@@ -207,7 +207,9 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
         **_shapefile("tempe-streets", "geodanet/streets", _GEODANET, "293 street lines of a town in Arizona, in feet."),
         **_shapefile("tempe-schools", "geodanet/schools", _GEODANET, "8 schools of that town."),
         **_shapefile("tempe-crimes", "geodanet/crimes", _GEODANET, "287 places of crimes in that town."),
-        **_shapefile("soho-streets", "snow_maps/Soho_Network", _SNOW, "118 street lines of Soho, not cut at crossings."),
+        **_shapefile(
+            "soho-streets", "snow_maps/Soho_Network", _SNOW, "118 street lines of Soho, not cut at crossings."
+        ),
         **_shapefile("soho-pumps", "snow_maps/SohoWater", _SNOW, "13 public water pumps of Soho."),
         **_shapefile("soho-deaths", "snow_maps/SohoPeople", _SNOW, "324 places of deaths by cholera, with counts."),
         "bubenec-streets": Source(

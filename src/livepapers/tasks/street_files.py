@@ -202,7 +202,7 @@ def _from_tables(path: Path, junctions: Path, *, option: str) -> StreetGraph:
 
 
 def _from_graphml(path: Path, *, option: str) -> StreetGraph:
-    import xml.etree.ElementTree as ElementTree  # noqa: S405 - for its exception; the text is parsed by defusedxml first
+    from xml.etree.ElementTree import ParseError  # what defusedxml raises for text that is no XML
 
     import defusedxml
     from defusedxml import ElementTree as SafeTree
@@ -211,7 +211,7 @@ def _from_graphml(path: Path, *, option: str) -> StreetGraph:
     try:
         SafeTree.fromstring(text)  # refuses entities before networkx reads the same text
         graph = nx.parse_graphml(text, force_multigraph=True)
-    except (ElementTree.ParseError, defusedxml.DefusedXmlException, nx.NetworkXError, KeyError, ValueError) as error:
+    except (ParseError, defusedxml.DefusedXmlException, nx.NetworkXError, KeyError, ValueError) as error:
         raise InputError.of(option, path, expected="GraphML as OSMnx writes it", cause=str(error)) from None
     return from_networkx(graph, where=f"{option} {path.name}")
 
@@ -267,7 +267,9 @@ def _attributes(graph: nx.Graph, name: str, *, where: str) -> np.ndarray:
             values[index] = float(data[name])
         except (KeyError, TypeError, ValueError):
             cause = "OSMnx writes x and y"
-            raise InputError.of(f"{where}: node {node}", data.get(name), expected=f"a number {name}", cause=cause) from None
+            raise InputError.of(
+                f"{where}: node {node}", data.get(name), expected=f"a number {name}", cause=cause
+            ) from None
         if not np.isfinite(values[index]):
             raise InputError.of(f"{where}: node {node}: {name}", values[index], expected="a finite number")
     return values
@@ -284,7 +286,7 @@ def _number(value: Any, where: str, tail: Hashable, head: Hashable) -> float:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None or value != value else str(value)  # noqa: PLR0124 - NaN is the cell without a text
+    return "" if value is None or value != value else str(value)
 
 
 def _column(frame: "geopandas.GeoDataFrame", *names: str) -> list[str]:

@@ -75,7 +75,7 @@ class StreetGraph:
         if not (np.isfinite(xs).all() and np.isfinite(ys).all()):
             first = int(np.flatnonzero(~(np.isfinite(xs) & np.isfinite(ys)))[0])
             raise InputError.of(f"junction {first}", f"{xs[first]}, {ys[first]}", expected="finite coordinates")
-        if len(pairs) and not (0 <= pairs.min() and pairs.max() < len(xs)):
+        if len(pairs) and not (pairs.min() >= 0 and pairs.max() < len(xs)):
             raise InputError.of("segments", int(pairs.max()), expected=f"ends from 0 to {len(xs) - 1}")
         straight = _straight(xs[pairs[:, 0]], ys[pairs[:, 0]], xs[pairs[:, 1]], ys[pairs[:, 1]], geographic=geographic)
         long = straight if lengths is None else np.asarray(lengths, dtype=float)

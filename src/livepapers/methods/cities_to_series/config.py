@@ -7,6 +7,7 @@ from livepapers.core.config import Presets, config_dataclass, setting
 Cell = Literal["rnn", "gru", "lstm"]
 Scale = Literal["train_max", "window_last", "log1p", "none"]
 Attend = Literal["variables", "samples"]
+Activation = Literal["relu", "clip", "none"]
 
 
 @config_dataclass
@@ -26,7 +27,9 @@ class Config(Presets):
     feed_forward: int = setting(256, "units inside the encoder; paper: 2048", ge=1, le=8192)
     dropout: float = setting(0.1, "paper: 0.1", ge=0, lt=1)
     scale: Scale = setting("log1p", "fitted to the past only; released code: the maximum of the whole tensor")
-    nonnegative: bool = setting(True, "whether the output passes a ReLU; paper: always")
+    activation: Activation = setting(
+        "clip", "of the output: relu (paper), none, or clip: none while training, relu afterwards"
+    )
     rate: float = setting(3e-3, "Adam; paper: 1e-3", gt=0, le=1)
     batch: int = setting(128, "(sample, window) pairs a gradient step; paper: 32 samples of one window", ge=1)
     epochs: int = setting(100, "at most; paper: 2,500", ge=1)
@@ -55,6 +58,6 @@ class Config(Presets):
     def paper(cls) -> "Config":
         """The published values; window and stride as for daily counts of infections."""
         return cls(
-            window=7, stride=14, highway=False, biases=False, attend="samples", feed_forward=2048, scale="train_max",
+            window=7, stride=14, highway=False, biases=False, attend="samples", feed_forward=2048, scale="train_max", activation="relu",
             rate=1e-3, batch=32, epochs=2500, patience=250, plateau=25, plateau_factor=0.95, plateau_threshold=0.1,
         )  # fmt: skip

@@ -154,11 +154,14 @@ def check_values(values: ArrayLike, config: Config) -> Tensor:
         raise InputError.of("variables", array.shape[2], expected="at least 2: ReGENN learns a graph between them")
     for what, bad in (
         ("a finite number", ~np.isfinite(array)),
-        ("a number >= 0", (array < 0) if config.scale == "log1p" or config.nonnegative else np.zeros(1, dtype=bool)),
+        (
+            "a number >= 0",
+            (array < 0) if config.scale == "log1p" or config.activation != "none" else np.zeros(1, dtype=bool),
+        ),
     ):
         if bad.any():
             place = tuple(int(index) for index in np.argwhere(bad)[0])
-            cause = "or scale train_max, and nonnegative off" if what.endswith("0") else "missing value?"
+            cause = "or scale train_max and activation none" if what.endswith("0") else "missing value?"
             raise InputError.of(f"values at [series, step, variable] {place}", array[place], expected=what, cause=cause)
     return torch.tensor(array, dtype=torch.float32)
 

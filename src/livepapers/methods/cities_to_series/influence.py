@@ -11,7 +11,7 @@ from livepapers.tasks.street_graph import StreetGraph
 
 Score = Literal["betweenness", "closeness", "straightness", "removal"]
 SCORES: tuple[Score, ...] = ("betweenness", "closeness", "straightness", "removal")
-SAMPLED = 2000  # junctions beyond which betweenness is estimated from that many sources
+SAMPLED = 500  # junctions beyond which betweenness is estimated from that many sources
 MOST_CLOSED = 300  # corners that are closed in turn: those of the largest betweenness
 
 

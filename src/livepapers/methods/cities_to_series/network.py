@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
-from livepapers.methods.cities_to_series.config import Config
+from livepapers.methods.cities_to_series.config import Activation, Config
 from livepapers.methods.cities_to_series.evolution import GraphSoftEvolution, TimeMixing
 
 _CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
@@ -52,9 +52,7 @@ class ReGENN(nn.Module):
             )  # fmt: skip
         self.gate = Summed(window, stride, config)
         self.sequencer = Summed(variables, variables, config) if config.sequencer else None
-        self.highway = (
-            TimeMixing(window, stride, biases=config.biases, generator=generator) if config.highway else None
-        )
+        self.highway = TimeMixing(window, stride, biases=config.biases, generator=generator) if config.highway else None
         self.dropout = nn.Dropout(config.dropout)
         _redraw(self, generator)
 
@@ -73,7 +71,7 @@ class ReGENN(nn.Module):
         made = gated if self.target is None else self.target(gated, graph)[0]
         if self.highway is not None:
             made = made + self.highway(x)
-        return made.relu() if self.config.nonnegative else made
+        return positive(made, self.config.activation, training=self.training)
 
     @torch.no_grad()
     def thetas(self) -> tuple[Tensor, Tensor]:
@@ -86,6 +84,11 @@ class ReGENN(nn.Module):
             raise InputError.of("evolution", "off", expected="on: without it there is no graph to show")
         at_source, hidden = self.source.theta(self.graph)
         return at_source, self.target.theta(hidden)[0]
+
+
+def positive(made: Tensor, activation: Activation, *, training: bool) -> Tensor:
+    """The output's activation. "clip" lets gradients pass while training: a ReLU that is 0 everywhere never recovers."""
+    return made.relu() if activation == "relu" or (activation == "clip" and not training) else made
 
 
 class Summed(nn.Module):

@@ -20,7 +20,7 @@ from livepapers.tasks.street_graph import Direction, StreetGraph
 
 Objective = Literal["inconsistency", "mean_distance"]
 CACHED = 5000  # junctions up to which all distances are computed once
-MOST_CANDIDATES = 400  # of a facility in larger graphs: the nearest ones in a straight line
+MOST_CANDIDATES = 100  # of a facility in larger graphs: the nearest ones in a straight line
 MOST_PASSES = 10
 _LEAST = 1e-9  # relative gain below which a move is none
 
@@ -46,21 +46,28 @@ class Relocation:
     moves: tuple[Move, ...]
     passes: int
 
-    def advice(self) -> list[Row]:
-        """A row for each facility that moves: from where to where, and what the moves up to it gain together."""
-        start, end = self.before.facilities, self.after.facilities
-        unit = self.graph.unit
+    def steps(self) -> list[Row]:
+        """A row for each move, in order: from where to where, and what is left after it; the first gain the most."""
+        keys, unit = self.graph.keys, self.graph.unit
         return [
             {
-                "facility": self.graph.keys[a],
-                "move to": self.graph.keys[b],
-                "x": float(self.graph.x[b]),
-                "y": float(self.graph.y[b]),
-                f"straight distance, {unit}": float(self.graph.straight(a, b).item()),
+                "move": number,
+                "facility": keys[self.before.facilities[move.facility]],
+                "from": keys[move.start],
+                "to": keys[move.end],
+                "x": float(self.graph.x[move.end]),
+                "y": float(self.graph.y[move.end]),
+                f"straight distance, {unit}": float(self.graph.straight(move.start, move.end).item()),
+                "inconsistent after it": move.inconsistent,
+                f"mean way after it, {unit}": move.mean_distance,
             }
-            for a, b in zip(start, end, strict=True)
-            if a != b
+            for number, move in enumerate(self.moves, start=1)
         ]
+
+    @property
+    def moved(self) -> int:
+        """How many facilities end at another corner than they began."""
+        return int((self.before.facilities != self.after.facilities).sum())
 
 
 def relocate(
