@@ -21,7 +21,7 @@ from livepapers.core.errors import InputError
 
 HEADROOM = 1.25  # of the largest logarithm that an undone forecast may have
 RIDGE = 1e-6  # added to the squared columns of autoregressions: some counts are 0 for years
-TREES = 60
+TREES = 40
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ class _Trees:
     def fit(self, inputs: np.ndarray, targets: np.ndarray) -> "_Trees":
         make = HistGradientBoostingRegressor
         self._models = [
-            make(max_iter=TREES, max_leaf_nodes=self._leaves, early_stopping=False, random_state=0).fit(inputs, column)
+            make(max_iter=TREES, max_leaf_nodes=self._leaves, early_stopping="auto", random_state=0).fit(inputs, column)
             for column in targets.T
         ]
         return self

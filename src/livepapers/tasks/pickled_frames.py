@@ -31,7 +31,7 @@ def read_frame(data: bytes, *, where: str) -> pd.DataFrame:
     """
     try:
         found = _Frames(io.BytesIO(lzma.decompress(data))).load()
-        axes, blocks = found.state["_mgr"].arguments[::-1] if isinstance(found, _Record) else (None, None)
+        blocks, axes = found.state["_mgr"].arguments
         columns, rows = (axis.values() for axis in axes)
         table: dict[int, np.ndarray] = {}
         for block in blocks:

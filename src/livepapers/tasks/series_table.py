@@ -69,11 +69,13 @@ def write_long(values: np.ndarray, series: Sequence[str], times: Sequence[str], 
 
 
 def _tensor(table: pd.DataFrame, variables: tuple[str, ...], *, where: str) -> SeriesTensor:
-    times, place, even = _order(table["time"], where=where)
+    times, place, even = _order([str(text) for text in table["time"]], where=where)
     series = tuple(dict.fromkeys(table["series"]))
     values = np.full((len(series), len(times), len(variables)), np.nan)
-    rows = table["series"].map({name: number for number, name in enumerate(series)}).to_numpy(dtype=int)
-    columns = table["variable"].map({name: number for number, name in enumerate(variables)}).to_numpy(dtype=int)
+    rows, columns = (
+        pd.Index(names).get_indexer(pd.Index(table[key]))
+        for names, key in ((series, "series"), (variables, "variable"))
+    )
     values[rows, place, columns] = table["value"].to_numpy(dtype=float)
     if (missing := np.argwhere(np.isnan(values))).size:
         i, t, k = missing[0]
@@ -83,10 +85,9 @@ def _tensor(table: pd.DataFrame, variables: tuple[str, ...], *, where: str) -> S
     return SeriesTensor(values, series, times, variables, even)
 
 
-def _order(column: pd.Series, *, where: str) -> tuple[tuple[str, ...], np.ndarray, bool]:
+def _order(texts: list[str], *, where: str) -> tuple[tuple[str, ...], np.ndarray, bool]:
     """Distinct times in order, the place of each row, and whether steps are even."""
-    texts = [str(text) for text in column]
-    numbers = pd.to_numeric(pd.Series(texts), errors="coerce").to_numpy(dtype=float)
+    numbers = np.asarray(pd.to_numeric(pd.Series(texts), errors="coerce"), dtype=float)
     if np.isfinite(numbers).all():
         order = numbers
         steps = np.diff(np.unique(order))

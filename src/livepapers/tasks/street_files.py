@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 
 from livepapers.core.errors import InputError, MissingExtraError
 from livepapers.tasks.geography import check_coordinates
@@ -289,7 +290,7 @@ def _text(value: Any) -> str:
     return "" if value is None or value != value else str(value)
 
 
-def _column(frame: "geopandas.GeoDataFrame", *names: str) -> list[str]:
+def _column(frame: pd.DataFrame, *names: str) -> list[str]:
     """The first of these columns that is there, as texts."""
     for name in names:
         if name in frame:
@@ -302,7 +303,7 @@ def _planar(frame: "geopandas.GeoDataFrame") -> bool:
 
 
 def _without_empty(frame: "geopandas.GeoDataFrame", *, where: str) -> "geopandas.GeoDataFrame":
-    kept = frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
+    kept: Any = frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
     if not len(kept):
         raise InputError.of(where, "no geometry", expected="at least one feature")
     return kept

@@ -12,11 +12,11 @@ Equations   (1) A_ij = sum over samples and times of x_i 1[x_j > 0], A_ii = max(
             (5) E'[d] = sum over b of W_t[b, d] E[b] + b_t[d]; (6) Transformer encoder over windows; (7) LSTM over the
                 variables, window -> stride; (8) LSTM over the stride with a residual; (4) again with A := H;
             (9) output = ReLU(the above + W_ar x), loss |y - x| in original units: `ReGENN`, `original_units_loss`;
-            (10) i in E_p is inconsistent if d(i, p) > min over q of d(i, q), outward, inward or both: `inconsistencies`;
+            (10) i in E_p is inconsistent if d(i, p) > min over q of d(i, q), out, in or both: `inconsistencies`;
             (11) streets grow along the largest angle >= min_angle: `dual_streets`.
 Shapes      series [n, w, v] -> [n, s, v] float32; distances [facilities, corners] float64, infinite without a way
-Deviations  1. Released code: scales by the largest value of the whole tensor, test included, and multiplies forecasts by
-               the future's true largest values. Ours: the past alone; the leak stands in `leaky_windows` for study.
+Deviations  1. Released code: scales by the largest value of the whole tensor, test included, and multiplies forecasts
+               by the future's true largest values. Ours: the past alone; the leak stands in `leaky_windows` for study.
             2. Released code: A grows batch by batch in epoch 1. Ours: whole before it, of scaled training windows, over
                its largest entry, because raw counts saturate the cosine.
             3. Released code: the encoder attends across the samples of a batch. Ours: across variables, so that a

@@ -58,6 +58,7 @@ class Config(Presets):
     def paper(cls) -> "Config":
         """The published values; window and stride as for daily counts of infections."""
         return cls(
-            window=7, stride=14, highway=False, biases=False, attend="samples", feed_forward=2048, scale="train_max", activation="relu",
+            window=7, stride=14, highway=False, biases=False, attend="samples", feed_forward=2048,
+            scale="train_max", activation="relu",
             rate=1e-3, batch=32, epochs=2500, patience=250, plateau=25, plateau_factor=0.95, plateau_threshold=0.1,
         )  # fmt: skip

@@ -40,8 +40,8 @@ class DualStreets:
         order = np.argsort(-self.lengths, kind="stable")
         return [
             {
-                "street": int(i), "name": self.names[i], "class": self.classes[i], f"length, {unit}": float(self.lengths[i]),
-                "segments": int(pieces[i]), "meets": int(meets[i]),
+                "street": int(i), "name": self.names[i], "class": self.classes[i],
+                f"length, {unit}": float(self.lengths[i]), "segments": int(pieces[i]), "meets": int(meets[i]),
             }
             for i in order
         ]  # fmt: skip

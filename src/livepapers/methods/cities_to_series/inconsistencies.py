@@ -112,23 +112,24 @@ class Inconsistencies:
         chosen = np.flatnonzero(self.inconsistent)
         chosen = chosen[np.argsort(-extra[chosen], kind="stable")]
         names = [self.graph.keys[node] for node in self.facilities]
-        return [
+        rows: list[Row] = [
             {
                 "corner": self.graph.keys[node],
                 "x": float(self.graph.x[node]),
                 "y": float(self.graph.y[node]),
                 "nearest in a straight line": names[first.straight[node]],
                 "nearest by road": names[first.network[node]],
-                f"way to the former, {self.graph.unit}": _finite(first.to_straight[node]),
-                f"way to the latter, {self.graph.unit}": _finite(first.shortest[node]),
-                f"extra way, {self.graph.unit}": _finite(extra[node]),
+                f"way to the former, {self.graph.unit}": _finite(first.to_straight, node),
+                f"way to the latter, {self.graph.unit}": _finite(first.shortest, node),
+                f"extra way, {self.graph.unit}": _finite(extra, node),
             }
-            for node in chosen
+            for node in chosen.tolist()
         ]
+        return rows
 
 
 def longer(way: np.ndarray, shortest: np.ndarray) -> np.ndarray:
-    """Whether each way is strictly longer than the shortest one, beyond rounding; never where there is no way at all."""
+    """Whether each way is strictly longer than the shortest one, beyond rounding; never where there is no way."""
     with np.errstate(invalid="ignore"):
         return np.isfinite(shortest) & (way > shortest + TOLERANCE * (1.0 + np.abs(shortest)))
 
@@ -196,8 +197,9 @@ def _median(values: np.ndarray) -> float:
     return float(np.median(finite)) if len(finite) else float("nan")
 
 
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+def _finite(values: np.ndarray, node: int) -> float | None:
+    value = float(values[node])
+    return value if np.isfinite(value) else None
 
 
 def weights_of(graph: StreetGraph, weights: Sequence[float] | np.ndarray | None) -> np.ndarray:

@@ -87,7 +87,7 @@ class ReGENN(nn.Module):
 
 
 def positive(made: Tensor, activation: Activation, *, training: bool) -> Tensor:
-    """The output's activation. "clip" lets gradients pass while training: a ReLU that is 0 everywhere never recovers."""
+    """The output's activation. "clip" lets gradients pass while training: a ReLU that is always 0 never recovers."""
     return made.relu() if activation == "relu" or (activation == "clip" and not training) else made
 
 
@@ -117,4 +117,5 @@ def _redraw(network: nn.Module, generator: torch.Generator) -> None:
 
 def untrained(graph: Tensor, config: Config, *, generator: torch.Generator, **changes: Any) -> ReGENN:
     """A network with fresh weights; `changes` are settings that differ, e.g. `evolution=False`."""
-    return ReGENN(graph, settings=replace(config, **changes).to_json(), generator=generator)
+    with torch.random.fork_rng(devices=[]):  # the library's layers draw weights that are drawn again from our stream
+        return ReGENN(graph, settings=replace(config, **changes).to_json(), generator=generator)

@@ -158,8 +158,8 @@ def _facilities(before: Inconsistencies, after: Inconsistencies, x: np.ndarray, 
                 f'<line x1="{x[start]:.1f}" y1="{y[start]:.1f}" x2="{x[end]:.1f}" y2="{y[end]:.1f}" stroke="{GREEN}" '
                 'stroke-width="1.6" stroke-dasharray="5 4"/>'
             )
-            parts.append(f'{_square(x[end], y[end])} fill="{GREEN}" stroke="#ffffff"/>')
-        parts.append(f'{_square(x[start], y[start])} fill="{BLUE}" stroke="#ffffff"/>')
+            parts.append(f'{_square(float(x[end]), float(y[end]))} fill="{GREEN}" stroke="#ffffff"/>')
+        parts.append(f'{_square(float(x[start]), float(y[start]))} fill="{BLUE}" stroke="#ffffff"/>')
     return parts
 
 

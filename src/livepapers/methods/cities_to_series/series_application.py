@@ -50,7 +50,7 @@ def answer(path: Path, *, window: int, stride: int, epochs: int, seed: int) -> A
     if len(read.variables) < 2:
         cause = "ReGENN learns a graph between variables"
         raise InputError.of(
-            f"--series {path.name}", f"the variable {read.variables[0]}", expected="at least 2", cause=cause
+            f"--series {path.name}", f"only {', '.join(read.variables)}", expected="at least 2", cause=cause
         )
     data, notes = _usable(read)
     values = data.values

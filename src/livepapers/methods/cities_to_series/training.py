@@ -59,7 +59,7 @@ class ForecastLearner(Learner):
         total = norms = 0.0
         chosen = self._batches()
         with torch.random.fork_rng(devices=[]):  # dropout draws from the global stream, which is put back
-            torch.random.default_generator.manual_seed(self._seed + self._epoch)
+            torch.default_generator.manual_seed(self._seed + self._epoch)
             for batch in chosen:
                 loss = self._loss(self.train, batch)
                 self._optimizer.zero_grad(set_to_none=True)

@@ -9,11 +9,11 @@ __all__ = ["ARMS", "CLAIMS", "DEVIATIONS", "PREPARE", "SETTINGS", "TABLES", "VER
 
 VERSION = 1
 DEVIATIONS = (
-    "Paper: COVID-19 (188 countries, up to 120 days), Brazilian weather stations, intensive care. Ours: yearly counts of "
-    "four diseases in 51 states, window 7, stride 3, four last years whose targets do not overlap, and made series with "
-    "a known leader. Hourly weather was left out for time.",
-    "Paper: one split a data set. Ours: four last years; the trainings of one year share its data, so that the pairs are "
-    "of training and year, not of new worlds.",
+    "Paper: COVID-19 (188 countries, up to 120 days), Brazilian weather stations, intensive care. Ours: yearly counts "
+    "of four diseases in 51 states, window 7, stride 3, four last years whose targets do not overlap, and made series "
+    "with a known leader. Hourly weather was left out for time.",
+    "Paper: one split a data set. Ours: four last years; the trainings of one year share its data, so that the pairs "
+    "are of training and year, not of new worlds.",
     "Paper: up to 2,500 epochs in windows of one step each. Ours: at most 100 epochs of minibatches of 128 (series, "
     "window) pairs, early stop after 20; learning rate (0.003, 0.01) and scaling (largest value, logarithm) are tuned "
     "on the dev window for every trained arm alike, by trainings of a seed of their own.",

@@ -11,8 +11,8 @@ from livepapers.studies.cities_to_series.design import ANGLES, COUNTS, CUMULATIV
 
 _RIVALS = ("plain lstm", *RIVALS)
 _FORECAST_SCALE = (
-    "Paper: COVID-19, 188 countries x up to 120 days x 3 variables, 2,500 epochs, scaling as released. Ours: 51 states x "
-    f"4 diseases, {len(ENDS)} last years x 3 seeds, at most 100 epochs, scaling fitted to the past; a pair is a "
+    "Paper: COVID-19, 188 countries x up to 120 days x 3 variables, 2,500 epochs, scaling as released. Ours: 51 states "
+    f"x 4 diseases, {len(ENDS)} last years x 3 seeds, at most 100 epochs, scaling fitted to the past; a pair is a "
     "training in one last year, and trainings on the same year share its data."
 )
 _STREET_SCALE = (
@@ -280,7 +280,7 @@ CLAIMS = (
     ),
     Claim(
         id="C4d",
-        statement="What it costs: ways to the nearest facility are at most a tenth longer than with vertex substitution.",
+        statement="What it costs: ways to the nearest facility are at most a tenth longer than with p-medians.",
         where="a question of ours: the paper has no such rival",
         published=NOT_IN_PAPER,
         effect="mean way after relocation over that after vertex substitution, % longer",

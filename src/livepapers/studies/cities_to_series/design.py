@@ -62,7 +62,7 @@ def _forecasting() -> tuple[Setting, ...]:
     )  # fmt: skip
     sums = (
         Setting(
-            name, f"The same counts summed up from 1968, as the paper's are; the three years up to {year} are forecast.",
+            name, f"Those counts summed up from 1968, as the paper's are; the three years up to {year} are forecast.",
             ("regenn", "leaky regenn", "drift", "leaky drift", "persistence"), seeds,
             {"data": "cumulative", "end": year}, "leak",
         )

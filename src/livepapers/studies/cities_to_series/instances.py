@@ -62,8 +62,9 @@ def parts_of(arm: str, values: np.ndarray, config: Config) -> tuple[Windows, Win
     given = torch.tensor(values, dtype=torch.float32)
     split = split_of(given, config)
     if arm == "leaky regenn":
-        made = (leaky_windows(given, torch.as_tensor(at).reshape(-1), split=split) for at in (split.train, split.dev))
-        return (*made, leaky_windows(given, torch.tensor([split.test]), split=split), split)
+        places = (split.train, torch.tensor([split.dev]), torch.tensor([split.test]))
+        train, dev, test = (leaky_windows(given, at, split=split) for at in places)
+        return train, dev, test, split
     return (
         train_windows(given, config, split),
         dev_windows(given, config, split),
