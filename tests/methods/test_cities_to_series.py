@@ -298,9 +298,8 @@ def test_inconsistent_corners_are_those_of_the_definition(segments, places, whic
 
 
 def test_a_tie_serves_nobody_badly():
-    assert longer(np.array([2.0, 2.0 + 1e-12, np.inf, np.inf, 3.0]), np.array([2.0, 2.0, np.inf, 1.0, 2.0])).tolist() == [
-        False, False, False, True, True,
-    ]  # fmt: skip
+    ways, shortest = np.array([2.0, 2.0 + 1e-12, np.inf, np.inf, 3.0]), np.array([2.0, 2.0, np.inf, 1.0, 2.0])
+    assert longer(ways, shortest).tolist() == [False, False, False, True, True]
 
 
 def test_blocks_of_facilities_change_nothing(town, monkeypatch):

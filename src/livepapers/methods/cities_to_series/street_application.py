@@ -20,7 +20,7 @@ CORNERS, FACILITIES, MOVES = "Inconsistent corners", "Facilities", "Moves in ord
 STREETS, INFLUENCE, SUMMARY = "Longest continuous streets", "Influential corners", "Before and after"
 SHOWN = 20  # rows of long tables on the terminal; files hold all
 MOST_CLOSED_IN = 3000  # corners up to which closing each in turn takes seconds to minutes
-FAR = 0.05  # of the map's width: a facility farther from its corner is said
+FAR = 0.05  # of the map's width: a facility farther from its corner is said; beyond the whole width it is refused
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,10 @@ def _facilities(graph: StreetGraph, asked: Asked) -> tuple[np.ndarray, list[str]
     """The corners of the facilities, and what the user should know about how they were found."""
     places, names = read_places(asked.facilities, graph, option="--facilities")
     nodes, far = graph.snap(places[:, 0], places[:, 1])
-    wide = float(max(graph.straight(int(graph.x.argmin()), int(graph.x.argmax())).item(), 1e-9))
+    ends = ((graph.x.argmin(), graph.x.argmax()), (graph.y.argmin(), graph.y.argmax()))
+    wide = max(float(graph.straight(int(a), int(b)).item()) for a, b in ends)
     notes = []
-    if far.max() > max(10 * FAR * wide, 0.0):
+    if far.max() > wide:
         worst = int(far.argmax())
         cause = "another coordinate system than the streets, or longitude and latitude swapped?"
         shown = f"{names[worst]}, {far[worst]:.6g} {graph.unit} from the nearest corner"
