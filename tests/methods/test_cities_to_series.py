@@ -73,8 +73,8 @@ def test_time_mixing_is_the_sum_over_steps():
     x = numbers(2, 4, 3)
     with torch.no_grad():
         assert mixing.bias is not None
-        mixing.bias += 0.5
-        expected = sum(mixing.weight[b, 1] * x[:, b] for b in range(4)) + 0.5
+        mixing.bias.add_(0.5)
+        expected = torch.stack([mixing.weight[b, 1] * x[:, b] for b in range(4)]).sum(0) + 0.5
         assert torch.allclose(mixing(x)[:, 1], expected, atol=1e-6)
 
 

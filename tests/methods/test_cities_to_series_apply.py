@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import geopandas
 import networkx as nx
@@ -19,7 +20,7 @@ from livepapers.tasks.street_graph import street_grid
 NODES = "index,lat,lon\na,0,0\nb,0,0.01\nc,0,0.02\nd,0.01,0\ne,0.01,0.01\nf,0.01,0.02\n"
 EDGES = "source,target,oneway\na,b,no\nb,c,yes\na,d,no\nd,e,no\ne,f,no\n"
 PLACES = "name,lat,lon\nwest,0,0\neast,0.01,0.02\n"
-SMALL = {"window": 4, "stride": 2, "epochs": 2}
+SMALL: dict[str, Any] = {"window": 4, "stride": 2, "epochs": 2}
 
 
 @pytest.fixture(scope="module")

@@ -175,8 +175,8 @@ def _forecast(seed: int, evolution: bool) -> tuple[float, float]:
         encoder=False,
         sequencer=False,
         dropout=0.0,
-        rate=1e-2,
-        batch=128,
+        rate=2e-2,
+        batch=256,
         epochs=25,
     )
     made = coupled_series(numpy_generator(seed, "oracle", "coupled"), 100, 20, noise=0.3)
