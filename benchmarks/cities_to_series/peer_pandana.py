@@ -28,6 +28,7 @@ def main() -> None:
         seconds.append(time.process_time() - start)
     common = {"unit": "s of CPU", "better": "lower", "who": "pandana", "versions": versions,
               "check": round(float(found[1].mean()), 3)}  # fmt: skip
+    print(flush=True)  # the library shows its progress on the same line
     for figure, value in (
         ("100,000 junctions: graph and first answer", first),
         ("100,000 junctions: nearest of 100 facilities", statistics.median(seconds)),
