@@ -44,7 +44,9 @@ def test_the_surveys_on_abortion_reach_over_46_years():
     assert made.binary
 
 
-@pytest.mark.parametrize("value", [Opens(), {"a": Opens()}, pd.Series([1.0]), [1, 2], {"_mgr": 3}])
+@pytest.mark.parametrize(
+    "value", [Opens(), {"a": Opens()}, pd.Series([1.0]), np.zeros(2, "M8[D]"), [1, 2], {"_mgr": 3}]
+)
 def test_a_pickle_of_anything_but_a_frame_is_refused_and_runs_nothing(value, monkeypatch):
     import os
 
@@ -56,7 +58,7 @@ def test_a_pickle_of_anything_but_a_frame_is_refused_and_runs_nothing(value, mon
 
 def test_damaged_frames_are_refused():
     whole = read_source("spending-attitudes")
-    for data in (whole[:-100], b"", whole[:200] + b"\0" * 50 + whole[250:]):
+    for data in (whole[:-100], b"", b"no lzma", lzma.compress(b"no pickle"), whole[:200] + b"\0" * 50 + whole[250:]):
         with pytest.raises(InputError, match="pickle of a pandas frame"):
             read_frame(data, where="frame")
 

