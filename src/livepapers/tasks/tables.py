@@ -41,7 +41,13 @@ def read_text(path: Path, *, option: str) -> str:
 
 
 def read_table(
-    path: Path, *, option: str, required: Sequence[str], numbers: Sequence[str] = (), optional: Sequence[str] = ()
+    path: Path,
+    *,
+    option: str,
+    required: Sequence[str],
+    numbers: Sequence[str] = (),
+    optional: Sequence[str] = (),
+    blank: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Read a CSV file with a header line.
 
@@ -51,6 +57,7 @@ def read_table(
         required: Columns that must be there.
         numbers: Columns (required, or optional and present) whose values must be finite numbers.
         optional: Further columns that are kept when present; all others are dropped.
+        blank: Columns (of texts) that may have empty cells.
 
     Returns:
         One row a line, columns in the order required, optional; texts stripped, numbers as float64.
@@ -90,7 +97,8 @@ def read_table(
     columns: dict[str, pd.Series | np.ndarray] = {}
     for name in kept:
         column = pd.Series(table[name]).str.strip()
-        _refuse_empty(column, where=f"{option} {path.name}")
+        if name not in blank:
+            _refuse_empty(column, where=f"{option} {path.name}")
         columns[name] = to_numbers(column, where=f"{option} {path.name}") if name in numbers else column
     return pd.DataFrame(columns)
 
