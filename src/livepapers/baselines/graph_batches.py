@@ -116,7 +116,12 @@ class GraphStore:
     def _rooted(
         self, graphs: np.ndarray, edges: np.ndarray, node_offsets: np.ndarray, edge_offsets: np.ndarray
     ) -> RootedBatch | None:
-        if self.rooted is None or self.pair_pointers is None or self.step_pointers is None or self.path_pointers is None:
+        if (
+            self.rooted is None
+            or self.pair_pointers is None
+            or self.step_pointers is None
+            or self.path_pointers is None
+        ):
             return None
         rooted, table = self.rooted, self.table
         pairs, pair_offsets = ragged(self.pair_pointers, graphs)
@@ -170,7 +175,7 @@ def scatter_sum(values: Tensor, owner: Tensor, owners: int) -> Tensor:
 
 
 def rank_within(score: Tensor, owner: Tensor) -> Tensor:
-    """`[items]` the place of each item among those of its owner (ascending in `owner`), best first; ties by position."""
+    """`[items]` the place of each item among those of its owner, best first; ties by position."""
     by_score = torch.argsort(score, descending=True, stable=True)
     order = by_score[torch.argsort(owner[by_score], stable=True)]
     sorted_owner = owner[order].contiguous()

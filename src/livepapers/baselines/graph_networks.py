@@ -1,7 +1,8 @@
 """Graph networks for whole graphs that are rivals to each other on equal terms: one width, depth, readout and head.
 
 Every encoder takes attributes of nodes and edges, and a weight for each edge (its messages are multiplied by it; 1
-where nothing is dropped). The readout is the sum and the mean of the nodes' vectors.
+where nothing is dropped). A node's vector is the sum over layers, the readout the sum and the mean over nodes. Nothing
+is normalised: counts are magnitudes, and a norm of each node's vector took them away in pilot runs.
 
 GCN      Kipf and Welling, arXiv:1609.02907: messages scaled by 1 / sqrt((d_u + 1)(d_v + 1)), a loop at each node
 GIN      Xu et al., arXiv:1810.00826: (1 + eps) h + sum of messages, eps learned, then an MLP; bonds as in GINE
@@ -51,7 +52,6 @@ class Convolution(nn.Module):
         self.kind = kind
         self.edge = linear(edges, width, generator=generator) if edges else None
         self.own = linear(width, width, generator=generator)
-        self.norm = nn.LayerNorm(width)
         if kind == "gin":
             self.eps = nn.Parameter(torch.zeros(()))
             self.second = linear(width, width, generator=generator)
@@ -65,15 +65,15 @@ class Convolution(nn.Module):
         weights = h.new_ones(len(tails)) if weights is None else weights
         if self.kind == "gin":
             summed = scatter_sum(messages * weights[:, None], heads, len(h))
-            return torch.relu(self.second(torch.relu(self.norm(self.own((1.0 + self.eps) * h + summed)))))
+            return torch.relu(self.second(torch.relu(self.own((1.0 + self.eps) * h + summed))))
         degree = scatter_sum(weights, heads, len(h))
         if self.kind == "gcn":
             scale = (degree + 1.0).rsqrt()
             coefficient = weights * scale[tails] * scale[heads]
             mixed = scatter_sum(messages * coefficient[:, None], heads, len(h)) + h * (scale**2)[:, None]
-            return torch.relu(self.norm(self.own(mixed)))
+            return torch.relu(self.own(mixed))
         mean = scatter_sum(messages * weights[:, None], heads, len(h)) / degree.clamp(min=1.0)[:, None]
-        return torch.relu(self.norm(self.own(h) + self.other(mean)))
+        return torch.relu(self.own(h) + self.other(mean))
 
 
 class Encoder(nn.Module):
@@ -96,17 +96,23 @@ class Encoder(nn.Module):
         super().__init__()
         self.size = size
         self.start = linear(attributes[0], width, generator=generator)
-        self.layers = nn.ModuleList([Convolution(kind, width, attributes[1], generator=generator) for _ in range(layers)])
+        self.layers = nn.ModuleList(
+            [Convolution(kind, width, attributes[1], generator=generator) for _ in range(layers)]
+        )
         self.dropout = Dropout(dropout, generator)
 
     def nodes(self, batch: GraphBatch, keep: Tensor | None = None) -> Tensor:
         """`[nodes, width]`; `keep` `[edges]` weighs the messages along each edge."""
-        h = self.start(batch.nodes)
-        edges = batch.edges.repeat(2, 1)
+        return self.passed(self.start(batch.nodes), batch, batch.edges.repeat(2, 1), keep)
+
+    def passed(self, h: Tensor, batch: GraphBatch, edges: Tensor, keep: Tensor | None) -> Tensor:
+        """The sum of `h` and what each layer makes of it; `edges` `[2 edges, attributes]`."""
         weights = None if keep is None else keep.repeat(2)
+        total = h
         for layer in self.layers:
             h = self.dropout(layer(h, batch.tails, batch.heads, edges, weights))
-        return h
+            total = total + h
+        return total
 
     def forward(self, batch: GraphBatch, keep: Tensor | None = None) -> Tensor:
         """`[graphs, 2 width]`."""
@@ -116,7 +122,9 @@ class Encoder(nn.Module):
 class TopKEncoder(Encoder):
     """GIN layers with a pooling after each; see the module's docstring."""
 
-    def __init__(self, attributes: tuple[int, int], *, width: int, generator: torch.Generator, **settings: float) -> None:
+    def __init__(
+        self, attributes: tuple[int, int], *, width: int, generator: torch.Generator, **settings: float
+    ) -> None:
         super().__init__("gin", attributes, width=width, generator=generator, **settings)  # type: ignore[arg-type]
         self.scores = nn.ModuleList([linear(width, 1, generator=generator) for _ in self.layers])
 
@@ -173,13 +181,16 @@ class RootedEncoder(nn.Module):
         edges = batch.edges[rooted.step_edges]
         weights = there[rooted.tails] * there[rooted.heads]
         weights = weights if keep is None else weights * keep[rooted.step_edges]
+        total = h
         for layer in self.layers:
             h = self.dropout(layer(h, rooted.tails, rooted.heads, edges, weights)) * there[:, None]
+            total = total + h
         count = len(batch.nodes)
-        own = h[rooted.roots == rooted.members]
+        own = total[rooted.roots == rooted.members]
         ones = torch.ones(len(batch.tails)) if keep is None else keep.repeat(2)
         degree = torch.log1p(scatter_sum(ones, batch.heads, count))
-        around = scatter_sum(h, rooted.roots, count) / scatter_sum(there, rooted.roots, count).clamp(min=1.0).sqrt()[:, None]
+        present = scatter_sum(there, rooted.roots, count).clamp(min=1.0)[:, None]
+        around = scatter_sum(total, rooted.roots, count) / present.sqrt()
         return self.root(torch.cat([own, around, degree[:, None]], dim=1))
 
     def forward(self, batch: GraphBatch, keep: Tensor | None = None) -> Tensor:
@@ -215,14 +226,12 @@ def rival(
     if name == "topk":
         return TopKEncoder(attributes, width=width, layers=layers, dropout=dropout, size=size, generator=generator)
     if name == "ego":
-        return RootedEncoder(
-            attributes, 1, width=width, layers=layers, dropout=dropout, size=size, generator=generator
-        )
+        return RootedEncoder(attributes, 1, width=width, layers=layers, dropout=dropout, size=size, generator=generator)
     return Encoder(name, attributes, width=width, layers=layers, dropout=dropout, size=size, generator=generator)
 
 
 def readout(z: Tensor, owner: Tensor, graphs: int, *, size: float) -> Tensor:
-    """g = [sum of z / size, mean of z] for each graph, `[graphs, 2 width]`."""
+    """G = [sum of z / size, mean of z] for each graph, `[graphs, 2 width]`."""
     total = scatter_sum(z, owner, graphs)
     count = torch.bincount(owner, minlength=graphs).clamp(min=1)[:, None]
     return torch.cat([total / size, total / count], dim=1)

@@ -102,10 +102,10 @@ def read_edges(edges: Path, graphs: Path, *, nodes: Path | None, target: str) ->
     place = {
         key: row
         for row, key in enumerate(zip(listed["graph"].to_numpy()[order], listed["node"].to_numpy()[order], strict=True))
-    }  # noqa: E501
+    }
     missing = next(
         (row for row, key in enumerate(zip(ends["graph"], ends["node"], strict=True)) if key not in place), None
-    )  # noqa: E501
+    )
     if missing is not None:
         where = f"--edges {edges.name} line {missing // 2 + 2}"
         raise InputError.of(where, f"node {ends['node'][missing]}", expected="a node that --nodes lists for its graph")

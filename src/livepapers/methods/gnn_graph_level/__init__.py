@@ -9,15 +9,16 @@ Equations   (1) P_l(v, u) = simple paths of l edges from v to u, l <= k (3.2): `
             (2) paths = 1/2 sum_v sum_u P_l(v, u); cycles through v = 1/2 sum over neighbours u of P_{L-1}(v, u):
                 `count_paths`, `count_cycles`;
             (3) inside S_k(v): h' = MLP((1 + e) h + sum ReLU(h_w + E e_uw)), node input [x_u, phi(P_0 ... P_k)],
-                phi(a) = [a, log(1 + a), 1(a > 0)]: `PathRootedEncoder`; cheap form without inner passing: `PathEncoder`;
+                phi(a) = [a, log(1 + a), 1(a > 0)]: `PathRootedEncoder`; without inner passing, cheap: `PathEncoder`;
             (4) p_uv = min(p_max, (1 - w_uv) p_e / mean(1 - w)) (3.3): `drop_probabilities`;
             (5) L_task + lambda NT-Xent(two views): `contrastive_loss`.
-Shapes      `GraphTable` -> labels [pairs, k + 1] float64; batch -> vectors [graphs, 2 hidden], outputs [graphs, outputs]
+Shapes      `GraphTable` -> labels [pairs, k + 1] float64; batch -> vectors [graphs, 2 hidden] -> [graphs, outputs]
 Deviations  1. Paper: layers of the encoder are not given where we could read it. Ours: a reconstruction; every
                constant in `Config` that says so is our choice.
             2. Paper: message passing inside subgraphs throughout. Ours: the default is the cheap form, labels as
                features of nodes and edges; `model="rooted"` is the full one.
-            3. Paper: normalisation not given. Ours: LayerNorm of each node's vector, in every network, rivals included.
+            3. Paper: normalisation not given. Ours: none, and a node's vector is the sum over all layers, in every
+               network, rivals included: LayerNorm took magnitudes, and so counts, away in pilot runs.
             4. Paper: labels of augmented views not described. Ours: exact, sums over paths of products of kept edges.
                In the rooted form an inner edge stays if it is kept and both its ends are still reached.
             5. Paper: importance trained with the encoder. Ours: the scorer reads the encoder's vectors, detached.
@@ -36,6 +37,7 @@ Example:
 from dataclasses import replace
 
 from livepapers.core.rng import numpy_generator
+from livepapers.methods.gnn_graph_level.application import apply
 from livepapers.methods.gnn_graph_level.contrast import (
     Contrast,
     EdgeImportance,
@@ -77,6 +79,7 @@ __all__ = [
     "PathLabels",
     "PathRootedEncoder",
     "TableModel",
+    "apply",
     "average_ranks",
     "build_store",
     "contrastive_loss",

@@ -116,10 +116,7 @@ class PathEncoder(Encoder):
         roots = root_counts(rooted, labels, len(batch.nodes), keep=keep, cycles=self.cycles)
         h = self.start(torch.cat([batch.nodes, self.root_scaler(roots)], dim=1))
         edges = torch.cat([batch.edges.repeat(2, 1), self.edge_scaler(edge_counts(rooted, labels))], dim=1)
-        weights = None if keep is None else keep.repeat(2)
-        for layer in self.layers:
-            h = self.dropout(layer(h, batch.tails, batch.heads, edges, weights))
-        return h
+        return self.passed(h, batch, edges, keep)
 
 
 class PathRootedEncoder(RootedEncoder):
@@ -136,7 +133,7 @@ class PathRootedEncoder(RootedEncoder):
         self.scaler = Scaler(labels)
 
     def label(self, batch: GraphBatch, keep: Tensor | None) -> tuple[Tensor, Tensor]:
-        """phi of the labels; a pair that no path joins any more is not there."""
+        """Phi of the labels; a pair that no path joins any more is not there."""
         rooted = rooted_of(batch)
         labels = rooted.labels if keep is None else view_labels(rooted, keep)
         return self.scaler(labels), (labels > 0).any(dim=1).to(labels.dtype)

@@ -36,6 +36,7 @@ class Config(Presets):
     pretrain: int = setting(0, "section 3.3; epochs of the contrastive loss alone; 50 to 100 with few labels", ge=0)
     epochs: int = setting(100, f"at most, after pre-training; {OURS}", ge=1, le=100_000)
     patience: int = setting(20, f"epochs without a better validation loss; {OURS}", ge=1)
+    halve_after: int = setting(4, f"epochs without a better validation loss that halve the rate; {OURS}", ge=1)
     batch: int = setting(64, f"graphs; {OURS}", ge=2, le=65_536)
     learning_rate: float = setting(1e-3, f"Adam; {OURS}", gt=0, le=1)
 

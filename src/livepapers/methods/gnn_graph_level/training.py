@@ -182,6 +182,9 @@ class GraphLearner(Learner):
             self.best, self.best_loss, self.waited = copy.deepcopy(self.network.state_dict()), loss, 0
         else:
             self.waited += 1
+            if self.waited % self.config.halve_after == 0:
+                for group in self.optimizer.param_groups:
+                    group["lr"] /= 2
         if self.finished:
             self.network.load_state_dict(self.best)
         return loss
@@ -201,7 +204,7 @@ class GraphLearner(Learner):
         return torch.cat([self.network(self.store.batch(part)) for part in batches(graphs, _PREDICTED)])
 
     def predict(self, graphs: np.ndarray) -> np.ndarray:
-        """Probabilities `[graphs, classes]`, or numbers `[graphs, targets]` in the targets' units, of the best epoch."""
+        """Probabilities `[graphs, classes]`, or numbers `[graphs, targets]` in the targets' units, at the best."""
         kept = copy.deepcopy(self.network.state_dict())
         self.network.load_state_dict(self.best)
         outputs = self._outputs(graphs)
@@ -212,7 +215,7 @@ class GraphLearner(Learner):
 
     @torch.no_grad()
     def edge_importance(self, graphs: np.ndarray) -> np.ndarray:
-        """w of all edges of the given graphs, one graph after the other, `[edges]`.
+        """W of all edges of the given graphs, one graph after the other, `[edges]`.
 
         Raises:
             InputError: When the contrast is not adaptive, so that none was learned.
@@ -267,9 +270,7 @@ def build_store(table: GraphTable, train: np.ndarray, config: Config, seed: int)
     if config.model not in {"path", "rooted"}:
         return GraphStore.of(table, train=train), 0
     rng = numpy_generator(seed, "gnn-graph-level", "paths")
-    labels = path_labels(
-        table, config.k, max_paths=config.max_paths, rng=rng, keep_paths=config.contrast != "none"
-    )
+    labels = path_labels(table, config.k, max_paths=config.max_paths, rng=rng, keep_paths=config.contrast != "none")
     return GraphStore.of(table, train=train, rooted=rooted_paths(labels)), labels.sampled
 
 

@@ -7,7 +7,8 @@ from livepapers.studies.gnn_graph_level.instances import PREPARE
 from livepapers.studies.gnn_graph_level.measuring import measure
 
 __all__ = [
-    "ARMS", "CLAIMS", "DEVIATIONS", "PREPARE", "RANKED", "SCENARIOS", "SETS", "SETTINGS", "TABLES", "VERSION", "measure",
+    "ARMS", "CLAIMS", "DEVIATIONS", "PREPARE", "RANKED", "SCENARIOS", "SETS", "SETTINGS", "TABLES", "VERSION",
+    "measure",
 ]  # fmt: skip
 
 VERSION = 1
@@ -33,6 +34,9 @@ DEVIATIONS = (
     "Few labels: validation is cut to ten graphs a class too, the other training graphs keep their structure and lose "
     "their label; pre-training takes half as many epochs as the training may.",
     "Imbalance: the smallest class is made rarer still, to a tenth of the largest one.",
-    "Targets of the counting task come from Möbius inversion over dense matrices, which shares no code with the labels; "
-    "cycle counts are taken out of the models' features there.",
+    "Targets of the counting task come from Möbius inversion over dense matrices, which shares no code with the "
+    "labels; cycle counts are taken out of the models' features there.",
+    "Claims and thresholds were written before any network was trained. Pilots then used seeds 777 and 5000, which are "
+    "none of the study's: in the counting task LayerNorm was dropped from all networks alike, vectors of all layers "
+    "were summed, and the learning rate was halved where validation stalls; no claim was changed.",
 )

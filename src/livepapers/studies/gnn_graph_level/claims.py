@@ -14,7 +14,9 @@ LENGTHS = (2, 3, 4)
 RIVALS = tuple(arm for arm in RANKED if arm != "path-adaptive")
 _TASKS = "paper: 27 data sets, GPU, table values not found; ours: "
 _MOLECULES = _TASKS + "four data sets that wheels carry, hidden 64, at most 60 epochs, one core"
-_COUNTS = "1,200 random graphs of 10 to 25 nodes (half for training), normalised by the deviation of the target, 10 seeds"
+_COUNTS = (
+    "1,200 random graphs of 10 to 25 nodes (half for training), normalised by the deviation of the target, 10 seeds"
+)
 
 
 def _values(metrics: Mapping[str, str], arm: str, setting: str) -> Callable[[Cells], Effects]:
@@ -33,7 +35,9 @@ def _mean_error(arm: str, setting: str, counts: tuple[str, ...]) -> Callable[[Ce
 
     def statistic(cells: Cells) -> Effects:
         return {
-            f"seed {seed}": float(np.mean([cells.value(f"mae_{c}", arm=arm, setting=setting, seed=seed) for c in counts]))
+            f"seed {seed}": float(
+                np.mean([cells.value(f"mae_{c}", arm=arm, setting=setting, seed=seed) for c in counts])
+            )
             for seed in cells.seeds(setting=setting, arms=[arm])
         }
 

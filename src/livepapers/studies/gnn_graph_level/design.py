@@ -54,10 +54,8 @@ _HARD = {
 
 
 def _exact(name: str, about: str, arms: tuple[str, ...]) -> Setting:
-    return Setting(
-        name, about, arms, {"smoke": 1, "laptop": 1, "paper": 1}, {"graphs": {"smoke": 20, "laptop": 100, "paper": 400}},
-        "exact", fixed_seeds=True,
-    )  # fmt: skip
+    parameters = {"graphs": {"smoke": 20, "laptop": 100, "paper": 400}}
+    return Setting(name, about, arms, {"smoke": 1, "laptop": 1, "paper": 1}, parameters, "exact", fixed_seeds=True)
 
 
 def _counting(name: str, about: str, arms: tuple[str, ...], seeds: dict[str, int], *, fixed: bool) -> Setting:

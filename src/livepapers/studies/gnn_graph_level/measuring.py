@@ -139,7 +139,5 @@ def _rook_and_shrikhande() -> GraphTable:
     """Strongly regular graphs of the same parameters (16, 6, 2, 2)."""
     rook = nx.line_graph(nx.complete_bipartite_graph(4, 4))
     shifts = ((0, 1), (1, 0), (1, 1))
-    shrikhande = nx.Graph(
-        ((i, j), ((i + a) % 4, (j + b) % 4)) for i in range(4) for j in range(4) for a, b in shifts
-    )
+    shrikhande = nx.Graph(((i, j), ((i + a) % 4, (j + b) % 4)) for i in range(4) for j in range(4) for a, b in shifts)
     return GraphTable.from_networkx([rook, shrikhande])
