@@ -126,7 +126,7 @@ class TopKEncoder(Encoder):
         self, attributes: tuple[int, int], *, width: int, generator: torch.Generator, **settings: float
     ) -> None:
         super().__init__("gin", attributes, width=width, generator=generator, **settings)  # type: ignore[arg-type]
-        self.scores = nn.ModuleList([linear(width, 1, generator=generator) for _ in self.layers])
+        self.directions = nn.Parameter(linear(width, len(self.layers), generator=generator).weight.detach().clone())
 
     def forward(self, batch: GraphBatch, keep: Tensor | None = None) -> Tensor:
         """`[graphs, 2 width]`, summed over the layers' readouts."""
@@ -134,9 +134,9 @@ class TopKEncoder(Encoder):
         tails, heads, edges = batch.tails, batch.heads, batch.edges.repeat(2, 1)
         weights = torch.ones(len(tails)) if keep is None else keep.repeat(2)
         total = h.new_zeros(batch.graphs, 2 * h.shape[1])
-        for layer, scorer in zip(self.layers, self.scores, strict=True):
+        for layer, direction in zip(self.layers, self.directions, strict=True):
             h = self.dropout(layer(h, tails, heads, edges, weights))
-            score = torch.tanh(h @ scorer.weight[0] / scorer.weight.norm())
+            score = torch.tanh(h @ direction / direction.norm())
             counts = torch.bincount(owner, minlength=batch.graphs)
             kept = rank_within(score, owner) < torch.ceil(TOPK_SHARE * counts)[owner]
             place = torch.cumsum(kept, 0) - 1

@@ -90,7 +90,7 @@ def read_edges(edges: Path, graphs: Path, *, nodes: Path | None, target: str) ->
     number = {name: index for index, name in enumerate(known["graph"])}
     links = read_table(edges, option="--edges", required=("graph", "source", "target"))
     ends = pd.DataFrame({
-        "graph": np.repeat(_graph_of(links["graph"], number, where=f"--edges {edges.name}"), 2),
+        "graph": np.repeat(_graph_of(pd.Series(links["graph"]), number, where=f"--edges {edges.name}"), 2),
         "node": links[["source", "target"]].to_numpy().reshape(-1),
     })  # fmt: skip
     if nodes is None:
@@ -158,7 +158,7 @@ def _read_nodes(path: Path, number: dict[str, int]) -> tuple[pd.DataFrame, np.nd
     further = [name for name in header if name not in {"graph", "node"}]
     frame = read_table(path, option="--nodes", required=("graph", "node", *further), numbers=further)
     listed = pd.DataFrame({
-        "graph": _graph_of(frame["graph"], number, where=f"--nodes {path.name}"), "node": frame["node"]
+        "graph": _graph_of(pd.Series(frame["graph"]), number, where=f"--nodes {path.name}"), "node": frame["node"]
     })  # fmt: skip
     if listed.duplicated().any():
         row = int(np.flatnonzero(listed.duplicated())[0])

@@ -1,4 +1,4 @@
-"""`livepapers apply gnn-graph-level`: which model suits the user's own graphs, and what it says of the unlabelled ones."""
+"""`livepapers apply gnn-graph-level`: which model suits the user's own graphs, and what it predicts."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,6 @@ import networkx as nx
 import numpy as np
 
 from livepapers.core.application import Application, Row, to_csv
-from livepapers.core.config import replace as change
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder
 from livepapers.core.loop import drive

@@ -69,6 +69,9 @@ def edge_counts(rooted: RootedBatch, labels: Tensor) -> Tensor:
 class Scaler(nn.Module):
     """phi of counts, standardised by what training graphs showed."""
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, counts: Tensor) -> None:
         super().__init__()
         seen = count_features(counts)

@@ -90,7 +90,8 @@ class TableModel:
         if self.name == "wl-svm":
             return SVC(C=setting, kernel="precomputed") if classes else SVR(C=setting, kernel="precomputed")
         kind = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
-        return kind(learning_rate=setting, early_stopping=False, random_state=self.seed)
+        settings: dict[str, Any] = {"early_stopping": False}  # validation graphs choose the rate instead
+        return kind(learning_rate=setting, random_state=self.seed, **settings)
 
 
 def evaluate(table: GraphTable, graphs: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
@@ -116,7 +117,7 @@ def evaluate(table: GraphTable, graphs: np.ndarray, predictions: np.ndarray) -> 
             "score": -mae,
         }  # fmt: skip
     labels, chosen = known[:, 0].astype(np.int64), predictions.argmax(axis=1)
-    macro = 100.0 * float(f1_score(labels, chosen, average="macro", labels=np.unique(labels), zero_division=0.0))
+    macro = 100.0 * float(f1_score(labels, chosen, average="macro", labels=np.unique(labels)))
     found = {"accuracy": 100.0 * float((labels == chosen).mean()), "macro_f1": macro, "score": macro}
     if len(table.classes) == 2 and len(np.unique(labels)) == 2:
         found["roc_auc"] = 100.0 * float(roc_auc_score(labels, predictions[:, 1] - predictions[:, 0]))

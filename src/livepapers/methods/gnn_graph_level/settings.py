@@ -53,7 +53,7 @@ class Config(Presets):
     @classmethod
     def laptop(cls) -> "Config":
         """The study's default."""
-        return cls(epochs=60, patience=12)
+        return cls(epochs=40, patience=8)
 
     @classmethod
     def paper(cls) -> "Config":

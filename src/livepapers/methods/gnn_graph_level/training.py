@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from livepapers.baselines.graph_batches import GraphBatch, GraphStore, batches, standardised
-from livepapers.baselines.graph_networks import GraphNetwork, ego_balls, rival
+from livepapers.baselines.graph_networks import Dropout, GraphNetwork, ego_balls, rival
 from livepapers.baselines.weisfeiler_lehman import graph_colours, neighbour_colours
 from livepapers.core.checkpoint import require_keys
 from livepapers.core.errors import InputError
@@ -93,11 +93,11 @@ class GraphLearner(Learner):
             "views": make_generator(seed, "gnn-graph-level", "views"),
         }
         self.network, self.contrast = self._networks(table, weights)
-        parameters = [*self.network.parameters(), *(self.contrast.parameters() if self.contrast else ())]
-        self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate)
+        self._parameters = [*self.network.parameters(), *(self.contrast.parameters() if self.contrast else ())]
+        self.optimizer = torch.optim.Adam(self._parameters, lr=config.learning_rate)
         self.best = copy.deepcopy(self.network.state_dict())
         self.best_loss, self.waited, self.epochs, self.seen = math.inf, 0, 0, 0
-        self.last = dict.fromkeys(METRICS, 0.0)
+        self.last: dict[str, float] = dict.fromkeys(METRICS, 0.0)
 
     def _networks(self, table: GraphTable, weights: torch.Generator) -> tuple[GraphNetwork, Contrast | None]:
         config, attributes = self.config, (table.nodes.shape[1], table.edges.shape[1])
@@ -118,7 +118,7 @@ class GraphLearner(Learner):
             encoder, width=config.hidden, outputs=self.targets.outputs, dropout=config.dropout, generator=weights
         )
         for module in network.modules():
-            if hasattr(module, "share"):  # dropout draws from its own stream, not from that of the weights
+            if isinstance(module, Dropout):  # dropout draws from its own stream, not from that of the weights
                 module.generator = self._generators["dropout"]
         if config.contrast == "none":
             return network, None
@@ -145,8 +145,8 @@ class GraphLearner(Learner):
             sums += self._step(None if pretraining else own, pool)
         self.epochs += 1
         self.seen += len(labelled)
-        self.last = dict(zip(METRICS, [*map(float, sums / len(parts)), 0.0], strict=True))
-        self.last["validation"] = self._watch(pretraining)
+        means = [*map(float, sums / len(parts)), self._watch(pretraining)]
+        self.last = dict(zip(METRICS, means, strict=True))
         return dict(self.last)
 
     def _step(self, own: np.ndarray | None, pool: np.ndarray) -> np.ndarray:
@@ -160,6 +160,8 @@ class GraphLearner(Learner):
             total = contrasted if own is None else task + self.config.weight * contrasted
         self.optimizer.zero_grad()
         total.backward()
+        for parameter in self._parameters:  # the head, while nothing but the contrast is learned: Adam shall know it
+            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
         nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
         self.optimizer.step()
         return np.array([task.item(), contrasted.item(), importance.item()])

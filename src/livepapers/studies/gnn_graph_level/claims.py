@@ -11,9 +11,10 @@ from livepapers.studies.gnn_graph_level.design import CONTRASTS, RANKED, SCENARI
 
 LENGTHS = (2, 3, 4)
 """Path lengths whose labels are refined on the atlas."""
+_SHORT = ("3-cycles", "4-cycles", "5-cycles", "6-cycles", "4-paths")
 RIVALS = tuple(arm for arm in RANKED if arm != "path-adaptive")
 _TASKS = "paper: 27 data sets, GPU, table values not found; ours: "
-_MOLECULES = _TASKS + "four data sets that wheels carry, hidden 64, at most 60 epochs, one core"
+_MOLECULES = _TASKS + "three data sets that wheels carry, hidden 64, at most 40 epochs, one core"
 _COUNTS = (
     "1,200 random graphs of 10 to 25 nodes (half for training), normalised by the deviation of the target, 10 seeds"
 )
@@ -52,6 +53,12 @@ def _reach(cells: Cells) -> Effects:
         short, long = (cells.value("mae_6-cycles", arm=arm, setting="counting", seed=seed) for arm in arms)
         found[f"seed {seed}"] = math.log2(max(short, 1e-9) / max(long, 1e-9))
     return found
+
+
+def _rooted_gain(cells: Cells) -> Effects:
+    """Per seed, log2 of GIN's mean error over that of the rooted encoder."""
+    ours, theirs = (_mean_error(arm, "counting-rooted", _SHORT)(cells) for arm in ("rooted-k5", "gin-counts"))
+    return {unit: math.log2(theirs[unit] / ours[unit]) for unit in ours if unit in theirs}
 
 
 def _ranks(cells: Cells) -> dict[str, dict[str, float]]:
@@ -98,7 +105,6 @@ def _gain(other: str, settings: tuple[str, ...]) -> Callable[[Cells], Effects]:
     return statistic
 
 
-_SHORT = ("3-cycles", "4-cycles", "5-cycles", "6-cycles", "4-paths")
 _HARD = tuple(SCENARIOS)
 
 CLAIMS = (
@@ -213,18 +219,18 @@ CLAIMS = (
     ),
     Claim(
         "C2g",
-        "So does message passing inside 5-path rooted subgraphs.",
+        "Message passing inside 5-path rooted subgraphs counts far better than over the graph's own edges.",
         "version 1, counting experiments",
         "table values not found",
-        "mean absolute error over the targets' deviation, mean of five counts",
-        _mean_error("rooted-k5", "counting-rooted", _SHORT),
+        "log2 of the mean error of five counts, GIN over the rooted encoder",
+        _rooted_gain,
         "seed",
-        ("rooted-k5",),
+        ("rooted-k5", "gin-counts"),
         ("counting-rooted",),
-        "less",
-        "0.05 deviations is what this literature calls solved",
-        _COUNTS.replace("10 seeds", "3 seeds: indicative only"),
-        reference=0.05,
+        "greater",
+        "0 is no difference; a factor of two is a difference that matters",
+        "300 random graphs of 10 to 25 nodes, half for training, 3 seeds: indicative only",
+        margin=1.0,
     ),
     Claim(
         "C3a",
@@ -238,7 +244,7 @@ CLAIMS = (
         _HARD,
         "greater",
         "0 is no difference; one point of macro-F1 is the least that would decide a choice",
-        _TASKS + "solubility classes in three scenarios, 10 draws each",
+        _TASKS + "solubility classes in three scenarios, 6 or 10 draws each",
         margin=1.0,
         headline=True,
     ),
@@ -254,7 +260,7 @@ CLAIMS = (
         _HARD,
         "greater",
         "0 is no difference; one point of macro-F1 is the least that would decide a choice",
-        _TASKS + "solubility classes in three scenarios, 10 draws each",
+        _TASKS + "solubility classes in three scenarios, 6 or 10 draws each",
         margin=1.0,
         headline=True,
     ),
@@ -278,7 +284,7 @@ CLAIMS = (
         "No model wins everywhere.",
         "version 3, conclusions",
         "in words",
-        "different models that win one of four data sets",
+        "different models that win one of three data sets",
         _different_winners,
         "seed",
         RANKED,

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -56,7 +57,8 @@ def prepare(folder: Path, preset: str) -> None:
             kept = np.sort(numpy_generator(0, "gnn-graph-level", "smoke", name).permutation(len(table))[:SMOKE_GRAPHS])
             table, mask = table.select(kept), mask[kept]  # noqa: PLW2901
         with (folder / f"{name}.npz").open("wb") as file:
-            np.savez(file, official=mask, **table.arrays())
+            arrays: dict[str, Any] = table.arrays()
+            np.savez(file, official=mask, **arrays)
 
 
 def load(folder: Path, name: str) -> tuple[GraphTable, np.ndarray | float]:
@@ -125,7 +127,7 @@ def tune(folder: Path, preset: str, *, name: str) -> None:
             losses = []
             for rate in method.RATES:
                 config = change(method.network_config(network, base), learning_rate=rate)
-                config = change(config, cycles=False, k=5) if name == "counting" else config
+                config = change(config, cycles=False, k=5, dropout=0.0) if name == "counting" else config
                 losses.append(method.train(data.table, data.parts, config=config, seed=PILOT).best_loss)
             rates[network] = method.RATES[int(np.argmin(losses))]
     write_atomic(folder / "rates.json", json.dumps(rates, indent=2))

@@ -30,8 +30,7 @@ COUNTERS: dict[str, dict[str, Any]] = {
     "gin-counts": {"model": "gin"},
     "path-k3": {"model": "path", "k": 3},
     "path-k5": {"model": "path", "k": 5},
-    "rooted-k3": {"model": "rooted", "k": 3, "layers": 2},
-    "rooted-k5": {"model": "rooted", "k": 5, "layers": 2},
+    "rooted-k5": {"model": "rooted", "k": 5, "layers": 2, "learning_rate": 3e-3},
 }
 
 
@@ -84,7 +83,7 @@ def _counting(arm: str, data: Instance, preset: str, run: Run, *, seed: int) -> 
         model = Ridge(alpha=1e-3).fit(features[parts.train], table.targets[parts.train])
         found = model.predict(features[parts.test])
     else:
-        config = replace(config_of(preset), contrast="none", cycles=False, **COUNTERS[arm])
+        config = replace(config_of(preset), contrast="none", cycles=False, dropout=0.0, **COUNTERS[arm])
         if arm in {"gin-counts", "path-k3", "path-k5"}:
             rate = rates_of(run.prepared("rates-counting"))["gin" if arm == "gin-counts" else "path"]
             config = replace(config, learning_rate=rate)
