@@ -74,7 +74,7 @@ def _inside(members: sparse.csr_array, ties: sparse.csr_array) -> tuple[np.ndarr
     """Ties among the members of each row, as node numbers of the union of all rows, and how many nodes that has."""
     place = members.copy()
     place.data = np.arange(len(members.indices)) + 1
-    row = np.repeat(np.arange(members.shape[0]), np.diff(members.indptr))
+    row = np.repeat(np.arange(len(members.indptr) - 1), np.diff(members.indptr))
     counts = np.diff(ties.indptr)[members.indices]
     tails = np.repeat(np.arange(len(row)), counts)
     starts = np.repeat(ties.indptr[members.indices] - np.cumsum(counts) + counts, counts)

@@ -59,6 +59,8 @@ def split(table: GraphTable, rng: np.random.Generator, *, validation: float, tes
         InputError: When a class or the whole table has too few graphs for three parts.
     """
     known = np.isfinite(table.targets).all(axis=1)
+    if not known.any():
+        raise InputError.of("targets", "none known", expected="graphs with a target")
     strata = table.targets[:, 0] if table.classes else np.zeros(len(table))
     parts: dict[str, list[np.ndarray]] = {"train": [], "validation": [], "test": []}
     for stratum in np.unique(strata[known]):

@@ -47,12 +47,14 @@ FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "yann-rl": {"model": _DOCUMENT},
     "sindy-rl": {"data": _TABLE},
     "policy-smoothing": {"returns": _TABLE},
+    "gnn-graph-level": {"smiles": _TABLE, "edges": _TABLE, "graphs": _TABLE, "nodes": _TABLE},
 }
 """The papers with a form, and the files that each takes, by option, with the endings that they may have."""
 TEXTS: Mapping[str, frozenset[str]] = {
     "sindy-rl": frozenset({"states", "inputs", "trajectory"}),
     "policy-smoothing": frozenset({"sigma", "budgets", "column"}),
     "oc-gfn": frozenset({"alphabet", "target"}),
+    "gnn-graph-level": frozenset({"target", "scenario"}),
 }
 """Options that are plain texts: names of columns, lists of numbers, letters, sequences."""
 SAMPLES: Mapping[str, Mapping[str, str]] = {
