@@ -371,7 +371,7 @@ def test_unknown_models_are_named(task):
     with pytest.raises(InputError, match="model"):
         method.network_config("transformer", Config.tiny())
     with pytest.raises(InputError, match="model"):
-        method.TableModel("forest", Config.tiny(), 0).predict(*task, task[1].test)
+        method.TableModel("forest", Config.tiny(), 0).predict(task[0], task[1], task[1].test)
     with pytest.raises(InputError, match="model"):
         rival("gat", (1, 0), width=4, layers=1, dropout=0.0, size=1.0, generator=generator(0, "x"))
 

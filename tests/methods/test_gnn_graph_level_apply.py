@@ -5,6 +5,7 @@ import importlib.util
 import json
 import re
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -14,12 +15,13 @@ from livepapers.core.errors import InputError
 from livepapers.core.rng import numpy_generator
 from livepapers.methods.gnn_graph_level import apply
 from livepapers.methods.gnn_graph_level.application import COMPARED
+from livepapers.methods.gnn_graph_level.plot import ticks
 from livepapers.tasks.graph_files import read_edges, read_tudataset, to_targets
 from livepapers.tasks.graphs import GraphTable
 from livepapers.tasks.subgraph_counts import count_subgraphs, cycle, random_graphs
 
 needs_rdkit = pytest.mark.skipif(importlib.util.find_spec("rdkit") is None, reason="needs the extra molecules")
-QUICK = {"models": ("gin", "prior"), "epochs": 1, "repeats": 1}
+QUICK: dict[str, Any] = {"models": ("gin", "prior"), "epochs": 1, "repeats": 1}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def graphs():
     return random_graphs(numpy_generator(0, "apply"), 30, sizes=(5, 7))
 
 
-def write_csv(table: GraphTable, folder: Path, *, unknown: int = 0) -> dict[str, Path]:
+def write_csv(table: GraphTable, folder: Path, *, unknown: int = 0) -> dict[str, Any]:
     """Tables whose targets say whether a graph holds many triangles."""
     count = count_subgraphs(table, cycle(3))
     kinds = ["many" if many else "few" for many in count > np.median(count)]
@@ -271,3 +273,10 @@ def test_a_folder_without_a_data_set_and_a_full_output_are_refused(graphs, tmp_p
 def test_smiles_that_are_none_get_one_line(tmp_path):
     (tmp_path / "m.csv").write_text("smiles,target\nCC,1\nC1CC,2\n")
     refused({"smiles": tmp_path / "m.csv", "output": tmp_path / "out"}, "line 3: smiles", tmp_path)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 2.85), (0.0, 84.3), (-2.0, 9.999), (0.0, 0.0), (0.0, 1e-7)])
+def test_axes_have_a_few_round_numbers(low, high):
+    found = ticks(low, high)
+    assert 1 <= len(found) <= 7
+    assert all(low <= value <= high + 1e-12 for value in found)

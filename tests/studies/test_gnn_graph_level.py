@@ -81,6 +81,7 @@ def test_arms_of_one_seed_face_the_same_graphs_and_seeds_differ(study, folder):
     assert (one.parts.train == two.parts.train).all()
     assert one.parts.train.tolist() != other.parts.train.tolist()
     table, official = load(graphs, "solubility-class")
+    assert isinstance(official, np.ndarray)
     assert official[one.parts.test].all()
     assert len(set(one.parts.train) & set(one.parts.test)) == 0
     noisy = instance(graphs, study.settings["noise"].parameters, numpy_generator(1, "x"))

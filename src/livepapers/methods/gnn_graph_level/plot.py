@@ -31,8 +31,7 @@ def ranking_svg(rows: Sequence[tuple[str, Sequence[float]]], *, title: str, unit
         return _LEFT + (value - low) / span * (WIDTH - _LEFT - _RIGHT)
 
     parts = [_begin(WIDTH, height), _text(12, 24, title, size=14, bold=True)]
-    for share in np.linspace(0.0, 1.0, 5):
-        value = low + share * span
+    for value in ticks(low, high):
         x = across(value)
         parts.append(f'<line x1="{x:.1f}" y1="{_TOP}" x2="{x:.1f}" y2="{height - _BOTTOM}" stroke="{_GRID}"/>')
         parts.append(_text(x, height - _BOTTOM + 16, f"{value:.3g}", anchor="middle"))
@@ -47,7 +46,7 @@ def ranking_svg(rows: Sequence[tuple[str, Sequence[float]]], *, title: str, unit
             f'<circle cx="{across(score):.1f}" cy="{y + 14}" r="3" fill="{_INK}" fill-opacity="0.6"/>'
             for score in scores
         ]
-        parts.append(_text(WIDTH - _RIGHT + 8, y + 18, f"{mean:.3g}"))
+        parts.append(_text(WIDTH - _RIGHT + 14, y + 18, f"{mean:.3g}"))
     parts.append(_text((_LEFT + WIDTH - _RIGHT) / 2, height - 8, unit, anchor="middle"))
     return "\n".join([*parts, "</svg>", ""])
 
@@ -57,7 +56,10 @@ def importance_svg(graphs: Sequence[tuple[str, nx.Graph]]) -> str:
     columns = min(3, len(graphs))
     lines = -(-len(graphs) // columns)
     width, height = columns * _PANEL, _TOP + lines * (_PANEL + _CAPTION)
-    parts = [_begin(width, height), _text(12, 24, "Edges that views keep: thick and red", size=14, bold=True)]
+    parts = [
+        _begin(width, height),
+        _text(12, 24, "Thick and red: edges that views keep; grey ones are dropped first", size=14, bold=True),
+    ]
     for place, (name, graph) in enumerate(graphs):
         left, top = place % columns * _PANEL, _TOP + place // columns * (_PANEL + _CAPTION)
         parts += _drawn(graph, left, top)
@@ -93,6 +95,14 @@ def _drawn(graph: nx.Graph, left: float, top: float) -> list[str]:
         else:
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{_INK}"/>')
     return parts
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """A few round numbers from `low` to `high`."""
+    span = (high - low) or 1.0
+    unit = 10.0 ** np.floor(np.log10(span))
+    step = next(unit * share for share in (0.2, 0.5, 1.0, 2.0) if span / (unit * share) <= 6)
+    return [float(place * step) for place in range(int(np.ceil(low / step)), int(np.floor(high / step)) + 1)]
 
 
 def _begin(width: float, height: float) -> str:
