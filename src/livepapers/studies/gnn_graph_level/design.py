@@ -65,7 +65,7 @@ def _counting(
 def _ranking(name: str) -> Setting:
     seeds = {"paper": 10}
     seeds |= {"laptop": 6} if name in SETS else {}
-    seeds |= {"smoke": 1} if name in {"freesolv", "contacts"} else {}
+    seeds |= {"smoke": 1} if name == "contacts" else {}
     return Setting(name, _ABOUT[name], (*RANKED, "prior"), seeds, {"data": name}, "ranking")
 
 
