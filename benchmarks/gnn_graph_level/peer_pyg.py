@@ -17,6 +17,8 @@ HIDDEN, LAYERS, CLASSES, EPOCHS = 64, 3, 3, 5
 
 
 class Network(nn.Module):
+    """As our GIN: a linear start, layers with bonds, the sum over layers, sum and mean, two layers on top."""
+
     def __init__(self, nodes: int, edges: int) -> None:
         super().__init__()
         self.start = nn.Linear(nodes, HIDDEN)
@@ -28,6 +30,7 @@ class Network(nn.Module):
         self.head = nn.Sequential(nn.Linear(2 * HIDDEN, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, CLASSES))
 
     def forward(self, data: Data) -> torch.Tensor:
+        """Scores of the classes, `[graphs, classes]`."""
         h = self.start(data.x)
         total = h
         for layer in self.layers:
