@@ -84,7 +84,8 @@ def test_counts_are_exact(graphs, tmp_path):
 
 def test_applying_twice_gives_the_same_bytes(graphs, tmp_path):
     files = write_csv(graphs, tmp_path)
-    one, two = (apply(**files, **QUICK | {"models": ("path-adaptive", "boosting")}) for _ in range(2))
+    options: dict[str, Any] = {**files, **QUICK, "models": ("path-adaptive", "boosting")}
+    one, two = (apply(**options) for _ in range(2))
     assert json.dumps(one.to_json()) == json.dumps(two.to_json())
 
 
