@@ -205,6 +205,7 @@ def test_every_dependency_is_imported_and_every_import_is_declared():
         *project["optional-dependencies"]["rna"],
         *project["optional-dependencies"]["rda"],
         *project["optional-dependencies"]["geo"],
+        *project["optional-dependencies"]["molecules"],
     ]
     declared = {re.split(r"[<>=\[ ]", text)[0] for text in named}
     modules = {distributions.get(name, name).replace("-", "_") for name in declared}

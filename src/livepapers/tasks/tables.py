@@ -57,7 +57,7 @@ def read_table(
         required: Columns that must be there.
         numbers: Columns (required, or optional and present) whose values must be finite numbers.
         optional: Further columns that are kept when present; all others are dropped.
-        blank: Columns whose cells may be empty.
+        blank: Columns (of texts) whose cells may be empty.
 
     Returns:
         One row a line, columns in the order required, optional; texts stripped, numbers as float64.

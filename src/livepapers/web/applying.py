@@ -50,6 +50,7 @@ FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "policy-smoothing": {"returns": _TABLE},
     "debatenet": {"claims": (".csv", ".dna", ".sqlite", ".rda")},
     "commuters": {"nodes": (*_TABLE, ".geojson", ".gpkg"), "flows": _TABLE},
+    "gnn-graph-level": {"smiles": _TABLE, "edges": _TABLE, "graphs": _TABLE, "nodes": _TABLE},
 }
 """The papers with a form, and the files that each takes, by option, with the endings that they may have."""
 TEXTS: Mapping[str, frozenset[str]] = {
@@ -58,6 +59,7 @@ TEXTS: Mapping[str, frozenset[str]] = {
     "oc-gfn": frozenset({"alphabet", "target"}),
     "debatenet": frozenset({"windows", "actor", "concept", "qualifier", "date", "group", "document", "levels"}),
     "commuters": frozenset({"name", "coordinates", "mass"}),
+    "gnn-graph-level": frozenset({"target", "scenario"}),
 }
 """Options that are plain texts: names of columns, lists of numbers, letters, sequences."""
 SAMPLES: Mapping[str, Mapping[str, str]] = {
