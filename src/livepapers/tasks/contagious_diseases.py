@@ -22,7 +22,7 @@ def read_diseases(data: bytes, *, where: str) -> SeriesTensor:
         raise InputError.of(where, ", ".join(frame.columns), expected="columns disease, state, year, count")
     kept = frame[frame["disease"].isin(DISEASES) & frame["year"].between(*YEARS)]
     wide = kept.pivot_table(index=["state", "year"], columns="disease", values="count")
-    states = tuple(sorted(kept["state"].unique()))
+    states = tuple(sorted(set(kept["state"])))
     years = range(YEARS[0], YEARS[1] + 1)
     if len(wide) != len(states) * len(years) or bool(wide.isna().to_numpy().any()):
         raise InputError.of(where, f"{len(wide)} states and years", expected="each disease in each state and year")
