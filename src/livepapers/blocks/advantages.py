@@ -35,7 +35,7 @@ def generalised_advantages(
         `[T, N]`.
     """
     delta = reward + discount * next_value * ~terminated - value
-    decay = discount * trace * ~ended
+    decay = discount * trace * (~ended).to(delta.dtype)  # a bool times a number would be single precision
     advantage = torch.empty_like(delta)
     later = torch.zeros_like(delta[0]) if len(delta) else None
     for t in range(len(delta) - 1, -1, -1):
