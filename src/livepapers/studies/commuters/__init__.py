@@ -22,8 +22,9 @@ DEVIATIONS = (
     "A seed is a draw of folds. All seeds share one network: significance speaks of other draws, not of other "
     "countries. The ten folds of a cross-validation share most of their training pairs; node-disjoint halves overlap.",
     "Known before the claims were written: expected accuracies of about 0.80 (gravity), 0.92 to 0.94 (ensembles), 0.83 "
-    "against 0.78 node-disjoint from an earlier look at the same routes, and one province's flows in a smoke run. After that a pilot of every setting was run with seeds 901 and 999, which the study has not; its "
-    "province of the migration table is one of the study's, too.",
+    "against 0.78 node-disjoint from an earlier look at the same routes, and one province's flows in a smoke run. "
+    "After that a pilot of every setting was run with seeds 901 and 999, which the study has not; its province of "
+    "the migration table is one of the study's, too.",
     "Changed after that pilot, no claim's margin among it: formulas may fit a slope besides the level of ln T, which "
     "favours the rivals; bins of the calibration tables hold equally many expected links; wording of C1c, C1d, C2c, "
     "C2d and C3a.",
