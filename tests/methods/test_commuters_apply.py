@@ -117,7 +117,7 @@ def test_maps_are_read_like_tables(tmp_path):
         assert read.places.coordinates == pytest.approx(plain.coordinates, abs=1e-5)
         assert read.places.indicator_names == plain.indicator_names
     (tmp_path / "bad.geojson").write_text("{")
-    with pytest.raises(InputError, match="GeoJSON or GeoPackage"):
+    with pytest.raises(InputError, match="a map of geometries"):
         read_places(tmp_path / "bad.geojson", name="id", coordinates=("lat", "lon"), units="degrees", option="--nodes")
 
 

@@ -11,23 +11,7 @@ from livepapers.lab.study import Cell, Cells, load_study
 from livepapers.methods.commuters import Config
 from livepapers.studies import commuters as module
 from livepapers.studies.commuters.measuring import _world
-
-
-class Recorder:
-    """A run that keeps what it is given."""
-
-    def __init__(self, folder):
-        self.folder, self.work = folder, {}
-
-    def prepared(self, name):
-        target = self.folder / name
-        if not target.exists():
-            target.mkdir()
-            module.PREPARE[name](target, "smoke")
-        return target
-
-    def spend(self, **work):
-        self.work.update(work)
+from studies.fake_run import PreparedRun
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +21,7 @@ def study():
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return Recorder(tmp_path_factory.mktemp("prepared"))
+    return PreparedRun(tmp_path_factory.mktemp("prepared"), module.PREPARE, "smoke")
 
 
 def test_the_study_declares_every_claim_of_the_paper(study):

@@ -1,17 +1,14 @@
 """The study of gnn-graph-level: its declarations, its smallest cells, and what its claims do with numbers."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import pytest
-import torch
 
-from livepapers.core.artifact import Artifact
-from livepapers.core.rng import generator, numpy_generator
+from livepapers.core.rng import numpy_generator
 from livepapers.lab.claims import judge
 from livepapers.lab.study import Cell, Cells, load_study
 from livepapers.studies import gnn_graph_level as module
 from livepapers.studies.gnn_graph_level.instances import counting_instance, instance, load
+from studies.fake_run import PreparedRun
 
 
 @pytest.fixture(scope="module")
@@ -24,44 +21,14 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("prepared")
 
 
-class Recorder:
-    """A run that keeps what it is given."""
+class ShortRun(PreparedRun):
+    """A run whose trainings end after two updates."""
 
-    def __init__(self, folder, cell):
-        self.folder, self.cell, self.curve = folder, cell, []
-
-    def prepared(self, name):
-        target = self.folder / name
-        if not target.exists():
-            target.mkdir()
-            module.PREPARE[name](target, "smoke")
-        return target
-
-    def generator(self, name):
-        return generator(self.cell.seed, self.cell.setting, name)
-
-    private_generator = generator
+    def __init__(self, folder):
+        super().__init__(folder, module.PREPARE, "smoke")
 
     def drive(self, learner, updates, *, name="learner", evaluate=None):
-        for step in range(1, min(updates, 2) + 1):
-            learner.update()
-            self.curve.append(evaluate(step) if evaluate else None)
-
-    def samples(self, name, values):
-        raise AssertionError("no items are kept")
-
-    def artifact(self, name: str, artifact: Artifact, *, weights: Mapping[str, torch.Tensor] | None = None) -> None:
-        raise AssertionError("nothing is kept")
-
-    def spend(self, **work):
-        raise AssertionError("the learners count their own work")
-
-    def log(self, step, **metrics):
-        raise AssertionError("curves come from driving")
-
-    @property
-    def map(self):
-        return map
+        super().drive(learner, min(updates, 2), name=name, evaluate=evaluate)
 
 
 def test_every_claim_of_the_paper_is_declared(study):
@@ -76,7 +43,7 @@ def test_every_claim_of_the_paper_is_declared(study):
 
 def test_arms_of_one_seed_face_the_same_graphs_and_seeds_differ(study, folder):
     setting = study.settings["shots"]
-    graphs = Recorder(folder, Cell("path", "shots", 0)).prepared("graphs")
+    graphs = ShortRun(folder).prepared("graphs")
     one, two, other = (instance(graphs, setting.parameters, numpy_generator(seed, "x")) for seed in (1, 1, 2))
     assert (one.parts.train == two.parts.train).all()
     assert one.parts.train.tolist() != other.parts.train.tolist()
@@ -102,7 +69,7 @@ def test_counting_targets_are_counts(study):
      ("wl-svm", "freesolv"), ("path-k5", "counting"), ("degree-sums", "counting")],
 )  # fmt: skip
 def test_cells_of_each_kind_are_measured(study, folder, arm, setting):
-    run = Recorder(folder, Cell(arm, setting, 0))
+    run = ShortRun(folder)
     found = module.measure(arm, study.settings[setting], 0, "smoke", run)
     assert found
     assert np.isfinite(list(found.values())).all()
@@ -111,7 +78,7 @@ def test_cells_of_each_kind_are_measured(study, folder, arm, setting):
 
 
 def test_exact_cells_meet_the_reference_of_the_literature(study, folder):
-    run = Recorder(folder, Cell("labels", "atlas", 0))
+    run = ShortRun(folder)
     theirs = module.measure("neighbours", study.settings["atlas"], 0, "smoke", run)
     assert theirs == {"collisions": 20.0, "hexagon_collides": 1.0, "rook_collides": 1.0}
     ours = module.measure("labels", study.settings["atlas"], 0, "smoke", run)

@@ -2,13 +2,18 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeAlias
 
+from livepapers.core.files import new_folder
 from livepapers.core.learner import JSON
 
 Row = Mapping[str, str | int | float | bool | None]
+Content: TypeAlias = "str | bytes | Callable[[Path], None]"
+"""Of a file: text, bytes, or what writes it (or a folder of that name) to a path."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,35 @@ class Application:
             "files": dict(self.files),
             "output": None if self.output is None else str(self.output),
         }
+
+
+def write(made: Application, output: Path, files: Mapping[str, tuple[str, Content]]) -> Application:
+    """Write the files and `application.json` into a new folder, all of them or none.
+
+    What is in application.json does not depend on where the folder is.
+
+    Args:
+        made: The outcome.
+        output: The folder; new or empty.
+        files: Name -> what it holds, for the reader, and its content.
+
+    Returns:
+        The outcome with its files.
+
+    Raises:
+        InputError: The folder is there and holds something.
+    """
+    told = {name: about for name, (about, _) in files.items()} | {"application.json": "all of it, for programs"}
+    whole = replace(made, files=told)
+    with new_folder(output) as folder:
+        for name, (_, content) in files.items():
+            if callable(content):
+                content(folder / name)
+            else:
+                (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        text = json.dumps(whole.to_json(), indent=2, allow_nan=False) + "\n"
+        (folder / "application.json").write_text(text, encoding="utf-8")
+    return replace(whole, output=output)
 
 
 def to_csv(rows: Sequence[Row]) -> str:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import shapely
 from numpy.typing import NDArray
 
-from livepapers.core.errors import InputError, MissingExtraError
+from livepapers.core.errors import InputError
 from livepapers.tasks.geography import check_coordinates
+from livepapers.tasks.maps import read_map
 from livepapers.tasks.places import Flows, Places, Units
 from livepapers.tasks.tables import LARGEST_NUMBER, read_table, read_text
 
@@ -105,19 +107,7 @@ def _indicators(table: pd.DataFrame, *, where: str) -> tuple[dict[str, NDArray[n
 
 def _map_layer(path: Path, *, where: str) -> tuple[pd.DataFrame, NDArray[np.float64]]:
     """The attributes of a map, and latitude and longitude of each geometry's centre."""
-    try:
-        import geopandas
-        import shapely
-    except ImportError:
-        raise MissingExtraError("geopandas", "geo") from None
-    if not path.is_file():
-        raise InputError.of(where, path, expected="an existing file")
-    try:
-        layer = geopandas.read_file(path)
-    except Exception as error:  # noqa: BLE001 - the drivers below raise classes of their own for damaged files
-        raise InputError.of(where, "a damaged map", expected="GeoJSON or GeoPackage", cause=str(error)[:120]) from None
-    if layer.empty or "geometry" not in layer:
-        raise InputError.of(where, "no feature", expected="a map of places")
+    layer = read_map(path, option=where)
     if layer.crs is None:
         raise InputError.of(where, "no coordinate reference system", expected="one, e.g. EPSG:4326")
     empty = np.flatnonzero((layer.geometry.isna() | layer.geometry.is_empty).to_numpy())

@@ -1,6 +1,5 @@
 """Street networks and places in the files that planners have: shapefile, GeoPackage, GeoJSON, GraphML, CSV."""
 
-import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,8 +8,9 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 
-from livepapers.core.errors import InputError, MissingExtraError
+from livepapers.core.errors import InputError
 from livepapers.tasks.geography import check_coordinates
+from livepapers.tasks.maps import read_map
 from livepapers.tasks.street_graph import StreetGraph
 from livepapers.tasks.tables import read_table, read_text
 
@@ -53,7 +53,7 @@ def read_streets(
     if kind == ".graphml":
         return _from_graphml(path, option=option)
     if kind in MAPS:
-        return from_lines(_read_map(path, option=option, layer=layer), where=f"{option} {path.name}", split=split)
+        return from_lines(read_map(path, option=option, layer=layer), where=f"{option} {path.name}", split=split)
     raise InputError.of(option, path, expected=f"a file that ends with {', '.join([*MAPS, '.graphml', '.csv'])}")
 
 
@@ -77,7 +77,7 @@ def read_places(path: Path, graph: StreetGraph, *, option: str, layer: str = "")
         return places, [str(name) for name in given]
     if path.suffix.lower() not in MAPS:
         raise InputError.of(option, path, expected=f"a file that ends with {', '.join([*MAPS, '.csv'])}")
-    frame = _read_map(path, option=option, layer=layer)
+    frame = read_map(path, option=option, layer=layer)
     if frame.crs is not None and graph.crs and str(frame.crs) != graph.crs:
         frame = frame.to_crs(graph.crs)
     points = _without_empty(frame, where=where).geometry.centroid if _planar(frame) else frame.geometry
@@ -309,28 +309,8 @@ def _without_empty(frame: "geopandas.GeoDataFrame", *, where: str) -> "geopandas
     return kept
 
 
-def _read_map(path: Path, *, option: str, layer: str) -> "geopandas.GeoDataFrame":
-    try:
-        import geopandas
-        from pyogrio.errors import DataLayerError, DataSourceError
-    except ModuleNotFoundError:
-        raise MissingExtraError("geopandas", "geo") from None
-    if not path.is_file():
-        raise InputError.of(option, path, expected="an existing file")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of several layers the first is read, as documented
-            frame = geopandas.read_file(path, layer=layer or None)
-    except (DataSourceError, DataLayerError, ValueError) as error:
-        cause = str(error)
-        raise InputError.of(option, path, expected="a map of geometries", cause=cause[:160]) from None
-    if not isinstance(frame, geopandas.GeoDataFrame) or not len(frame):
-        raise InputError.of(option, path, expected="at least one geometry", cause="name its layer with --layer?")
-    return frame
-
-
 def read_packed(members: Sequence[tuple[str, bytes]], folder: Path, *, layer: str = "") -> "geopandas.GeoDataFrame":
     """A map whose files are bytes in memory: written to `folder` side by side, then read; the first is opened."""
     for name, content in members:
         (folder / name).write_bytes(content)
-    return _read_map(folder / members[0][0], option=members[0][0], layer=layer)
+    return read_map(folder / members[0][0], option=members[0][0], layer=layer)

@@ -48,8 +48,8 @@ FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "yann-rl": {"model": _DOCUMENT},
     "sindy-rl": {"data": _TABLE},
     "policy-smoothing": {"returns": _TABLE},
-    "debatenet": {"claims": (".csv", ".dna", ".sqlite", ".rda")},
-    "commuters": {"nodes": (*_TABLE, ".geojson", ".gpkg"), "flows": _TABLE},
+    "debatenet": {"claims": _TABLE},
+    "commuters": {"nodes": _TABLE, "flows": _TABLE},
     "gnn-graph-level": {"smiles": _TABLE, "edges": _TABLE, "graphs": _TABLE, "nodes": _TABLE},
 }
 """The papers with a form, and the files that each takes, by option, with the endings that they may have."""

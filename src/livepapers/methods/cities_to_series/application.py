@@ -1,13 +1,12 @@
 """`livepapers apply cities-to-series`: a table of series to forecast, or streets with facilities to judge."""
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from livepapers.core.application import Application, Row, to_csv
+from livepapers.core.application import Application, Content, Row, to_csv, write
 from livepapers.core.errors import InputError
-from livepapers.core.files import check_output_folder, new_folder
+from livepapers.core.files import check_output_folder
 from livepapers.methods.cities_to_series import series_application, street_application
 from livepapers.methods.cities_to_series.forecaster import SLUG, ReGENNForecaster
 from livepapers.methods.cities_to_series.inconsistencies import Which
@@ -103,16 +102,17 @@ def _write(
     made: Application, output: Path, files: Mapping[str, tuple[str, str | Sequence[Row]]],
     forecaster: ReGENNForecaster | None,
 ) -> Application:  # fmt: skip
-    about = {name: told for name, (told, _) in files.items()} | {"application.json": "all of it, for programs"}
+    content: dict[str, tuple[str, Content]] = {
+        name: (about, told if isinstance(told, str) else to_csv(told)) for name, (about, told) in files.items()
+    }
     if forecaster is not None:
-        about["forecaster"] = "the trained network, as an artifact"
-    whole = Application(made.slug, made.headline, made.tables, made.notes, about, output)
-    with new_folder(output) as folder:
-        for name, (_, content) in files.items():
-            (folder / name).write_text(content if isinstance(content, str) else to_csv(content), encoding="utf-8")
-        if forecaster is not None:
-            (folder / "forecaster").mkdir()
-            forecaster.save(folder / "forecaster")
-        text = json.dumps({**whole.to_json(), "output": None}, indent=2, allow_nan=False) + "\n"
-        (folder / "application.json").write_text(text, encoding="utf-8")
-    return whole
+        content["forecaster"] = ("the trained network, as an artifact", _saves(forecaster))
+    return write(made, output, content)
+
+
+def _saves(forecaster: ReGENNForecaster) -> Callable[[Path], None]:
+    def save(folder: Path) -> None:
+        folder.mkdir()
+        forecaster.save(folder)
+
+    return save

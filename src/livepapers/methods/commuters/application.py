@@ -1,6 +1,5 @@
 """`livepapers apply commuters`: which of the user's places are linked, how strongly, and what carries it."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livepapers.baselines.spatial_interaction import Gravity, Radiation, pair_distances
-from livepapers.core.application import Application, Row, to_csv
+from livepapers.core.application import Application, Content, Row, to_csv, write
 from livepapers.core.errors import InputError
-from livepapers.core.files import check_output_folder, new_folder
+from livepapers.core.files import check_output_folder
 from livepapers.core.rng import numpy_generator
 from livepapers.methods.commuters.calibration import reliability
 from livepapers.methods.commuters.estimators import FlowRegressor, LinkClassifier, common_part, learners
@@ -302,40 +301,34 @@ def _headline(rows: Sequence[Row], model: str) -> str:
 
 
 def _write(made: Application, output: Path, *, data: Data, predicted: Predicted) -> Application:
-    about = {name: text for name, (_, text) in FILES.items()} | {
-        "predictions.csv": "every pair that is linked or predicted to be: probability, expected and observed flow",
-        "map.svg": "observed links beside predicted ones",
-        "importance.svg": "importance as bars",
-        "calibration.svg": "observed share of links over predicted probability",
-        "application.json": "all of it, for programs",
-    }
-    whole = Application(made.slug, made.headline, made.tables, made.notes, about, output)
     called = predicted.probability >= 0.5
     kept = np.flatnonzero(called | data.linked)
     network = np.where(called, predicted.flow, 0.0)
     overlap = f"common part of commuters {common_part(data.flows, network):.2f}"
     titles = {"links": "links: fall of area under ROC", "flows": "flows: fall of R^2 of ln T"}
     bars = {title: predicted.importance[name] for name, title in titles.items()}
-    pictures = {
-        "map.svg": link_map(
-            data.places.coordinates,
-            geographic=data.places.units == "degrees",
-            title=f"Links, {overlap}",
-            **_layers(data, predicted, called),
-        ),
-        "importance.svg": importance_bars(bars, title="Which indicators carry the prediction"),
-        "calibration.svg": reliability_curve(reliability(predicted.probability, data.linked), title="Calibration"),
+    drawn = link_map(
+        data.places.coordinates,
+        geographic=data.places.units == "degrees",
+        title=f"Links, {overlap}",
+        **_layers(data, predicted, called),
+    )
+    curve = reliability_curve(reliability(predicted.probability, data.linked), title="Calibration")
+    rows = [_pair_row(data, predicted, int(number)) for number in kept]
+    content: dict[str, tuple[str, Content]] = {
+        name: (about, to_csv(made.tables[title])) for name, (title, about) in FILES.items()
     }
-    with new_folder(output) as folder:
-        for name, (title, _) in FILES.items():
-            (folder / name).write_text(to_csv(made.tables[title]), encoding="utf-8")
-        rows = [_pair_row(data, predicted, int(number)) for number in kept]
-        (folder / "predictions.csv").write_text(to_csv(rows), encoding="utf-8")
-        for name, picture in pictures.items():
-            (folder / name).write_text(picture, encoding="utf-8")
-        text = json.dumps(whole.to_json(), indent=2, allow_nan=False) + "\n"
-        (folder / "application.json").write_text(text, encoding="utf-8")
-    return whole
+    content |= {
+        "predictions.csv": (
+            "every pair that is linked or predicted to be: probability, expected and observed flow", to_csv(rows)
+        ),
+        "map.svg": ("observed links beside predicted ones", drawn),
+        "importance.svg": (
+            "importance as bars", importance_bars(bars, title="Which indicators carry the prediction")
+        ),
+        "calibration.svg": ("observed share of links over predicted probability", curve),
+    }  # fmt: skip
+    return write(made, output, content)
 
 
 def _layers(data: Data, predicted: Predicted, called: NDArray[np.bool_]) -> dict[str, Links]:

@@ -1,16 +1,15 @@
 """`livepapers apply debatenet`: a table of claims becomes networks, camps and their change."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 
-from livepapers.core.application import Application, Row, to_csv
+from livepapers.core.application import Application, Content, Row, to_csv, write
 from livepapers.core.errors import InputError
-from livepapers.core.files import check_output_folder, new_folder
+from livepapers.core.files import check_output_folder
 from livepapers.methods.debatenet.choices import Choices, cut, parse_levels
 from livepapers.methods.debatenet.drawing import group_matrix_svg, network_svg, windows_svg
 from livepapers.methods.debatenet.exporting import to_gexf, to_graphml
@@ -246,7 +245,7 @@ def _write(made: Application, output: Path, readings: Sequence[Reading], choices
     notes = list(made.notes)
     if not chosen:
         notes.append(f"Over {MOST_EXPORTED} windows: their networks were not written, the tables have all of them.")
-    content: dict[str, tuple[str, bytes]] = {}
+    content: dict[str, tuple[str, Content]] = {}
     for reading in chosen:
         for part in _networks(reading):
             _export(part, content, notes)
@@ -262,14 +261,7 @@ def _write(made: Application, output: Path, readings: Sequence[Reading], choices
         content["polarisation.svg"] = ("polarisation of each window beside permuted debates", bars.encode())
     for name, (about, rows) in _whole_tables(readings).items():
         content[f"{name}.csv"] = (about, to_csv(rows).encode())
-    files = {name: about for name, (about, _) in content.items()} | {"application.json": "all of it, for programs"}
-    whole = Application(made.slug, made.headline, made.tables, tuple(notes), files, output)
-    with new_folder(output) as folder:
-        for name, (_, data) in content.items():
-            (folder / name).write_bytes(data)
-        text = json.dumps(whole.to_json(), indent=2, allow_nan=False) + "\n"
-        (folder / "application.json").write_text(text, encoding="utf-8")
-    return whole
+    return write(replace(made, notes=tuple(notes)), output, content)
 
 
 def _networks(reading: Reading) -> list[_Exported]:
@@ -280,7 +272,7 @@ def _networks(reading: Reading) -> list[_Exported]:
     ]
 
 
-def _export(part: _Exported, content: dict[str, tuple[str, bytes]], notes: list[str]) -> None:
+def _export(part: _Exported, content: dict[str, tuple[str, Content]], notes: list[str]) -> None:
     table = part.network.to_frame()
     content[f"{part.stem}.csv"] = (part.about, table.to_csv(index=False, lineterminator="\n").encode())
     if len(table) > MOST_TIES:

@@ -1,6 +1,5 @@
 """`livepapers apply gnn-graph-level`: which model suits the user's own graphs, and what it predicts."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,9 +8,9 @@ from typing import Literal
 import networkx as nx
 import numpy as np
 
-from livepapers.core.application import Application, Row, to_csv
+from livepapers.core.application import Application, Content, Row, to_csv, write
 from livepapers.core.errors import InputError
-from livepapers.core.files import check_output_folder, new_folder
+from livepapers.core.files import check_output_folder
 from livepapers.core.loop import drive
 from livepapers.core.rng import derive, numpy_generator
 from livepapers.methods.gnn_graph_level.features import PathFeatures
@@ -290,30 +289,21 @@ def _write(
         "counts.csv": ("Paths and cycles", "exact numbers of paths and cycles of each graph"),
         "importance.csv": ("Importance of edges", "importance of the edges of the graphs that are drawn"),
     }
-    files = {name: about for name, about in files.items() if about[0] in made.tables}
+    content: dict[str, tuple[str, Content]] = {
+        name: (about, to_csv(made.tables[title])) for name, (title, about) in files.items() if title in made.tables
+    }
     scores = {name: [cell.outcomes[name].test["score"] for cell in cells] for name in names}
     factor, unit = (1.0, "macro-F1 on test graphs, %") if table.classes else (-1.0, "mean absolute error, test graphs")
     order = [str(row["model"]) for row in made.tables["Models"]]
-    figures = {
-        "models.svg": ranking_svg(
-            [(name, [factor * score for score in scores[name]]) for name in order],
-            title="Models, best mean rank first", unit=unit, ours=_OURS,
-        )
-    }  # fmt: skip
-    about = {name: text for name, (_, text) in files.items()} | {"models.svg": "the models side by side"}
+    ranking = ranking_svg(
+        [(name, [factor * score for score in scores[name]]) for name in order],
+        title="Models, best mean rank first", unit=unit, ours=_OURS,
+    )  # fmt: skip
+    content["models.svg"] = ("the models side by side", ranking)
     if "path-adaptive" in names:
-        figures["importance.svg"] = importance_svg(_pictures(cells[0], atoms=atoms))
-        about["importance.svg"] = "some graphs with their important edges"
-    about["application.json"] = "all of it, for programs"
-    whole = Application(made.slug, made.headline, made.tables, made.notes, about, output)
-    with new_folder(output) as folder:
-        for name, (title, _) in files.items():
-            (folder / name).write_text(to_csv(made.tables[title]), encoding="utf-8")
-        for name, text in figures.items():
-            (folder / name).write_text(text, encoding="utf-8")
-        text = json.dumps(whole.to_json(), indent=2, allow_nan=False) + "\n"
-        (folder / "application.json").write_text(text, encoding="utf-8")
-    return whole
+        picture = importance_svg(_pictures(cells[0], atoms=atoms))
+        content["importance.svg"] = ("some graphs with their important edges", picture)
+    return write(made, output, content)
 
 
 def _pictures(cell: Repeat, *, atoms: bool) -> list[tuple[str, nx.Graph]]:

@@ -2,16 +2,15 @@
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from livepapers.core.application import Application, Row
+from livepapers.core.application import Application, Row, write
 from livepapers.core.errors import InputError
-from livepapers.core.files import check_output_folder, new_folder
+from livepapers.core.files import check_output_folder
 from livepapers.core.rng import numpy_generator
 from livepapers.methods.simplicial_closure.closure import closure_table
 from livepapers.methods.simplicial_closure.prediction import (
@@ -205,14 +204,7 @@ def _write(made: Application, output: Path) -> Application:
         "backtest.csv": ("Backtest", "every score on the last part of the history"),
         "closure.csv": ("Closure probability by ties of three", "closure probability by configuration"),
     }
-    about = {name: text for name, (_, text) in files.items()} | {"application.json": "all of it, for programs"}
-    whole = Application(made.slug, made.headline, made.tables, made.notes, about, output)
-    with new_folder(output) as folder:
-        for name, (title, _) in files.items():
-            (folder / name).write_text(_csv(made.tables[title]), encoding="utf-8")
-        text = json.dumps(whole.to_json(), indent=2, allow_nan=False) + "\n"
-        (folder / "application.json").write_text(text, encoding="utf-8")
-    return whole
+    return write(made, output, {name: (about, _csv(made.tables[title])) for name, (title, about) in files.items()})
 
 
 def _csv(rows: Sequence[Row]) -> str:
