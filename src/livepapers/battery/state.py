@@ -1,6 +1,8 @@
 """State checks: save, load, go on; refuse what does not fit; grow no memory."""
 
 import copy
+import ctypes
+import gc
 import resource
 import sys
 import tempfile
@@ -148,7 +150,14 @@ def _first_tensor(state: dict[str, Any]) -> tuple[list[str], str]:
 
 
 def _resident_bytes() -> int:
-    """Memory in use now; where the system tells no such figure, the peak, which earlier work may have set higher."""
+    """Memory in use now; where the system tells no such figure, the peak, which earlier work may have set higher.
+
+    What is free goes back to the system first: a heap left half empty by earlier work would swallow what a learner
+    hoards without a trace.
+    """
+    gc.collect()
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc's; other C libraries give memory back at once
+        trim(0)
     told = Path("/proc/self/statm")
     if told.exists():
         return int(told.read_text().split()[1]) * resource.getpagesize()
