@@ -1,5 +1,6 @@
 """`livepapers serve`: the page."""
 
+import gc
 import os
 from pathlib import Path
 from types import FrameType
@@ -25,6 +26,7 @@ def command(host: str | None, port: int | None, settings: Path | None, store: st
     as `url` in the settings, or give --host; then runs need the token in $LIVEPAPERS_TOKEN. Ctrl-C stops the page; runs
     that were started on it go on, and the page finds them again.
     """
+    gc.disable()  # all that is made until the page is there stays; to look through it again and again is a sixth of it
     import uvicorn
 
     from livepapers.web import watching
@@ -52,4 +54,6 @@ def command(host: str | None, port: int | None, settings: Path | None, store: st
             watching.closing.set()
             super().handle_exit(sig, frame)
 
+    gc.freeze()
+    gc.enable()
     Server(config).run(sockets=[socket])

@@ -16,7 +16,7 @@ from livepapers.lab import database
 from livepapers.lab.report.summary import of_paper
 from livepapers.papers import catalogue
 from livepapers.papers.catalogue import Card
-from livepapers.web import tables
+from livepapers.web import tables, verdicts
 
 Sort = Literal["trending", "newest", "measured"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
@@ -212,7 +212,7 @@ def heat(times: Sequence[float]) -> float:
 
 
 def _columns(card: Card) -> dict[str, Any]:
-    results = catalogue.results(card.slug)
+    results = verdicts.published(card.slug)
     return {
         "slug": card.slug, "title": card.title, "authors": list(card.authors), "submitted": card.submitted,
         "field": card.field, "tags": list(card.tags), "summary": card.summary, "link": card.link, "arxiv": card.arxiv,
