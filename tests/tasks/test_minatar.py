@@ -1,78 +1,63 @@
-"""MinAtar's games, batched: beside the package where it is installed, and by their rules."""
+"""MinAtar's games, batched: beside what was recorded of the package, and by their rules."""
 
-from typing import Any
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from livepapers.core.errors import InputError
-from livepapers.core.rng import generator, numpy_generator
+from livepapers.core.rng import generator
 from livepapers.tasks import worlds
 from livepapers.tasks.minatar import Breakout, Freeway, FreewayNoise
 from livepapers.tasks.vector import SimulatorTask
 
 
-def _package(game: str) -> Any:
-    pytest.importorskip("minatar")
-    from minatar import Environment  # type: ignore[import-not-found]
-
-    env = Environment(game, sticky_action_prob=0.0)
-    env.reset()
-    return env.env
+@pytest.fixture(scope="module")
+def recorded() -> dict[str, np.ndarray]:
+    """What `recorded/record_minatar.py` saw of the package's games."""
+    with np.load(Path(__file__).parent / "recorded" / "minatar.npz") as found:
+        return dict(found)
 
 
-def _seen(theirs: Any) -> Tensor:
-    return torch.from_numpy(theirs.state()).permute(2, 0, 1).float()
+def _pictures(bits: np.ndarray, planes: int) -> Tensor:
+    pixels = np.unpackbits(bits, axis=1, count=planes * 100)
+    return torch.from_numpy(pixels.reshape(-1, planes, 10, 10)).float()
 
 
-def test_breakout_is_the_packages_game_step_by_step():
-    theirs, ours = _package("breakout"), Breakout(sticky=0.0)
-    bricks = episodes = 0
-    actions = numpy_generator(0, "test", "actions")
-    for episode in range(12):
-        theirs.reset()
-        state = ours.initial(1, generator(episode, "start"))
-        theirs.ball_x = theirs.last_x = int(state.x)
-        theirs.ball_dir = int(state.direction)
-        for _ in range(250):
-            goal = min(max(theirs.ball_x + (1 if theirs.ball_dir in (1, 2) else -1), 0), 9)
-            follow = 0 if theirs.pos == goal else 1 if theirs.pos > goal else 2
-            action = int(actions.integers(3)) if actions.random() < 0.05 else follow
-            paid, over = theirs.act([0, 1, 3][action])
-            post, reward = ours.decide(state, torch.tensor([action]))
-            state, rest, terminated = ours.resolve(post, torch.zeros(1, dtype=torch.bool))
-            assert (float(reward + rest), bool(terminated)) == (paid, over)
-            if over:
-                episodes += 1
-                break
-            assert torch.equal(ours.observe(state)[0], _seen(theirs))
-            bricks += paid
-    assert bricks > 60
-    assert episodes > 3
+def test_breakout_is_the_packages_game_step_by_step(recorded: dict[str, np.ndarray]):
+    ours, seen = Breakout(sticky=0.0), _pictures(recorded["breakout_seen"], 4)
+    state = start = ours.initial(1, generator(0, "start"))
+    corners = 0
+    for step, begin in enumerate(recorded["breakout_begins"]):
+        if begin >= 0:
+            x = torch.tensor([int(begin)])
+            state = start._replace(x=x, last_x=x, direction=2 + x // 9)
+        post, reward = ours.decide(state, torch.tensor([int(recorded["breakout_actions"][step])]))
+        corners += int(not post.over and post.state.y == state.y and state.y == 8 and post.state.x != state.x)
+        state, rest, terminated = ours.resolve(post, torch.zeros(1, dtype=torch.bool))
+        assert float(reward + rest) == recorded["breakout_paid"][step]
+        assert bool(terminated) == recorded["breakout_over"][step]
+        assert torch.equal(ours.observe(state)[0], seen[step])
+    assert recorded["breakout_paid"].sum() > 60
+    assert recorded["breakout_over"].sum() > 3
+    assert corners > 3
 
 
-def test_freeway_is_the_packages_game_step_by_step():
-    theirs, ours = _package("freeway"), Freeway(sticky=0.0)
-    state = ours.initial(1, generator(0, "start"))
-    theirs.cars = [[0, row + 1, int(abs(s)), int(s)] for row, s in enumerate(state.speed[0])]
-    actions, crossings, hits = numpy_generator(0, "test", "actions"), 0, 0
-    stream = generator(1, "noise")
-    for _ in range(900):
-        action = 1 if actions.random() < 0.8 else int(actions.integers(3))
-        noise = ours.draw(1, 0, stream)
-        theirs._randomize_cars = lambda initialize, speeds=noise.speed[0]: [
-            car.__setitem__(slice(2, 4), [int(abs(s)), int(s)]) for car, s in zip(theirs.cars, speeds, strict=True)
-        ]
-        before = theirs.pos
-        paid, _ = theirs.act([0, 2, 4][action])
-        post, reward = ours.decide(state, torch.tensor([action]))
-        state, rest, _ = ours.resolve(post, FreewayNoise(torch.zeros(1, dtype=torch.bool), noise.speed))
-        assert float(reward + rest) == paid
-        assert torch.equal(ours.observe(state)[0], _seen(theirs))
-        crossings += paid
-        hits += theirs.pos == 9 and before < 8 and not paid
-    assert crossings > 1
+def test_freeway_is_the_packages_game_step_by_step(recorded: dict[str, np.ndarray]):
+    ours, seen = Freeway(sticky=0.0), _pictures(recorded["freeway_seen"], 7)
+    first, *after = torch.from_numpy(recorded["freeway_speeds"]).long()[:, None]
+    state = ours.initial(1, generator(0, "start"))._replace(speed=first, countdown=first.abs())
+    hits = 0
+    for step, speed in enumerate(after):
+        before = state.row
+        post, reward = ours.decide(state, torch.tensor([int(recorded["freeway_actions"][step])]))
+        state, rest, _ = ours.resolve(post, FreewayNoise(torch.zeros(1, dtype=torch.bool), speed))
+        assert float(reward + rest) == recorded["freeway_paid"][step]
+        assert torch.equal(ours.observe(state)[0], seen[step])
+        hits += int(state.row == 9 and before < 8 and not reward)
+    assert recorded["freeway_paid"].sum() > 1
     assert hits > 3
 
 

@@ -1,6 +1,6 @@
 """Breakout and Freeway of MinAtar (Young and Tian 2019), batched: pictures of 10 x 10 pixels, a few binary planes each.
 
-Written from the games' rules; a test plays them beside the package `minatar`, which is not needed here. Actions are
+Written from the games' rules; a test replays what was recorded of the package MinAtar 1.0.15. Actions are
 the minimal sets. With probability `sticky` a step repeats the action before it; the coin is part of the state, so that
 `decide` stays deterministic.
 
