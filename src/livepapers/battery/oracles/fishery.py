@@ -152,10 +152,10 @@ def _reward(model: Ecosystem, rule: HarvestPolicy, seed: int) -> float:
     return simulator.run(rule, start=start, noise=noise).reward.mean().item()
 
 
-def _learned(seed: int, *, model: Ecosystem, penalty: float = 100.0) -> float:
+def _learned(seed: int, *, model: Ecosystem, updates: int, penalty: float = 100.0) -> float:
     """Minus the reward of a rule that was trained shortly, with the model's penalty or another one."""
     config = fishery.Config(
-        hidden=(16,), learning_rate=3e-3, updates=20, lanes=32, steps=32, epochs=4, minibatches=4, dev_episodes=16,
+        hidden=(16,), learning_rate=3e-3, updates=updates, lanes=32, steps=32, epochs=4, minibatches=4, dev_episodes=16,
         dev_every=5,
     )  # fmt: skip
     simulator = EcosystemSimulator(replace(model, penalty=penalty))
@@ -185,10 +185,10 @@ REDUCTIONS = {
     "flat linear escapement is constant": flat_linear_escapement_is_constant,
     "a stock alone rests at the textbook yield": a_stock_alone_rests_at_the_textbook_yield,
 }
-FLOORS = {"the textbook mortality": lambda seed: (_learned(seed, model=three_species()), _floor(seed))}
+FLOORS = {"the textbook mortality": lambda seed: (_learned(seed, model=three_species(), updates=20), _floor(seed))}
 ABLATIONS = {
     "the near-extinction penalty, left out in training": lambda seed: (
-        _learned(seed, model=may1()),
-        _learned(seed, model=may1(), penalty=0.0),
+        _learned(seed, model=may1(), updates=10),
+        _learned(seed, model=may1(), updates=10, penalty=0.0),
     )
 }

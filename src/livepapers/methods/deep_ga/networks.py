@@ -72,6 +72,7 @@ class Layout:
         self.hidden = hidden if isinstance(hidden, str) else tuple(hidden)
         self.outputs = _outputs(action_space)
         self._bytes = observation_space.dtype == np.uint8
+        self._edges = _edges(action_space)
         self._parts = self._plan()
         self.parameters = sum(math.prod(part.shape) + part.shape[0] for part in self._parts)
         """Weights and biases together."""
@@ -161,9 +162,9 @@ class Layout:
             return chosen.reshape(*outputs.shape[:-1], *(space.shape or ()))
         assert isinstance(space, Box)  # checked at the start
         actions = outputs.reshape(*outputs.shape[:-1], *space.shape)
-        if not space.is_bounded("both"):
+        if self._edges is None:
             return actions
-        low, high = (torch.from_numpy(side).to(torch.float32) for side in (space.low, space.high))
+        low, high = self._edges
         return torch.clamp((low + high) / 2.0 + (high - low) * actions, low, high)
 
 
@@ -218,6 +219,14 @@ def _outputs(space: gymnasium.Space) -> int:
     if isinstance(space, Box):
         return flat_width(space)
     raise InputError.of("action space", str(space), expected="Discrete, MultiDiscrete or Box")
+
+
+def _edges(space: gymnasium.Space) -> tuple[Tensor, Tensor] | None:
+    """The least and the largest actions of a bounded box; for any other space None."""
+    if not isinstance(space, Box) or not space.is_bounded("both"):
+        return None
+    low, high = (torch.from_numpy(side).to(torch.float32) for side in (space.low, space.high))
+    return low, high
 
 
 def _convolved(x: Tensor, weight: Tensor, bias: Tensor, layer: Convolution) -> Tensor:

@@ -1,8 +1,6 @@
 """`livepapers apply fl-gfn`: sample a user's sets or independent sets in proportion to exp(-energy) (fl-gfn)."""
 
-import csv
 import hashlib
-import io
 import json
 import shutil
 from collections.abc import Sequence
@@ -13,7 +11,7 @@ import networkx as nx
 import torch
 
 from livepapers.core import artifact
-from livepapers.core.application import Application, Row
+from livepapers.core.application import Application, Row, to_csv
 from livepapers.core.errors import CorruptFileError, InputError, Interrupted
 from livepapers.core.files import check_output_folder, new_folder
 from livepapers.core.learner import JSON
@@ -316,7 +314,7 @@ def _write(
         texts = {
             "problem.json": json.dumps(asdict(problem), indent=1) + "\n",
             "samples.csv": _samples_csv(problem, evaluation),
-            "inclusion.csv": _csv(inclusion),
+            "inclusion.csv": to_csv(inclusion),
             "application.json": json.dumps(complete.to_json(), indent=2) + "\n",
         }
         artifact.save(folder, described, weights=learner.network.state_dict(), files=texts)
@@ -331,12 +329,4 @@ def _samples_csv(problem: Problem, evaluation: Evaluation) -> str:
             evaluation.objects.tolist(), evaluation.log_reward.tolist(), evaluation.log_weight.tolist(), strict=True
         )
     ]
-    return _csv(rows)
-
-
-def _csv(rows: Sequence[Row]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return to_csv(rows)

@@ -1,14 +1,12 @@
 """`livepapers apply simplicial-closure`: which groups are likely to meet next, in the user's own data."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from livepapers.core.application import Application, Row, write
+from livepapers.core.application import Application, Row, to_csv, write
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder
 from livepapers.core.rng import numpy_generator
@@ -204,12 +202,4 @@ def _write(made: Application, output: Path) -> Application:
         "backtest.csv": ("Backtest", "every score on the last part of the history"),
         "closure.csv": ("Closure probability by ties of three", "closure probability by configuration"),
     }
-    return write(made, output, {name: (about, _csv(made.tables[title])) for name, (title, about) in files.items()})
-
-
-def _csv(rows: Sequence[Row]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return write(made, output, {name: (about, to_csv(made.tables[title])) for name, (title, about) in files.items()})
