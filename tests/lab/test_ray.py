@@ -14,6 +14,7 @@ from livepapers.lab.engines.ray import RayEngine
 from livepapers.lab.runner import Listener, Silent, run_study
 from livepapers.lab.store import Store
 from livepapers.lab.study import Cell, Study
+from livepapers.methods import deep_ga
 
 # Ray's own start-up leaves sockets and files to the garbage collector, which pytest would report as our warnings
 pytestmark = [
@@ -36,6 +37,12 @@ QUIET = {
     "RAY_health_check_timeout_ms": "1000",
     "RAY_health_check_failure_threshold": "2",
 }
+
+
+SEARCH: dict[str, Any] = {
+    "env": "cart-pole", "generations": 2, "population": 8, "parents": 2, "validation": 1, "share": 4, "test_episodes": 2
+}  # fmt: skip
+"""A search whose population is two shares."""
 
 
 class TwoNodes:
@@ -89,6 +96,8 @@ def test_two_nodes_give_the_local_engines_bits_and_one_may_die(nodes: TwoNodes, 
             return run_study("tiny", study=study, store=store, preset="smoke", listener=listener, **options)
 
         with RayEngine(nodes.cluster.address) as engine:
+            evolved = [deep_ga.apply(**SEARCH, spread=spread) for spread in (None, engine.map)]
+            assert evolved[0] == evolved[1]
             assert engine.workers == 2
             assert list(engine.map(processes.square, range(5))) == [0, 1, 4, 9, 16]
             results: dict[int, Any] = {}

@@ -15,8 +15,8 @@ from livepapers.core import artifact
 from livepapers.core.errors import InputError, Interrupted
 from livepapers.lab import evaluation
 from livepapers.methods import policy_smoothing
+from livepapers.methods.deep_ga import Genome, Layout, apply, spreading, world_of
 from livepapers.methods.deep_ga import application as module
-from livepapers.methods.deep_ga import apply
 
 QUICK: dict[str, Any] = {"generations": 3, "population": 12, "parents": 3, "validation": 2, "test_episodes": 20}
 
@@ -134,6 +134,7 @@ def _flat(call: Any) -> Any:
         ({"env": "cart-pole", "activation": "gelu"}, "activation"),
         ({"env": "cart-pole", "seed": -1}, "seed"),
         ({"env": "cart-pole", "cap": -5}, "cap"),
+        ({"env": "cart-pole", "share": -1}, "share"),
         ({"env": "cart-pole", "test_episodes": 1}, "test-episodes"),
         ({"genome": Path("no_such_file.json")}, "genome"),
     ],
@@ -200,3 +201,62 @@ def test_the_command_line(tmp_path: Path):
     assert json.loads(done.stdout)["slug"] == "deep-ga"
     shown = CliRunner().invoke(group, ["evaluate", str(tmp_path / "out"), "--episodes", "5"])
     assert shown.exit_code == 0, shown.output
+
+
+def test_an_engine_gives_the_same_bits(tmp_path: Path):
+    """A share of the population is four members: the worker gets three shares a generation, and the validation."""
+    words = ["apply", "deep-ga", "--env", "cart-pole", "--generations", "2", "--population", "12", "--parents", "3"]
+    words += ["--validation", "2", "--share", "4", "--test-episodes", "4"]
+    for name, place in (("here", []), ("there", ["--engine", "local", "--workers", "1"])):
+        done = CliRunner().invoke(group, [*words, *place, "--output", str(tmp_path / name)])
+        assert done.exit_code == 0, done.output
+    for file in ("genome.json", "generations.csv", artifact.WEIGHTS):
+        assert (tmp_path / "here" / file).read_bytes() == (tmp_path / "there" / file).read_bytes()
+
+
+def test_a_worker_that_has_seen_the_parents_only_mutates(monkeypatch: pytest.MonkeyPatch):
+    decoded: list[int] = []
+    decode = Genome.decode
+
+    def watched(genome: Genome, scale: Any) -> Any:
+        decoded.append(genome.generation)
+        return decode(genome, scale)
+
+    monkeypatch.setattr(Genome, "decode", watched)
+    parent = Genome((5,), (), _layout().signature)
+    child = parent.mutated(6, 0.05)
+    grandchild = child.mutated(7, 0.05)
+    spreading._workplace.cache_clear()
+    found = [spreading.evaluate(_share(one)) for one in (child, grandchild)]
+    assert decoded == [0]
+    spreading._workplace.cache_clear()
+    again = spreading.evaluate(_share(grandchild))
+    assert decoded == [0, 1]
+    assert str(again) == str(found[1])
+
+
+def test_what_goes_wrong_elsewhere_is_told_here():
+    def loses(function: Any, items: Any) -> Any:
+        raise RuntimeError("item 1 of 3: its worker process ended 3 times")
+
+    with pytest.raises(Interrupted, match=r"a share of the population was lost.*ended 3 times"):
+        apply(env="cart-pole", **QUICK, spread=loses)
+    told = spreading.evaluate(_share(Genome((1,), (), "0" * 16)))
+    with pytest.raises(InputError, match="signature"):
+        spreading._as_evaluated(told)
+
+
+def _layout() -> Layout:
+    return Layout(*world_of("cart-pole")[1:])
+
+
+def _share(genome: Genome) -> spreading.Share:
+    place = json.dumps(["cart-pole", {}, _layout().arguments, 4, 0])
+    return spreading.Share(place, range(1), (genome.to_bytes(),), episodes=1, seed=0)
+
+
+@pytest.mark.parametrize("options", [["--workers", "2"], ["--address", "127.0.0.1:1"]])
+def test_workers_need_an_engine(options: list[str]):
+    done = CliRunner().invoke(group, ["apply", "deep-ga", "--env", "cart-pole", *options])
+    assert isinstance(done.exception, InputError)
+    assert options[0].strip("-") in str(done.exception)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from livepapers.core.learner import Learner
 
 SECONDS_BETWEEN_LINES = 10.0
+PLACE = ("engine", "address", "workers")
 
 
 class ApplyGroup(click.Group):
@@ -71,23 +72,57 @@ def command() -> None:
 
 def method_command(slug: str, apply: Callable[..., "Application"]) -> click.Command:
     """The command line of one method's `apply()`: its options, and `--json`."""
-    from livepapers.cli.signature import documentation, options
+    from livepapers.cli.signature import documentation, options, takes_spread
+
+    spreads = takes_spread(apply)
 
     def callback(as_json: bool, **values: Any) -> None:
+        place = {name: values.pop(name) for name in PLACE} if spreads else {}
         given = {
             name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value != ()
         }
         in_place = [given.pop(name) for name in positional]
         _one_thread()
-        with progress():
-            outcome = apply(*in_place, **given)
+        with progress(), spread_over(**place) as found:
+            outcome = apply(*in_place, **given, **found)
         show(outcome, as_json=as_json)
 
     kinds = inspect.signature(apply).parameters.items()
     positional = [name for name, one in kinds if one.kind is inspect.Parameter.POSITIONAL_ONLY]
     text = documentation(apply)
-    made = Command(slug, params=options(apply), callback=callback, help=text.about, epilog=text.examples or None)
+    params = [*options(apply), *(place_options() if spreads else [])]
+    made = Command(slug, params=params, callback=callback, help=text.about, epilog=text.examples or None)
     return json_option(made)
+
+
+def place_options() -> list[click.Parameter]:
+    """Where independent parts of the work are done."""
+    from livepapers.lab.engines import ENGINES
+
+    return [
+        click.Option(["--engine"], type=click.Choice(ENGINES), help="Where; in this process when left out."),
+        click.Option(["--address"], metavar="HOST:PORT", help="The Ray cluster; with --engine ray only."),
+        click.Option(
+            ["--workers"], type=click.IntRange(min=1), metavar="N",
+            help="Processes at a time, with --engine; as many as there are cores when left out.",
+        ),
+    ]  # fmt: skip
+
+
+@contextlib.contextmanager
+def spread_over(engine: str | None = None, address: str | None = None, workers: int | None = None) -> Iterator[Any]:
+    """The arguments that have a method work on an engine, which ends with it; none without an engine."""
+    from livepapers.core.errors import InputError
+    from livepapers.lab.engines import make_engine
+
+    if engine is None:
+        for name, value in (("address", address), ("workers", workers)):
+            if value is not None:
+                raise InputError.of(name, value, expected="none without --engine", cause="--engine local or ray")
+        yield {}
+        return
+    with make_engine(engine, address=address, workers=workers) as made:
+        yield {"spread": made.map}
 
 
 def _one_thread() -> None:

@@ -62,7 +62,19 @@ def options(function: Callable[..., Any]) -> list[click.Parameter]:
     return [
         _option(parameter, hints.get(name, str), help_texts.get(name, ""))
         for name, parameter in inspect.signature(function).parameters.items()
+        if not _is_spread(hints.get(name, str))
     ]
+
+
+def takes_spread(function: Callable[..., Any]) -> bool:
+    """Whether the function has a parameter `spread`, by which its work can be done elsewhere."""
+    return any(map(_is_spread, typing.get_type_hints(function).values()))
+
+
+def _is_spread(annotation: Any) -> bool:
+    from livepapers.core.application import Spread
+
+    return annotation is Spread or Spread in typing.get_args(annotation)
 
 
 def fields(parameters: Sequence[click.Parameter]) -> list[dict[str, Any]]:

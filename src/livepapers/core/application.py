@@ -3,10 +3,10 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from livepapers.core.files import new_folder
 from livepapers.core.learner import JSON
@@ -14,6 +14,17 @@ from livepapers.core.learner import JSON
 Row = Mapping[str, str | int | float | bool | None]
 Content: TypeAlias = "str | bytes | Callable[[Path], None]"
 """Of a file: text, bytes, or what writes it (or a folder of that name) to a path."""
+
+
+class Spread(Protocol):
+    """As the built-in `map`, but perhaps in other processes or on other machines: the `map` of an engine.
+
+    A method whose `apply` takes one has `--engine`, `--address` and `--workers` on the command line.
+    """
+
+    def __call__(self, function: Callable[[Any], Any], items: Iterable[Any], /) -> Iterator[Any]:
+        """The results in the order of the items; the function is importable by name, items and results are sent."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -32,14 +32,16 @@ from livepapers.methods.deep_ga.learner import METRICS, ROLE, Evolution, describ
 from livepapers.methods.deep_ga.networks import EvolvedPolicy, Layout
 from livepapers.methods.deep_ga.novelty import NoveltyArchive, novelty
 from livepapers.methods.deep_ga.selection import elite_candidates, next_parents, ranking
+from livepapers.methods.deep_ga.spreading import Crew
 from livepapers.methods.deep_ga.strategy import EvolutionStrategy, StrategyConfig, centred_ranks, strategy_gradient
 
 ARCHITECTURES: dict[str, type[EvolvedPolicy]] = {"EvolvedPolicy": EvolvedPolicy}
 """What an artifact may name."""
 
 __all__ = [
-    "ALGORITHMS", "ARCHITECTURES", "METRICS", "ROLE", "Algorithm", "Config", "Decoder", "Evaluated", "Evaluator",
-    "Evolution", "EvolutionStrategy", "EvolvedPolicy", "Genome", "Layout", "NoveltyArchive", "StrategyConfig", "apply",
-    "centred_ranks", "described_policy", "elite_candidates", "example", "initial_weights", "maze_layout", "mutation",
-    "next_parents", "noise", "normal_table", "novelty", "ranking", "strategy_gradient", "world_of",
+    "ALGORITHMS", "ARCHITECTURES", "METRICS", "ROLE", "Algorithm", "Config", "Crew", "Decoder", "Evaluated",
+    "Evaluator", "Evolution", "EvolutionStrategy", "EvolvedPolicy", "Genome", "Layout", "NoveltyArchive",
+    "StrategyConfig", "apply", "centred_ranks", "described_policy", "elite_candidates", "example",
+    "initial_weights", "maze_layout", "mutation", "next_parents", "noise", "normal_table", "novelty", "ranking",
+    "strategy_gradient", "world_of",
 ]  # fmt: skip

@@ -6,14 +6,13 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from livepapers.core import artifact, loop
-from livepapers.core.application import Application, Row, to_csv
+from livepapers.core.application import Application, Row, Spread, to_csv
 from livepapers.core.errors import CorruptFileError, InputError
 from livepapers.core.files import check_output_folder, new_folder
 from livepapers.core.learner import JSON
@@ -24,8 +23,8 @@ from livepapers.methods.deep_ga.evaluation import Evaluator, World, full_name, w
 from livepapers.methods.deep_ga.genomes import MOST_SEED, Genome, initial_weights
 from livepapers.methods.deep_ga.learner import Evolution, described_policy
 from livepapers.methods.deep_ga.networks import CONVOLUTIONS, Activation, EvolvedPolicy, Layout
+from livepapers.methods.deep_ga.spreading import Crew
 from livepapers.tasks import worlds
-from livepapers.tasks.spaces import from_json
 
 RESULT, CURVE, GENOME = "Return on fresh episodes", "Generations", "genome.json"
 _COLUMNS = ("generation", "evaluations", "best", "mean", "elite", "mutations")
@@ -60,9 +59,11 @@ def apply(
     hidden: str = "16,16",
     activation: Activation = "relu",
     cap: int = 0,
+    share: int = 0,
     test_episodes: int = 100,
     seed: int = 0,
     output: Path | None = None,
+    spread: Spread | None = None,
 ) -> Application:
     """Evolve a policy in your environment, or rebuild one from its list of seeds.
 
@@ -83,10 +84,13 @@ def apply(
             channels x height x width.
         activation: Behind each hidden layer, relu or tanh.
         cap: Steps after which a training episode is cut; 0: only the world ends it.
+        share: Individuals that run as one batch, which is what a worker of --engine is given; 0: as many as fit
+            200 MB, at most 500. Another share draws other episodes; another engine or number of workers does not.
         test_episodes: Fresh episodes on which the elite is judged at the end.
         seed: Of genomes and episodes.
         output: Folder for policy, genome and curve; nothing is written when left out. An interrupted run leaves a
             folder of that name with .partial behind and goes on from there.
+        spread: The `map` of an engine that evaluates shares of the population; on the command line, --engine.
 
     Returns:
         Return of the elite on fresh episodes beside networks with initial weights, and the course of the search.
@@ -97,6 +101,7 @@ def apply(
     Examples:
         livepapers apply deep-ga --env CartPole-v1 --output pole
         livepapers apply deep-ga --env hard-maze --algorithm ga-ns --validation 0 --population 500 --generations 100
+        livepapers apply deep-ga --env CartPole-v1 --share 25 --engine local --output pole
         livepapers apply deep-ga --genome pole/genome.json --output again
     """
     if not env and genome is None:
@@ -110,7 +115,7 @@ def apply(
         raise InputError.of("algorithm", algorithm, expected=f"one of {', '.join(ALGORITHMS)}")
     _check_numbers({
         "generations": (generations, 1, 10**6), "population": (population, 2, 10**6),
-        "parents": (parents, 1, population), "validation": (validation, 0, 10_000),
+        "parents": (parents, 1, population), "validation": (validation, 0, 10_000), "share": (share, 0, 10_000),
     })  # fmt: skip
     if not 0.0 < sigma <= 10.0:
         raise InputError.of("sigma", sigma, expected="a number > 0 and at most 10")
@@ -119,10 +124,11 @@ def apply(
     layout = Layout(observation_space, action_space, hidden=widths, activation=activation)
     config = Config(
         algorithm=algorithm, population=population, parents=parents, sigma=sigma, generations=generations,
-        validation=validation, side_by_side=_side_by_side(layout),
+        validation=validation, side_by_side=share or _side_by_side(layout),
     )  # fmt: skip
-    learner = Evolution(world, layout, config=config, seed=seed, cap=cap)
-    name = full_name(env)
+    learner, name = Evolution(world, layout, config=config, seed=seed, cap=cap), full_name(env)
+    if spread is not None:
+        learner.crew = Crew(spread, name, {}, learner.evaluator)
     partial, curve = _drive(learner, name, output)
     if learner.elite is None:
         raise RuntimeError("a search of at least one generation has an elite")
@@ -210,7 +216,7 @@ def read_genome(path: Path, env: str = "") -> _Individual:
         raise InputError.of("genome", path, expected="JSON as this command writes it", cause=str(error)) from None
     try:
         genome = Genome.from_json(values["genome"])
-        layout = _layout(values["layout"])
+        layout = Layout.from_arguments(values["layout"])
         name, cap, digest = str(values["world"]["name"]), int(values["cap"]), str(values["weights"])
         arguments = dict(values["world"]["arguments"])
         if env:
@@ -233,13 +239,6 @@ def read_genome(path: Path, env: str = "") -> _Individual:
     if seen.shape != layout.observation_space.shape or acts != layout.action_space:
         raise InputError.of("genome", f"a network for {name}", expected=f"observations {seen}", cause="another version")
     return _Individual(genome, layout, world, {"name": name, "arguments": arguments}, cap, theta)
-
-
-def _layout(values: Mapping[str, Any]) -> Layout:
-    return Layout(
-        from_json(values["observation_space"]), from_json(values["action_space"]), hidden=values["hidden"],
-        activation=values["activation"],
-    )  # fmt: skip
 
 
 def _judged(

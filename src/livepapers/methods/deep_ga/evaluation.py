@@ -1,6 +1,6 @@
 """Whole episodes of a population: all networks and all worlds move together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -28,6 +28,12 @@ class Evaluated(NamedTuple):
     steps: int  # of all episodes together
     behaviour: Tensor  # [P, d] of each one's last episode
 
+    @classmethod
+    def together(cls, parts: "Sequence[Evaluated]") -> "Evaluated":
+        """Shares of a population as one."""
+        returns, behaviour = torch.cat([p.returns for p in parts]), torch.cat([p.behaviour for p in parts])
+        return cls(returns, sum(part.steps for part in parts), behaviour)
+
 
 class Evaluator:
     """Runs populations in one world.
@@ -51,22 +57,27 @@ class Evaluator:
         own = getattr(self.world, "behaviour_size", None)
         return int(own) if own is not None else int(np.prod(self.layout.observation_space.shape or ()))
 
-    @torch.no_grad()
     def __call__(self, weights: Callable[[int], np.ndarray], count: int, *, episodes: int, seed: int) -> Evaluated:
         """Evaluate `count` individuals, `weights(i)` being `[parameter]` float32; equal seeds give equal worlds."""
+        shares = self.shares(count, episodes)
+        return Evaluated.together([self.share(weights, who, episodes=episodes, seed=seed) for who in shares])
+
+    def shares(self, count: int, episodes: int) -> list[range]:
+        """Who runs as one batch. No share's numbers depend on another's, so each may be evaluated anywhere."""
+        size = max(self.most // min(episodes, self.most), 1)
+        return [range(first, min(first + size, count)) for first in range(0, count, size)]
+
+    @torch.no_grad()
+    def share(self, weights: Callable[[int], np.ndarray], who: range, *, episodes: int, seed: int) -> Evaluated:
+        """Evaluate one of `shares`."""
         lanes = min(episodes, self.most)
-        group = max(self.most // lanes, 1)
-        parts = []
-        for first in range(0, count, group):
-            theta = torch.from_numpy(np.stack([weights(i) for i in range(first, min(first + group, count))]))
-            rounds = [
-                self._run(theta, min(lanes, episodes - begin), make_generator(seed, "episodes", first, begin))
-                for begin in range(0, episodes, lanes)
-            ]
-            returns = torch.cat([one.returns for one in rounds], 1)
-            parts.append(Evaluated(returns, sum(one.steps for one in rounds), rounds[-1].behaviour))
-        returns, behaviour = torch.cat([p.returns for p in parts]), torch.cat([p.behaviour for p in parts])
-        return Evaluated(returns, sum(part.steps for part in parts), behaviour)
+        theta = torch.from_numpy(np.stack([weights(i) for i in who]))
+        rounds = [
+            self._run(theta, min(lanes, episodes - begin), make_generator(seed, "episodes", who.start, begin))
+            for begin in range(0, episodes, lanes)
+        ]
+        returns = torch.cat([one.returns for one in rounds], 1)
+        return Evaluated(returns, sum(one.steps for one in rounds), rounds[-1].behaviour)
 
     def _run(self, theta: Tensor, lanes: int, stream: torch.Generator) -> Evaluated:
         run = self._simulate if self.simulated else self._play

@@ -17,6 +17,7 @@ from livepapers.methods.deep_ga.genomes import MOST_SEED, Decoder, Genome
 from livepapers.methods.deep_ga.networks import EvolvedPolicy, Layout
 from livepapers.methods.deep_ga.novelty import NoveltyArchive, novelty
 from livepapers.methods.deep_ga.selection import elite_candidates, next_parents, ranking
+from livepapers.methods.deep_ga.spreading import Crew
 from livepapers.tasks.hard_maze import HardMaze
 
 ROLE = "learner"
@@ -39,6 +40,8 @@ class Evolution(Learner):
     def __init__(self, world: World, layout: Layout, *, config: Config, seed: int, cap: int = 0) -> None:
         self.layout, self.config, self.seed = layout, config, seed
         self.evaluator = Evaluator(world, layout, side_by_side=config.side_by_side, cap=cap)
+        self.crew: Crew | None = None
+        """Evaluates the populations elsewhere; without one, this process does."""
         self.decoder = Decoder(layout.scale(), layout.signature, keep=config.parents + 1)
         self._choices = make_generator(seed, "deep-ga", "choices")
         self._entering = make_generator(seed, "deep-ga", "archive")
@@ -88,7 +91,10 @@ class Evolution(Learner):
 
     def _evaluated(self, genomes: list[Genome], episodes: int, name: str) -> Evaluated:
         seed = derive(self.seed, "deep-ga", name, self._generation)
-        found = self.evaluator(lambda i: self.decoder(genomes[i]), len(genomes), episodes=episodes, seed=seed)
+        if self.crew is not None:
+            found = self.crew(genomes, episodes=episodes, seed=seed)
+        else:
+            found = self.evaluator(lambda i: self.decoder(genomes[i]), len(genomes), episodes=episodes, seed=seed)
         self._steps += found.steps
         return found
 

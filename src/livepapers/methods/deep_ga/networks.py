@@ -77,6 +77,12 @@ class Layout:
         self.parameters = sum(math.prod(part.shape) + part.shape[0] for part in self._parts)
         """Weights and biases together."""
 
+    @classmethod
+    def from_arguments(cls, values: Mapping[str, Any]) -> "Layout":
+        """The inverse of `arguments`; raises `InputError`, or what missing and odd values raise."""
+        seen, acts = as_space(values["observation_space"]), as_space(values["action_space"])
+        return cls(seen, acts, hidden=values["hidden"], activation=values["activation"])
+
     def _plan(self) -> list[_Part]:
         convolutions, dense = self._layers()
         shape = self.observation_space.shape or ()
