@@ -1,12 +1,15 @@
 """Randomness checks: same seed same bytes, in one process and in two, and nothing global is touched."""
 
+import atexit
 import functools
 import json
 import os
 import random
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,31 +18,65 @@ from livepapers.battery.check import check, require
 from livepapers.battery.subject import Subject
 
 _OTHER_HASH_SEED = "4242"
+_LONGEST = 300.0
+"""Seconds that one answer may take."""
+
+
+class _Probe:
+    """A fresh interpreter with another hash seed that runs `battery.probe` as long as this process lives."""
+
+    def __init__(self) -> None:
+        # The file, not the module: importing the battery's package would load what the probe has to find unloaded.
+        command = [sys.executable, "-P", "-W", "error", str(Path(__file__).with_name("probe.py"))]
+        environment = {**os.environ, "PYTHONHASHSEED": _OTHER_HASH_SEED, "OMP_NUM_THREADS": "1"}
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        atexit.register(self._end)
+        self.heavy: list[str] = self._answer()["heavy"]
+
+    def trace(self, module: str) -> str:
+        """The trace of a method that was imported there alone."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(module + "\n")
+        self._process.stdin.flush()
+        answer = self._answer()
+        require("trace" in answer, f"a fresh interpreter fails: {answer.get('error')}")
+        return answer["trace"]
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        watch = threading.Timer(_LONGEST, self._process.kill)
+        watch.start()
+        line = self._process.stdout.readline()
+        watch.cancel()
+        require(bool(line), "a fresh interpreter ends before it answers")
+        return json.loads(line)
+
+    def _end(self) -> None:
+        with self._process:
+            pass  # its input is closed, so it ends
+
+
+_probe = functools.cache(_Probe)
 
 
 @functools.cache
-def _fresh(module: str) -> dict[str, object]:
-    """What `battery.probe` says of a method in a fresh interpreter with another hash seed."""
-    # The file, not the module: importing the battery's package would load what the probe has to find unloaded.
-    probe = Path(__file__).with_name("probe.py")
-    command = [sys.executable, "-P", "-W", "error", str(probe), module, "0"]
-    environment = {**os.environ, "PYTHONHASHSEED": _OTHER_HASH_SEED, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=300)
-    require(done.returncode == 0, f"a fresh interpreter fails: {done.stderr.strip().splitlines()[-1:]}")
-    return json.loads(done.stdout)
+def _fresh_trace(module: str) -> str:
+    return _probe().trace(module)
 
 
 @check(1, slow=True)
 def importable_alone(subject: Subject) -> None:
     """A fresh interpreter can import and run the method by itself, without warnings."""
-    _fresh(subject.method.__name__)
+    _fresh_trace(subject.method.__name__)
 
 
 @check(2, slow=True)
 def the_package_is_light(subject: Subject) -> None:
     """Importing the package and its catalogue loads no heavy library."""
-    heavy = _fresh(subject.method.__name__)["heavy"]
-    require(not heavy, f"importing livepapers loads {heavy}")
+    del subject  # one package, whatever the paper
+    require(not _probe().heavy, f"importing livepapers loads {_probe().heavy}")
 
 
 @check(18)
@@ -60,7 +97,7 @@ def same_seed_same_bits_in_two_processes(subject: Subject) -> None:
         here = subject.trace()
     finally:
         torch.set_num_threads(threads)
-    require(here == _fresh(subject.method.__name__)["trace"], "this process and a fresh one differ")
+    require(here == _fresh_trace(subject.method.__name__), "this process and a fresh one differ")
 
 
 @check(20)
