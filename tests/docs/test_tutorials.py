@@ -1,12 +1,12 @@
 """The code of the tutorials runs as it stands, block after block, in one folder."""
 
-import os
 import re
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from docs.warm import Warm
 
 TUTORIALS = sorted((Path(__file__).parents[2] / "docs" / "tutorials").glob("*.md"))
 FENCE = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -17,14 +17,14 @@ def test_there_are_tutorials():
     assert all(FENCE.search(path.read_text()) for path in TUTORIALS)
 
 
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Warm]:
+    with Warm() as made:
+        yield made
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "tutorial", [pytest.param(path, marks=pytest.mark.xdist_group(path.stem), id=path.stem) for path in TUTORIALS]
-)
-def test_tutorial(tutorial: Path, tmp_path: Path):
-    binaries = str(Path(sys.executable).parent)
-    environment = {**os.environ, "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"}
+@pytest.mark.parametrize("tutorial", [pytest.param(path, id=path.stem) for path in TUTORIALS])
+def test_tutorial(tutorial: Path, warm: Warm, tmp_path: Path):
     for kind, body in FENCE.findall(tutorial.read_text()):
-        command = [sys.executable, "-W", "error", "-c", body] if kind == "python" else ["bash", "-euc", body]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{body}\n{done.stdout}\n{done.stderr}"
+        warm.run(kind, body, tmp_path)
