@@ -110,7 +110,7 @@ def a_strategy_follows_a_slope() -> Comparison:
     return functional.normalize(found, dim=0), slope, 0.03
 
 
-_SHORT = deep_ga.Config(population=40, parents=5, generations=8, sigma=0.2, candidates=4, validation=4)
+_SHORT = deep_ga.Config(population=40, parents=5, generations=5, sigma=0.2, candidates=4, validation=4)
 
 
 @functools.cache
@@ -126,13 +126,13 @@ def _pendulum(seed: int, algorithm: deep_ga.Algorithm) -> float:
 
 
 def _squares(seed: int, algorithm: deep_ga.Algorithm) -> float:
-    """Minus the squares of 10 x 10 units in which a generation ends, the mean of the last six, after 200 steps."""
-    config = replace(_SHORT, algorithm=algorithm, generations=12, validation=0, sigma=0.05, neighbours=5)
-    learner, counts = deep_ga.Evolution(HardMaze(200), deep_ga.maze_layout(), config=config, seed=seed), []
+    """Minus the squares of 10 x 10 units in which a generation ends, the mean of the last five, after 100 steps."""
+    config = replace(_SHORT, algorithm=algorithm, generations=10, validation=0, sigma=0.05, neighbours=5)
+    learner, counts = deep_ga.Evolution(HardMaze(100), deep_ga.maze_layout(), config=config, seed=seed), []
     for _ in range(config.generations):
         learner.update()
         counts.append(len({(int(x) // 10, int(y) // 10) for x, y in learner.behaviour.tolist()}))
-    return -float(np.mean(counts[6:]))
+    return -float(np.mean(counts[5:]))
 
 
 REFERENCES = {
