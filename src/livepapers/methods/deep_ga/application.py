@@ -20,7 +20,7 @@ from livepapers.core.learner import JSON
 from livepapers.core.rng import derive
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.deep_ga.config import ALGORITHMS, Algorithm, Config
-from livepapers.methods.deep_ga.evaluation import Evaluator, World, full_name, world_of
+from livepapers.methods.deep_ga.evaluation import Evaluator, World, world_of
 from livepapers.methods.deep_ga.genomes import MOST_SEED, Genome, initial_weights
 from livepapers.methods.deep_ga.learner import Evolution, described_policy
 from livepapers.methods.deep_ga.networks import CONVOLUTIONS, Activation, EvolvedPolicy, Layout
@@ -122,7 +122,7 @@ def apply(
         validation=validation, side_by_side=_side_by_side(layout),
     )  # fmt: skip
     learner = Evolution(world, layout, config=config, seed=seed, cap=cap)
-    name = full_name(env)
+    name = worlds.full_name(env)
     partial, curve = _drive(learner, name, output)
     if learner.elite is None:
         raise RuntimeError("a search of at least one generation has an elite")
@@ -214,7 +214,7 @@ def read_genome(path: Path, env: str = "") -> _Individual:
         name, cap, digest = str(values["world"]["name"]), int(values["cap"]), str(values["weights"])
         arguments = dict(values["world"]["arguments"])
         if env:
-            name, arguments = full_name(env), {}
+            name, arguments = worlds.full_name(env), {}
         elif name.count(":") > 1 or (":" in name and not name.startswith((worlds.GYMNASIUM, worlds.ATARI))):
             cause = "a file may not name a module to import; say --env if you trust it"
             raise InputError.of("genome", f"the world {name}", expected="a registered world", cause=cause)
