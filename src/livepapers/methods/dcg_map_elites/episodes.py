@@ -93,7 +93,9 @@ class Player:
         descriptor, width = self.world.descriptor, int(np.prod(task.observation_space.shape or ()))
         wrong = [column for column in descriptor.columns if not 0 <= column < width]
         if wrong:
-            raise InputError.of("descriptor", f"column {wrong[0]}", expected=f"columns of observations, 0 to {width - 1}")
+            raise InputError.of(
+                "descriptor", f"column {wrong[0]}", expected=f"columns of observations, 0 to {width - 1}"
+            )
         if descriptor.keys and not isinstance(task, GymnasiumTask):
             expected = "columns or a function"
             raise InputError.of("descriptor", descriptor.keys, expected=expected, cause="only Gymnasium gives info")
@@ -170,7 +172,9 @@ def _by_function(descriptor: Descriptor, steps: dict[str, Tensor], lengths: Tens
     for lane, length in enumerate(lengths.tolist()):
         first, last = steps["observation"][:length, lane], steps["following"][length - 1 : length, lane]
         seen = torch.cat([first, last]).numpy()
-        given = descriptor.function(seen, steps["action"][:length, lane].numpy(), steps["reward"][:length, lane].numpy())
+        given = descriptor.function(
+            seen, steps["action"][:length, lane].numpy(), steps["reward"][:length, lane].numpy()
+        )
         try:
             values = np.asarray(given, dtype=np.float32).reshape(-1)
         except (TypeError, ValueError):
@@ -180,4 +184,3 @@ def _by_function(descriptor: Descriptor, steps: dict[str, Tensor], lengths: Tens
             raise InputError.of("descriptor function", given, expected=expected, cause="one for each end of the box")
         found.append(values)
     return torch.from_numpy(np.stack(found))
-

@@ -11,8 +11,9 @@ from livepapers.blocks.deterministic_policy_gradient import ActorCritic
 from livepapers.blocks.deterministic_policy_gradient import Config as TD3
 from livepapers.blocks.policies import ActionValue, BoxPolicy, flat_width
 from livepapers.blocks.replay import Replay
+from livepapers.core.artifact import Artifact
 from livepapers.core.checkpoint import require_keys
-from livepapers.core.learner import Learner, State, load_or_keep
+from livepapers.core.learner import JSON, Learner, State, load_or_keep
 from livepapers.core.rng import derive
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.dcg_map_elites.archive import Archive, voronoi_centroids
@@ -55,6 +56,14 @@ class Judged(NamedTuple):
     error: float  # mean distance of achieved from stored descriptors, half-widths of the box
 
 
+class GradientRecord(NamedTuple):
+    """All gradient offspring so far."""
+
+    count: int
+    accepted: float  # share that got into the archive
+    drift: float  # mean distance from their parents' descriptor, half-widths of the box
+
+
 class DescriptorConditionedSearch(Learner):
     """DCG-MAP-Elites, and by its settings MAP-Elites, PGA-MAP-Elites, DCRL and the paper's ablations.
 
@@ -68,9 +77,7 @@ class DescriptorConditionedSearch(Learner):
     def __init__(self, world: World, *, config: Config, seed: int, centroids: Tensor | None = None) -> None:
         self.world, self.config, self.seed = world, config, seed
         self.player = Player(world, config.reward_offset)
-        self.genotypes = Genotypes(
-            self.player.observation_space, self.player.action_space, hidden=config.hidden
-        )
+        self.genotypes = Genotypes(self.player.observation_space, self.player.action_space, hidden=config.hidden)
         if centroids is None:
             centroids = voronoi_centroids(config.cells, world.descriptor.size, samples=config.cell_samples, seed=seed)
         self.archive = Archive(centroids, self.genotypes.parameters)
@@ -80,6 +87,7 @@ class DescriptorConditionedSearch(Learner):
         self._requests, self._smoothing = (make_generator(seed, "dcg", name) for name in ("requests", "smoothing"))
         self.taught = self._networks()
         self._iteration = self._evaluations = self._rollouts = self._steps = 0
+        self.gradient_record = GradientRecord(0, 0.0, 0.0)
 
     def _networks(self) -> ActorCritic:
         """Actor and twin critics, which see descriptors behind observations where they are conditioned."""
@@ -117,16 +125,16 @@ class DescriptorConditionedSearch(Learner):
         self._remember(played, self._asked(made, played.descriptor))
         accepted = self.archive.add(made.genomes, played.fitness, descriptors=played.descriptor)
         self._play_actor()
-        varied = self._iteration > 0
+        shares, drift = self._recorded(made, played, accepted)
         self._iteration += 1
         return {
             "qd_score": self.archive.qd_score, "coverage": self.archive.coverage, "best": self.archive.best,
-            **self._shares(accepted, varied=varied), "drift": self._drift(made, played) if varied else 0.0,
+            **shares, "drift": drift,
             "critic_loss": losses[0], "actor_loss": losses[1], "outside": float(played.outside),
         }  # fmt: skip
 
     def _train(self) -> tuple[float, float]:
-        """n gradient steps of the critics, and those of the actor that are due (3.2, 3.3); mean losses."""
+        """N gradient steps of the critics, and those of the actor that are due (3.2, 3.3); mean losses."""
         config, critic_loss, actor_loss = self.config, 0.0, 0.0
         for first in range(0, config.critic_steps, MINIBATCHES_AT_ONCE):
             count = min(MINIBATCHES_AT_ONCE, config.critic_steps - first)
@@ -172,7 +180,7 @@ class DescriptorConditionedSearch(Learner):
         return folded(actor, descriptors if self.config.conditioned_actor else descriptors[:, :0])
 
     def _asked(self, made: Offspring, achieved: Tensor) -> Tensor:
-        """d' of the offspring: what they achieved, or what was intended where the settings keep that."""
+        """D' of the offspring: what they achieved, or what was intended where the settings keep that."""
         if not self.config.keep_intention or not self._iteration:
             return achieved
         meant = torch.arange(len(achieved)) >= self.config.mutated
@@ -208,19 +216,24 @@ class DescriptorConditionedSearch(Learner):
             owner = played.owner
             self.replay.add(**played.steps, achieved=played.descriptor[owner], asked=asked[owner])
 
-    def _shares(self, accepted: Tensor, *, varied: bool) -> dict[str, float]:
-        config = self.config
+    def _recorded(self, made: Offspring, played: Episodes, accepted: Tensor) -> tuple[dict[str, float], float]:
+        """Shares of accepted offspring by operator, and the drift of those of the gradient, which are counted."""
+        config, names = self.config, ("accepted_mutated", "accepted_gradient", "accepted_injected")
+        if not self._iteration:  # initial policies come from no operator
+            return dict.fromkeys(names, 0.0), 0.0
         parts = accepted.double().split([config.mutated, config.gradients, config.injected])
-        names = ("accepted_mutated", "accepted_gradient", "accepted_injected")
-        return {
-            name: float(part.mean()) if varied and len(part) else 0.0 for name, part in zip(names, parts, strict=True)
-        }
-
-    def _drift(self, made: Offspring, played: Episodes) -> float:
-        if not self.config.gradients:
-            return 0.0
-        rows = slice(self.config.mutated, self.config.mutated + self.config.gradients)
-        return float(torch.linalg.vector_norm(played.descriptor[rows] - made.intended[rows], dim=1).mean())
+        shares = {name: float(part.mean()) if len(part) else 0.0 for name, part in zip(names, parts, strict=True)}
+        if not config.gradients:
+            return shares, 0.0
+        rows = slice(config.mutated, config.mutated + config.gradients)
+        drift = float(torch.linalg.vector_norm(played.descriptor[rows] - made.intended[rows], dim=1).mean())
+        count, kept, moved = self.gradient_record
+        total = count + config.gradients
+        self.gradient_record = GradientRecord(
+            total, (count * kept + config.gradients * shares["accepted_gradient"]) / total,
+            (count * moved + config.gradients * drift) / total,
+        )  # fmt: skip
+        return shares, drift
 
     def corrected(self, seed: int) -> Judged:
         """All policies of the archive once more, put into an empty archive: what chance had given them is gone."""
@@ -256,6 +269,15 @@ class DescriptorConditionedSearch(Learner):
             made.wanted.copy_(self.world.descriptor.restored(best))
         return made.eval()
 
+    def artifact(self, **made_by: JSON) -> Artifact:
+        """The description of the distilled policy; its weights are `policy().state_dict()`."""
+        return Artifact(
+            kind="policy", slug="dcg-map-elites", architecture="methods.dcg_map_elites:ConditionedPolicy",
+            arguments=self.policy().arguments,
+            made_by={"seed": self.seed, "config": self.config.to_json(), **made_by},
+            spaces={"task": {"name": self.world.name, "arguments": self.world.arguments}},
+        )  # fmt: skip
+
     def state_dict(self) -> dict[str, Any]:
         """Archive, replay, networks, streams and counters."""
         streams = {"varying": self._varying, "minibatches": self._minibatches, "requests": self._requests}
@@ -263,6 +285,7 @@ class DescriptorConditionedSearch(Learner):
             "archive": self.archive.state_dict(), "replay": self.replay.state_dict(), "networks": self.taught.learned(),
             "streams": {name: one.get_state() for name, one in {**streams, "smoothing": self._smoothing}.items()},
             "counters": [self._iteration, self._evaluations, self._rollouts, self._steps],
+            "gradient_record": list(self.gradient_record),
         }  # fmt: skip
 
     def load_state_dict(self, state: State) -> None:
@@ -281,6 +304,8 @@ class DescriptorConditionedSearch(Learner):
         for name, kept in state["streams"].items():
             getattr(self, f"_{name}").set_state(kept.clone())
         self._iteration, self._evaluations, self._rollouts, self._steps = (int(n) for n in state["counters"])
+        count, accepted, drift = state["gradient_record"]
+        self.gradient_record = GradientRecord(int(count), float(accepted), float(drift))
 
     def work(self) -> dict[str, int]:
         """Episodes of offspring and of the actor, and steps of both."""

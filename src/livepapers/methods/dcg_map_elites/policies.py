@@ -36,9 +36,7 @@ class Genotypes:
             raise InputError.of("action space", str(action_space), expected="a box with bounds", cause=cause)
         self.observation_space, self.action_space, self.hidden = observation_space, action_space, tuple(hidden)
         self._low, self._high = bounds(action_space)
-        self.stack = DenseStack(
-            [flat_width(observation_space), *self.hidden, flat_width(action_space)], torch.relu
-        )
+        self.stack = DenseStack([flat_width(observation_space), *self.hidden, flat_width(action_space)], torch.relu)
         self.parameters = self.stack.parameters
 
     def forward(self, theta: Tensor, observation: Tensor) -> Tensor:

@@ -7,9 +7,7 @@ from livepapers.methods.dcg_map_elites.conditioning import extended
 from livepapers.methods.dcg_map_elites.policies import Genotypes
 
 
-def iso_line(
-    first: Tensor, second: Tensor, *, isotropic: float, line: float, generator: torch.Generator
-) -> Tensor:
+def iso_line(first: Tensor, second: Tensor, *, isotropic: float, line: float, generator: torch.Generator) -> Tensor:
     """psi_1 + sigma_1 xi + sigma_2 zeta (psi_2 - psi_1): xi a normal number a weight, zeta one an offspring.
 
     Args:
@@ -27,7 +25,7 @@ def iso_line(
 def policy_gradient(
     parents: Tensor, asked: Tensor, *, genotypes: Genotypes, critic: nn.Module, states: Tensor, rate: float
 ) -> Tensor:
-    """m Adam steps of each parent on -mean Q_1(s, pi(s) | its own descriptor): better, and in its place.
+    """M Adam steps of each parent on -mean Q_1(s, pi(s) | its own descriptor): better, and in its place.
 
     All parents are one batched graph whose losses are summed. Adam works element by element, so one optimiser of the
     matrix is one fresh optimiser a parent.
