@@ -22,6 +22,7 @@ Deviations  1. Paper's table: l 0.008 and sigma_d 0.0004 at descriptors over the
             8. MAP-Elites-ES and QD-PG are left out; the successor's variant (DCRL) is here, by settings.
 """
 
+from livepapers.methods.dcg_map_elites.application import apply
 from livepapers.methods.dcg_map_elites.archive import Archive, voronoi_centroids
 from livepapers.methods.dcg_map_elites.conditioning import (
     conditioned_batch,
@@ -52,7 +53,7 @@ __all__ = [
     "Judged",
     "Player",
     "Unconditioned",
-    "World",
+    "World", "apply",
     "conditioned_batch",
     "example",
     "folded",

@@ -7,8 +7,8 @@ import torch
 from gymnasium.spaces import Box
 from torch import Tensor, nn
 
+from livepapers.blocks import deterministic_policy_gradient
 from livepapers.blocks.deterministic_policy_gradient import ActorCritic
-from livepapers.blocks.deterministic_policy_gradient import Config as TD3
 from livepapers.blocks.policies import ActionValue, BoxPolicy, flat_width
 from livepapers.blocks.replay import Replay
 from livepapers.core.artifact import Artifact
@@ -59,7 +59,7 @@ class Judged(NamedTuple):
 class GradientRecord(NamedTuple):
     """All gradient offspring so far."""
 
-    count: int
+    total: int
     accepted: float  # share that got into the archive
     drift: float  # mean distance from their parents' descriptor, half-widths of the box
 
@@ -103,7 +103,7 @@ class DescriptorConditionedSearch(Learner):
             actor = BoxPolicy(plain, space, hidden=config.actor_hidden, generator=stream)
             actor = Unconditioned(actor, width) if self._told else actor
         critics = [ActionValue(told, space, hidden=config.critic_hidden, generator=stream) for _ in range(2)]
-        rules = TD3(
+        rules = deterministic_policy_gradient.Config(
             discount=config.discount, actor_rate=config.learning_rate, critic_rate=config.learning_rate,
             actor_target_rate=config.target_rate, critic_target_rate=config.target_rate,
             target_noise=config.target_noise, target_noise_clip=config.target_noise_clip,

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from livepapers.lab.study import NOT_IN_PAPER, Cells, Claim, Effects
 
 SCALE = (
-    "paper: Brax Ant, Hexapod, Walker, 1,024 cells, policies of 20,000 weights, 1e6 evaluations, 20 seeds; ours: a point "
-    "robot, 256 cells, policies of 4,600 weights, 7,264 evaluations for every arm, 10 seeds"
+    "paper: Brax Ant, Hexapod, Walker, 1,024 cells, policies of 20,000 weights, 1e6 evaluations, 20 seeds; ours: a "
+    "point robot, 256 cells, policies of 4,600 weights, 7,264 evaluations for every arm, 10 seeds"
 )
 SWIMMER_SCALE = (
-    "paper: Brax bodies, 1e6 evaluations, 20 seeds; ours: MuJoCo's swimmer, 256 cells, policies of 5,000 weights, 4,000 "
-    "evaluations for every arm, 3 seeds"
+    "paper: Brax bodies, 1e6 evaluations, 20 seeds; ours: MuJoCo's swimmer, 256 cells, policies of 5,000 weights, "
+    "4,000 evaluations for every arm, 3 seeds"
 )
 
 

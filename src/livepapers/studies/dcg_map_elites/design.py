@@ -6,9 +6,7 @@ RIVALS = ("dcg", "pga", "map-elites", "random")
 ABLATIONS = ("no-rollouts", "random-negatives", "unconditioned-actor")
 
 ARMS = (
-    Arm(
-        "dcg", "method", "Half mutated, half by the conditioned critic's gradient; 16 roll-outs of the actor each time."
-    ),
+    Arm("dcg", "method", "Half mutated, half by the conditioned critic's gradient; 16 actor episodes each time."),
     Arm("pga", "baseline", "PGA-MAP-Elites: critics of fitness alone, and the greedy actor as one of the offspring."),
     Arm("map-elites", "baseline", "MAP-Elites: iso+line mutation alone, the same two step sizes."),
     Arm("random", "floor", "Fresh initial weights only, put into the same archive: what the cells hold for nothing."),
@@ -16,7 +14,7 @@ ARMS = (
     Arm(
         "random-negatives",
         "ablation",
-        "Ablation 2: no roll-outs; a fifth of each minibatch is asked for random places.",
+        "Ablation 2: no roll-outs; a fifth of each minibatch is asked for anything.",
     ),
     Arm("unconditioned-actor", "ablation", "Ablation 3: the critics know the descriptor, the actor does not."),
 )

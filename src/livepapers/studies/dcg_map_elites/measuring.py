@@ -1,4 +1,4 @@
-"""One cell of the dcg-map-elites study: a search within its budget, its archive and its actor judged on fresh episodes."""
+"""One cell of the dcg-map-elites study: a search within its budget, archive and actor judged afresh."""
 
 import math
 from collections.abc import Mapping
