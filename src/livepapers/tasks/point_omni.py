@@ -42,6 +42,9 @@ class PointOmni:
         trap: Whether the bars stand there.
     """
 
+    observation_space = gymnasium.spaces.Box(
+        np.array([-1, -1, -2, -2], np.float32), np.array([1, 1, 2, 2], np.float32)  # 20 deviations of the first velocity
+    )
     action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
     descriptor = Descriptor(("x", "y"), (-HALF_WIDTH,) * 2, (HALF_WIDTH,) * 2, columns=(0, 1), unit=HALF_WIDTH)
 
@@ -49,7 +52,6 @@ class PointOmni:
         if horizon < 1:
             raise InputError.of("horizon", horizon, expected="a whole number >= 1")
         self.horizon, self.trap = horizon, trap
-        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (4,), np.float32)
         corners = torch.tensor(TRAP, dtype=torch.float32)
         self._from, self._to = corners[:, :2], corners[:, 2:]
 
