@@ -271,15 +271,16 @@ def test_what_describes_an_episode():
     assert torch.allclose(averaged, rows, atol=1e-6)
     near = Descriptor(("x", "y"), (-0.01, -0.01), (0.01, 0.01), columns=(0, 1), unit=10.0)
     assert dcg.Player(World.of("point-omni", near, horizon=5), 0.0)(act, 3, seed=1).outside == 3
+    wrong = Descriptor(("x", "y"), **box, function=lambda *_: [1.0])
+    player = dcg.Player(World.of("point-omni", wrong, horizon=5), 0.0)
     with pytest.raises(InputError, match="2 numbers an episode"):
-        wrong = Descriptor(("x", "y"), **box, function=lambda *_: [1.0])
-        dcg.Player(World.of("point-omni", wrong, horizon=5), 0.0)(act, 3, seed=1)
+        player(act, 3, seed=1)
 
 
 def test_negative_rewards_and_impossible_descriptors_are_refused():
     box = Descriptor(("x",), (-1.0,), (1.0,), columns=(0,))
-    with pytest.raises(InputError, match="reward.*offset"):
-        pendulum = dcg.Player(World.of("Pendulum-v1", box), 0.0)
+    pendulum = dcg.Player(World.of("Pendulum-v1", box), 0.0)
+    with pytest.raises(InputError, match=r"reward.*offset"):
         pendulum(lambda seen: torch.zeros(len(seen), 1), 2, seed=0)
     for spoiled in ({"columns": (9,)}, {"columns": (), "keys": ("x",)}):
         with pytest.raises(InputError, match="descriptor"):

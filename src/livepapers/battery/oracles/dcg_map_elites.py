@@ -1,4 +1,4 @@
-"""Oracles of dcg-map-elites: cells one policy at a time, gradients one network at a time, targets by hand, the key term."""
+"""Oracles of dcg-map-elites: cells and gradients one at a time, targets by hand, and what the key term is worth."""
 
 import functools
 import math
@@ -68,7 +68,7 @@ def similarity_by_hand() -> Comparison:
 
 
 def target_by_hand() -> Comparison:
-    """y = S r + gamma (1 - done) min Q', with constant targets 3 and 2 and no smoothing."""
+    """Y = S r + gamma (1 - done) min Q', with constant targets 3 and 2 and no smoothing."""
     learner = dcg.example(replace(dcg.Config.tiny(), target_noise=0.0, discount=0.5), 0)
 
     class Constant(nn.Module):

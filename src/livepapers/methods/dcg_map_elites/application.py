@@ -127,7 +127,7 @@ def apply(
     widths = _widths(hidden)
     world = World.of(env, _described(descriptor, descriptor_from, low, high))
     config = Config(
-        cells=cells, cell_samples=max(50_000, cells), mutated=offspring - offspring // 2, gradients=offspring // 2,
+        cells=cells, cell_samples=min(200 * cells, max(50_000, cells)), mutated=offspring - offspring // 2, gradients=offspring // 2,
         rollouts=offspring // 4, length=length, hidden=widths, actor_hidden=widths, critic_steps=critic_steps,
         gradient_steps=gradient_steps, reward_offset=reward_offset, iterations=iterations,
     )  # fmt: skip
