@@ -126,8 +126,9 @@ def apply(
             raise InputError.of(name, value, expected=f"a number from {least:g} to 1,000,000")
     widths = _widths(hidden)
     world = World.of(env, _described(descriptor, descriptor_from, low, high))
+    samples = min(200 * cells, max(50_000, cells))
     config = Config(
-        cells=cells, cell_samples=min(200 * cells, max(50_000, cells)), mutated=offspring - offspring // 2, gradients=offspring // 2,
+        cells=cells, cell_samples=samples, mutated=offspring - offspring // 2, gradients=offspring // 2,
         rollouts=offspring // 4, length=length, hidden=widths, actor_hidden=widths, critic_steps=critic_steps,
         gradient_steps=gradient_steps, reward_offset=reward_offset, iterations=iterations,
     )  # fmt: skip

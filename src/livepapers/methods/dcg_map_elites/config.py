@@ -80,7 +80,7 @@ class Config(Presets):
         """At most 0.3 s a short run; for the battery."""
         return cls(
             cells=12, cell_samples=200, mutated=4, gradients=4, rollouts=2, hidden=(8,), actor_hidden=(8,),
-            critic_hidden=(16,), batch=16, critic_steps=6, gradient_steps=3, capacity=60, iterations=3,
+            critic_hidden=(16,), batch=16, critic_steps=6, gradient_steps=3, capacity=40, iterations=3,
         )  # fmt: skip
 
     @classmethod
