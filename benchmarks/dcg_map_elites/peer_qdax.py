@@ -1,4 +1,4 @@
-"""QDax: its MAP-Elites repertoire and mutation, compiled by JAX; the point robot as a scanned function, as its users do.
+"""QDax: its MAP-Elites repertoire and mutation, compiled by JAX; the point robot as a scanned function.
 
 Compilation is outside the clock.
 """

@@ -7,15 +7,11 @@ from typing import Any
 import pytest
 
 from livepapers.lab.claims import judge
-from livepapers.lab.study import Cell, Cells, Setting
+from livepapers.lab.study import Cell, Cells
 from livepapers.methods.dcg_map_elites import variant
 from livepapers.studies import dcg_map_elites as study
 from livepapers.studies.dcg_map_elites.measuring import budget, iterations, settings
 from studies.fake_run import PreparedRun
-
-
-def _setting(name: str) -> Setting:
-    return next(setting for setting in study.SETTINGS if setting.name == name)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +22,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("arm", ["dcg", "pga", "map-elites", "random", "unconditioned-actor"])
 def test_smoke_cells_measure_finite_numbers(arm: str, root: Path):
     run = PreparedRun(root, study.PREPARE, "smoke")
-    found = study.measure(arm, _setting("point"), 0, "smoke", run)
+    found = study.measure(arm, next(one for one in study.SETTINGS if arm in one.arms), 0, "smoke", run)
     assert all(math.isfinite(value) for value in found.values())
     assert run.kept["fitness"].shape == (64,)
     assert run.work["evaluations"] == found["evaluations"]
@@ -52,7 +48,9 @@ def _cells(**figures: dict[str, float]) -> Cells:
         return {name: value * (1 + 0.002 * ((seed * 7) % 5 - 2)) for name, value in values.items()}
 
     metrics = {
-        Cell(arm.replace("_", "-"), "point", seed): spread(values, seed)
+        Cell(arm.replace("_", "-"), "point" if arm in ("dcg", "pga", "map_elites") else "ablations", seed): (
+            spread(values, seed)
+        )
         for arm, values in figures.items()
         for seed in range(10)
     }

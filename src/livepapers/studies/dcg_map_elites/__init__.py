@@ -7,7 +7,7 @@ from livepapers.studies.dcg_map_elites.measuring import PREPARE, measure
 
 VERSION = 1
 
-WORLDS = ("point", "swimmer", "trap")
+WORLDS = ("point", "ablations", "swimmer", "trap")
 TABLES = (
     Table("qd_score", "QD-score as stored, share of the highest possible", WORLDS),
     Table("corrected_qd_score", "QD-score of all policies evaluated again, share of the highest possible", WORLDS),

@@ -10,7 +10,7 @@ SCALE = (
 )
 SWIMMER_SCALE = (
     "paper: Brax bodies, 1e6 evaluations, 20 seeds; ours: MuJoCo's swimmer, 256 cells, policies of 5,000 weights, "
-    "4,000 evaluations for every arm, 3 seeds"
+    "2,464 evaluations for every arm, 3 seeds"
 )
 
 
@@ -32,6 +32,25 @@ def _more(metric: str, ours: str, other: str, *, setting: str = "point") -> Call
             f"seed {seed}": cells.value(metric, arm=ours, setting=setting, seed=seed)
             - cells.value(metric, arm=other, setting=setting, seed=seed)
             for seed in cells.seeds(setting=setting, arms=[ours, other])
+        }
+
+    return statistic
+
+
+def _whole(cells: Cells, arm: str, seed: int) -> float:
+    """The corrected QD-score of an arm on the point robot; ablations are a setting of their own with fewer seeds."""
+    return cells.value("corrected_qd_score", arm=arm, setting="point" if arm == "dcg" else "ablations", seed=seed)
+
+
+def _part(ours: str, other: str) -> Callable[[Cells], Effects]:
+    """Per seed that both have, by how many per cent our corrected QD-score is above the ablation's."""
+
+    def statistic(cells: Cells) -> Effects:
+        seeds = set(cells.seeds(setting="ablations", arms=[other]))
+        seeds &= set(cells.seeds(setting="point" if ours == "dcg" else "ablations", arms=[ours]))
+        return {
+            f"seed {seed}": 100.0 * (_whole(cells, ours, seed) / _whole(cells, other, seed) - 1.0)
+            for seed in sorted(seeds)
         }
 
     return statistic
@@ -75,8 +94,8 @@ def _flattery(cells: Cells) -> Effects:
 def _ablation(claim: str, arm: str, what: str, published: str) -> Claim:
     return Claim(
         claim, f"On tasks with free movement the method is worse {what}.", "ablations", published,
-        "corrected QD-score of the whole method above the ablation's, %", _gain("corrected_qd_score", "dcg", arm),
-        "seed", ("dcg", arm), ("point",), "greater", "0: the published direction; 2 % are smaller than a seed's chance",
+        "corrected QD-score of the whole method above the ablation's, %", _part("dcg", arm), "seed", ("dcg", arm),
+        ("point", "ablations"), "greater", "0: the published direction; 2 % are smaller than a seed's chance",
         SCALE, margin=2.0,
     )  # fmt: skip
 
@@ -133,9 +152,8 @@ CLAIMS = (
     _ablation("C5b", "random-negatives", "when negative samples are random requests", "p < 1e-3 on Ant tasks"),
     Claim(
         "C5c", "Random requests are better than no negative samples.", "ablations", "p < 1e-5",
-        "corrected QD-score of ablation 2 above ablation 1's, %",
-        _gain("corrected_qd_score", "random-negatives", "no-rollouts"), "seed", ("random-negatives", "no-rollouts"),
-        ("point",), "greater", "0: the published direction", SCALE,
+        "corrected QD-score of ablation 2 above ablation 1's, %", _part("random-negatives", "no-rollouts"), "seed",
+        ("random-negatives", "no-rollouts"), ("ablations",), "greater", "0: the published direction", SCALE,
     ),
     _ablation("C5d", "unconditioned-actor", "with an actor that is not told the descriptor", "p < 0.05"),
     Claim(

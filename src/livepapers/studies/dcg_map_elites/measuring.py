@@ -17,7 +17,7 @@ from livepapers.methods.dcg_map_elites import (
     voronoi_centroids,
 )
 
-SWIMMER = {"descriptor_noise": 0.01, "critic_steps": 300, "gradient_steps": 50, "iterations": 50}
+SWIMMER = {"descriptor_noise": 0.01, "critic_steps": 300, "gradient_steps": 50, "iterations": 30}
 CELLS = "cells of the box"
 _CENTROIDS = "centroids.safetensors"
 HIGHEST = {"point-omni": 50.0, "swimmer-omni": 250.0}
@@ -64,7 +64,7 @@ def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dic
         updates = 1
     world = World.of(str(setting.parameters["world"]), **dict(setting.parameters.get("arguments", {})))
     centroids = load_file(run.prepared(CELLS) / _CENTROIDS)["centroids"]
-    start = derive(seed, "dcg-map-elites", setting.name)  # all arms: the same initial policies and worlds
+    start = derive(seed, "dcg-map-elites", world.name)  # all arms: the same initial policies and worlds
     learner = DescriptorConditionedSearch(world, config=config, seed=start, centroids=centroids)
     highest = HIGHEST[world.name] * len(centroids)
 
@@ -76,7 +76,7 @@ def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dic
         policy = learner.policy()
         run.artifact("policy", learner.artifact(arm=arm, preset=preset), weights=policy.state_dict())
     run.samples("fitness", learner.archive.fitness.numpy())
-    return _judged(learner, highest, derive(seed, "dcg-map-elites", "fresh", setting.name), run)
+    return _judged(learner, highest, derive(seed, "dcg-map-elites", "fresh"), run)
 
 
 def _judged(learner: DescriptorConditionedSearch, highest: float, seed: int, run: Run) -> dict[str, float]:
