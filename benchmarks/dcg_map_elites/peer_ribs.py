@@ -28,7 +28,7 @@ def main() -> None:
 
 def made_archive(half_width: float) -> CVTArchive:
     box = [(-half_width, half_width)] * 2
-    cells = k_means_centroids(centroids=CELLS, ranges=box, samples=50_000, seed=0, dtype=np.float32)
+    cells, _ = k_means_centroids(centroids=CELLS, ranges=box, samples=50_000, seed=0, dtype=np.float32)
     return CVTArchive(solution_dim=WEIGHTS, centroids=cells, ranges=box, seed=0, dtype=np.float32)
 
 

@@ -163,8 +163,7 @@ def _value_of_actions() -> tuple[object, tuple[Tensor, ...]]:
 
 _SHORT = dcg.Config(
     cells=64, cell_samples=2000, mutated=16, gradients=16, rollouts=16, hidden=(32, 32), actor_hidden=(32, 32),
-    critic_hidden=(64,), batch=64, critic_steps=50, gradient_steps=3, iterations=4, length=0.2, learning_rate=2e-3,
-    policy_delay=4,
+    critic_hidden=(64, 64), batch=64, critic_steps=60, gradient_steps=4, iterations=6, length=0.2, learning_rate=1e-3,
 )  # fmt: skip
 
 
