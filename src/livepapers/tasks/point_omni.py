@@ -43,7 +43,8 @@ class PointOmni:
     """
 
     observation_space = gymnasium.spaces.Box(
-        np.array([-1, -1, -2, -2], np.float32), np.array([1, 1, 2, 2], np.float32)  # 20 deviations of the first velocity
+        np.array([-1, -1, -2, -2], np.float32),
+        np.array([1, 1, 2, 2], np.float32),  # 20 deviations of the first velocity
     )
     action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
     descriptor = Descriptor(("x", "y"), (-HALF_WIDTH,) * 2, (HALF_WIDTH,) * 2, columns=(0, 1), unit=HALF_WIDTH)

@@ -13,7 +13,7 @@ RAMP = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37
 EMPTY = "#eeeeee"
 _STYLE = (
     "body{font:14px sans-serif;margin:2em;max-width:60em}table{border-collapse:collapse}"
-    "td,th{padding:.2em .8em;text-align:right}td:last-child{text-align:left}tr:target{background:#ffe08a}"
+    "td,th{padding:.2em .8em;text-align:right}td:last-child,th:last-child{text-align:left}tr:target{background:#ffe08a}"
     "a:hover polygon,a:focus polygon{stroke:#000;stroke-width:2}code{font-size:12px}"
 )
 
@@ -95,7 +95,7 @@ def _axes(names: Sequence[str], ends: Sequence[tuple[float, float]]) -> list[str
         f'<text x="{middle}" y="{under}" text-anchor="middle">{escape(names[0])}</text>',
         f'<text x="{beside}" y="{MARGIN + SIDE}" text-anchor="end">{bottom:g}</text>',
         f'<text x="{beside}" y="{MARGIN + 10}" text-anchor="end">{top:g}</text>',
-        f'<text x="{beside}" y="{middle}" text-anchor="end">{escape(names[1])}</text>',
+        f'<text x="16" y="{middle}" transform="rotate(-90 16 {middle})" text-anchor="middle">{escape(names[1])}</text>',
     ]
 
 
