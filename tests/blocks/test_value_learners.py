@@ -84,9 +84,9 @@ def test_the_goal_is_the_smaller_target_value_after_a_smoothed_action():
     batch = {
         "following": torch.zeros(2, 1), "reward": torch.tensor([1.0, 1.0]), "terminated": torch.tensor([False, True]),
     }  # fmt: skip
-    assert learner._goal(batch).tolist() == pytest.approx([1.0 + 0.9 * 2.0, 1.0])
+    assert learner.goal(batch).tolist() == pytest.approx([1.0 + 0.9 * 2.0, 1.0])
     learner.config = replace(learner.config, target_bounds=(0.0, 1.5))
-    assert learner._goal(batch).tolist() == pytest.approx([1.5, 1.0])
+    assert learner.goal(batch).tolist() == pytest.approx([1.5, 1.0])
 
 
 def test_the_actor_waits_and_targets_follow_at_their_own_rates():

@@ -3,14 +3,15 @@
 Planned for: yann-rl, dcg-map-elites.
 
     target   y = r + discount (1 - terminated) min_i Q'_i(s', clip(pi'(s') + clip(noise)))
-    critics  mean_i mean (Q_i(s, a) - y)^2
+    critics  mean_i mean (w (Q_i(s, a) - y))^2, w = 1 unless a batch says otherwise
     actor    -mean Q_1(s, pi(s)), every `policy_delay` critic steps, after which the targets follow
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import gymnasium
 import torch
 from gymnasium.spaces import Box
 from torch import Tensor, nn
@@ -49,14 +50,134 @@ class Config(Presets):
     target_noise: float = setting(0.2, "of the smoothing of targets, in half-widths; 0 = none (DDPG)", ge=0)
     target_noise_clip: float = setting(0.5, "bound of that noise, in half-widths", ge=0)
     policy_delay: int = setting(2, "critic steps for each step of the actor; 1 = DDPG", ge=1)
+    critic_targets_wait: bool = setting(True, "critics' targets move with the actor's; False: at every critic step")
     actor_frozen_for: int = setting(0, "critic steps before the actor moves", ge=0)
     warm_up: int = setting(1000, "environment steps before the first gradient step; their actions are uniform", ge=0)
     clip_norm: float = setting(0.0, "largest gradient norm, 0 = no clipping", ge=0)
     target_bounds: tuple[float, float] | None = setting(None, "values that targets are held between; None = free")
 
 
-class DeterministicPolicyGradient(Learner):
-    """DDPG or TD3.
+class ActorCritic:
+    """Actor, critics and their targets: the gradient steps, on batches from anywhere.
+
+    Args:
+        actor: observation `[B, ...]` -> action `[B, ...]`, inside the box.
+        critics: One or more, each (observation, action) -> `[B]`.
+        space: Of actions: a bounded box.
+        config: Settings; those of acting and remembering are not read here.
+        noise: Of the smoothing of targets.
+    """
+
+    def __init__(
+        self,
+        actor: nn.Module,
+        critics: Sequence[nn.Module],
+        *,
+        space: gymnasium.Space,
+        config: Config,
+        noise: torch.Generator,
+    ) -> None:
+        if not isinstance(space, Box) or not space.is_bounded("both"):
+            raise InputError.of("action space", str(space), expected="a box with bounds")
+        if not critics:
+            raise InputError.of("critics", "none", expected="one (DDPG) or more (TD3)")
+        self.actor, self.critics, self.config = actor, nn.ModuleList(critics), config
+        self.targets = nn.ModuleDict({"actor": copy.deepcopy(actor), "critics": copy.deepcopy(self.critics)})
+        self.targets.requires_grad_(False)
+        self._low, self._high = bounds(space)
+        self._reach = (self._high - self._low) / 2.0
+        self._trained = {
+            "actor": [each for each in actor.parameters() if each.requires_grad],
+            "critics": [each for each in self.critics.parameters() if each.requires_grad],
+        }
+        rates = {"actor": config.actor_rate, "critics": config.critic_rate}
+        self._optimizers = {
+            name: torch.optim.Adam(trained, lr=rates[name], fused=True) for name, trained in self._trained.items()
+        }
+        self._noise = noise
+        self.critic_steps, self.actor_steps = 0, 0
+
+    def learn(self, batch: Mapping[str, Tensor]) -> tuple[float, float, float]:
+        """One gradient step of the critics, and of the actor where it is due: (critic loss, actor loss, mean value).
+
+        Args:
+            batch: observation, action, reward, terminated and following, `[B, ...]` each; where there is a weight
+                `[B]`, temporal differences are multiplied by it.
+        """
+        config = self.config
+        goal = self.goal(batch)
+        values = [critic(batch["observation"], batch["action"]) for critic in self.critics]
+        weight = batch.get("weight")
+        misses = [value - goal for value in values]
+        if weight is not None:
+            misses = [miss * weight for miss in misses]
+        error = torch.stack([miss.square().mean() for miss in misses]).mean()
+        self._descend("critics", error)
+        self.critic_steps += 1
+        loss, due = 0.0, self.critic_steps % config.policy_delay == 0
+        if due:
+            if self.critic_steps > config.actor_frozen_for:
+                cost = -self.critics[0](batch["observation"], self.actor(batch["observation"])).mean()
+                self._descend("actor", cost)
+                self.actor_steps += 1
+                loss = cost.item()
+            follow(self.targets["actor"], self.actor, rate=config.actor_target_rate)
+        if due or not config.critic_targets_wait:
+            follow(self.targets["critics"], self.critics, rate=config.critic_target_rate)
+        return error.item(), loss, values[0].mean().item()
+
+    @torch.no_grad()
+    def goal(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """What the critics regress on, `[B]`."""
+        config, following = self.config, batch["following"]
+        action = self.targets["actor"](following)
+        if config.target_noise:
+            noise = config.target_noise * torch.randn(action.shape, generator=self._noise)
+            action = action + self._reach * noise.clamp(-config.target_noise_clip, config.target_noise_clip)
+            action = torch.minimum(torch.maximum(action, self._low), self._high)
+        critics: Any = self.targets["critics"]
+        value = torch.stack([critic(following, action) for critic in critics]).amin(0)
+        goal = batch["reward"] + config.discount * torch.where(batch["terminated"], 0.0, value)
+        return goal if config.target_bounds is None else goal.clamp(*config.target_bounds)
+
+    def _descend(self, name: str, loss: Tensor) -> None:
+        trained = self._trained[name]
+        gradients = torch.autograd.grad(loss, trained)  # the actor's loss leaves no gradient in the critics
+        for parameter, gradient in zip(trained, gradients, strict=True):
+            parameter.grad = gradient
+        if self.config.clip_norm:
+            nn.utils.clip_grad_norm_(trained, self.config.clip_norm)
+        self._optimizers[name].step()
+
+    def learned(self) -> dict[str, Any]:
+        """Networks, targets, optimisers and how many steps were made."""
+        return {
+            **{name: _copied(module) for name, module in self._modules().items()},
+            "optimizers": {name: optimizer_state(each) for name, each in self._optimizers.items()},
+            "critic_steps": self.critic_steps,
+            "actor_steps": self.actor_steps,
+        }
+
+    def check_learned(self, state: State) -> None:
+        """Raise `CorruptFileError` unless `load_learned` would take the networks of this state."""
+        for name, module in self._modules().items():
+            require_keys(state[name], module.state_dict(), what=name)
+        require_keys(state["optimizers"], self._optimizers, what="optimisers")
+
+    def load_learned(self, state: State) -> None:
+        """Take over what `learned` gave, whatever else the state holds."""
+        for name, optimizer in self._optimizers.items():
+            load_optimizer_state(optimizer, state["optimizers"][name])
+        for name, module in self._modules().items():
+            module.load_state_dict(state[name])
+        self.critic_steps, self.actor_steps = int(state["critic_steps"]), int(state["actor_steps"])
+
+    def _modules(self) -> dict[str, nn.Module]:
+        return {"actor": self.actor, "critics": self.critics, "targets": self.targets}
+
+
+class DeterministicPolicyGradient(ActorCritic, Learner):
+    """DDPG or TD3 that acts and remembers.
 
     Args:
         task: Where to act; actions are a bounded box.
@@ -78,29 +199,12 @@ class DeterministicPolicyGradient(Learner):
         seed: int,
         explore: Explore | None = None,
     ) -> None:
-        space = task.action_space
-        if not isinstance(space, Box) or not space.is_bounded("both"):
-            raise InputError.of("action space", str(space), expected="a box with bounds")
-        if not critics:
-            raise InputError.of("critics", "none", expected="one (DDPG) or more (TD3)")
-        self.task, self.actor, self.critics, self.config = task, actor, nn.ModuleList(critics), config
-        self.targets = nn.ModuleDict({"actor": copy.deepcopy(actor), "critics": copy.deepcopy(self.critics)})
-        self.targets.requires_grad_(False)
-        self._low, self._high = bounds(space)
-        self._reach = (self._high - self._low) / 2.0
-        self._explore = explore or self._noisy
-        self._trained = {
-            "actor": [each for each in actor.parameters() if each.requires_grad],
-            "critics": [each for each in self.critics.parameters() if each.requires_grad],
-        }
-        rates = {"actor": config.actor_rate, "critics": config.critic_rate}
-        self._optimizers = {
-            name: torch.optim.Adam(trained, lr=rates[name], fused=True) for name, trained in self._trained.items()
-        }
-        self._actions = make_generator(seed, "deterministic policy gradient", "actions")
         self._batches = make_generator(seed, "deterministic policy gradient", "batches")
+        super().__init__(actor, critics, space=task.action_space, config=config, noise=self._batches)
+        self.task, self._explore = task, explore or self._noisy
+        self._actions = make_generator(seed, "deterministic policy gradient", "actions")
         self.experience = Experience(task, capacity=config.capacity, seed=seed)
-        self._critic_steps, self._actor_steps, self._due = 0, 0, 0.0
+        self._due = 0.0
 
     def update(self) -> dict[str, float]:
         """Act `steps` times in all lanes, and take the gradient steps that are due after each."""
@@ -113,7 +217,7 @@ class DeterministicPolicyGradient(Learner):
             self._due += self.config.updates_per_step * self.task.lanes
             while self._due >= 1.0:
                 self._due -= 1.0
-                measured.append(self._learn())
+                measured.append(self.learn(self.experience.replay.sample(self.config.batch, self._batches)))
         columns = [sum(column) / len(measured) for column in zip(*measured, strict=True)] or [0.0] * 3
         return dict(zip(METRICS, [*columns, reward], strict=False)) | self.experience.returns.report()
 
@@ -125,44 +229,32 @@ class DeterministicPolicyGradient(Learner):
         """Environment steps over all lanes, and gradient steps of critics and actor."""
         return {
             "environment_steps": self.experience.steps,
-            "gradient_steps": self._critic_steps,
-            "actor_steps": self._actor_steps,
+            "gradient_steps": self.critic_steps,
+            "actor_steps": self.actor_steps,
         }
 
     def state_dict(self) -> dict[str, Any]:
         """Networks, targets, optimisers, streams, counters and what is remembered."""
         return {
-            **{name: _copied(module) for name, module in self._modules().items()},
-            "optimizers": {name: optimizer_state(each) for name, each in self._optimizers.items()},
+            **self.learned(),
             "actions": self._actions.get_state(),
             "batches": self._batches.get_state(),
             "experience": self.experience.state_dict(),
-            "critic_steps": self._critic_steps,
-            "actor_steps": self._actor_steps,
             "due": self._due,
         }
 
     def load_state_dict(self, state: State) -> None:
         """Take over a state; raises `CorruptFileError` and changes nothing if it does not fit."""
         require_keys(state, self.state_dict(), what="deterministic policy gradient state")
-        for name, module in self._modules().items():
-            require_keys(state[name], module.state_dict(), what=name)
-        require_keys(state["optimizers"], self._optimizers, what="optimisers")
+        self.check_learned(state)
         load_or_keep(self, self._load, state)
 
     def _load(self, state: State) -> None:
-        for name, optimizer in self._optimizers.items():
-            load_optimizer_state(optimizer, state["optimizers"][name])
         self.experience.load_state_dict(state["experience"])
-        for name, module in self._modules().items():
-            module.load_state_dict(state[name])
+        self.load_learned(state)
         self._actions.set_state(state["actions"].clone())
         self._batches.set_state(state["batches"].clone())
-        self._critic_steps, self._actor_steps = int(state["critic_steps"]), int(state["actor_steps"])
         self._due = float(state["due"])
-
-    def _modules(self) -> dict[str, nn.Module]:
-        return {"actor": self.actor, "critics": self.critics, "targets": self.targets}
 
     @torch.no_grad()
     def _act(self, observation: Tensor, mask: Tensor | None) -> Tensor:  # noqa: ARG002 - boxes have no masks
@@ -172,47 +264,6 @@ class DeterministicPolicyGradient(Learner):
         if self.experience.steps < self.config.warm_up:
             return self._low + 2.0 * self._reach * torch.rand(action.shape, generator=generator)
         return action + self.config.noise * self._reach * torch.randn(action.shape, generator=generator)
-
-    def _learn(self) -> tuple[float, float, float]:
-        config = self.config
-        batch = self.experience.replay.sample(config.batch, self._batches)
-        goal = self._goal(batch)
-        values = [critic(batch["observation"], batch["action"]) for critic in self.critics]
-        error = torch.stack([(value - goal).square().mean() for value in values]).mean()
-        self._descend("critics", error)
-        self._critic_steps += 1
-        loss = 0.0
-        if self._critic_steps % config.policy_delay == 0:
-            if self._critic_steps > config.actor_frozen_for:
-                cost = -self.critics[0](batch["observation"], self.actor(batch["observation"])).mean()
-                self._descend("actor", cost)
-                self._actor_steps += 1
-                loss = cost.item()
-            follow(self.targets["actor"], self.actor, rate=config.actor_target_rate)
-            follow(self.targets["critics"], self.critics, rate=config.critic_target_rate)
-        return error.item(), loss, values[0].mean().item()
-
-    @torch.no_grad()
-    def _goal(self, batch: dict[str, Tensor]) -> Tensor:
-        config, following = self.config, batch["following"]
-        action = self.targets["actor"](following)
-        if config.target_noise:
-            noise = config.target_noise * torch.randn(action.shape, generator=self._batches)
-            action = action + self._reach * noise.clamp(-config.target_noise_clip, config.target_noise_clip)
-            action = torch.minimum(torch.maximum(action, self._low), self._high)
-        critics: Any = self.targets["critics"]
-        value = torch.stack([critic(following, action) for critic in critics]).amin(0)
-        goal = batch["reward"] + config.discount * torch.where(batch["terminated"], 0.0, value)
-        return goal if config.target_bounds is None else goal.clamp(*config.target_bounds)
-
-    def _descend(self, name: str, loss: Tensor) -> None:
-        trained = self._trained[name]
-        gradients = torch.autograd.grad(loss, trained)  # the actor's loss leaves no gradient in the critics
-        for parameter, gradient in zip(trained, gradients, strict=True):
-            parameter.grad = gradient
-        if self.config.clip_norm:
-            nn.utils.clip_grad_norm_(trained, self.config.clip_norm)
-        self._optimizers[name].step()
 
 
 @torch.no_grad()

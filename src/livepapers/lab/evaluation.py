@@ -61,8 +61,7 @@ def load_policy(folder: Path) -> SavedPolicy:
 def world_of(policy: SavedPolicy, env: str | None) -> tuple[str, dict[str, Any]]:
     """The world (name, arguments) a policy was made for, or the one that is asked for."""
     if env is not None:
-        known = env in worlds.WORLDS or env.startswith((worlds.GYMNASIUM, worlds.ATARI))
-        return env if known else worlds.GYMNASIUM + env, {}
+        return worlds.full_name(env), {}
     task = policy.description.spaces.get("task")
     if not isinstance(task, dict) or not isinstance(task.get("name"), str):
         cause = "the artifact does not say what it was made for; name a world with --env"

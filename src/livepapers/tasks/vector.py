@@ -232,6 +232,8 @@ class GymnasiumTask:
             )
         self.env, self.lanes = env, env.num_envs
         self.observation_space, self.action_space = env.single_observation_space, env.single_action_space
+        self.info: Mapping[str, Any] = {}
+        """What the last step told beside observations; `told` reads it."""
         self._flattened = not isinstance(self.observation_space, gymnasium.spaces.Box)
         if self._flattened:
             flat = flatten_space(env.single_observation_space)
@@ -257,7 +259,7 @@ class GymnasiumTask:
     def step(self, action: Tensor) -> Step:
         """One step of all lanes; ended lanes have restarted, as Gymnasium's same-step autoreset does."""
         observation, reward, terminated, truncated, info = self.env.step(action.cpu().numpy())
-        observation = self._flat(observation)
+        observation, self.info = self._flat(observation), info
         final = np.array(observation)
         for lane in np.flatnonzero(info.get("_final_obs", [])):
             last = info["final_obs"][lane]
@@ -266,6 +268,23 @@ class GymnasiumTask:
         return Step(
             _tensor(observation), rewards, torch.as_tensor(terminated), torch.as_tensor(truncated), _tensor(final)
         )
+
+    def told(self, key: str) -> Tensor:
+        """A number that the last step's info gave in every lane, `[lane]`; of ended lanes, before their restart.
+
+        Raises:
+            InputError: There is no such number.
+        """
+        ended = np.asarray(self.info.get("_final_info", np.zeros(self.lanes, dtype=bool)), dtype=bool)
+        final, going = self.info.get("final_info", {}), self.info
+        try:
+            values = np.array(
+                [np.asarray((final if ended[lane] else going)[key])[lane] for lane in range(self.lanes)], np.float32
+            )
+        except (KeyError, TypeError, ValueError):
+            known = sorted(name for name in {**going, **final} if not name.startswith(("_", "final_")))
+            raise InputError.of("info key", key, expected=f"a number of {', '.join(known) or 'none'}") from None
+        return torch.from_numpy(values)
 
     def mask(self) -> Tensor | None:
         """Gymnasium environments state no masks."""

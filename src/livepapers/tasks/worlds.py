@@ -31,6 +31,8 @@ WORLDS = {
     "slippery-lake": "livepapers.tasks.slippery_lake:SlipperyLake",
     "mountain-car": "livepapers.tasks.mountain_car:MountainCar",
     "hard-maze": "livepapers.tasks.hard_maze:HardMaze",
+    "point-omni": "livepapers.tasks.point_omni:PointOmni",
+    "swimmer-omni": "livepapers.tasks.swimmer_omni:SwimmerOmni",
     "minatar-breakout": "livepapers.tasks.minatar:Breakout",
     "minatar-freeway": "livepapers.tasks.minatar:Freeway",
     "stacked": "livepapers.tasks.worlds:stacked_world",
@@ -38,6 +40,11 @@ WORLDS = {
 """Name -> module:callable, which takes the arguments by keyword and gives a `Simulator`."""
 
 GYMNASIUM, ATARI = "gymnasium:", "atari:"
+
+
+def full_name(env: str) -> str:
+    """A world's name as artifacts have it: a bare id is Gymnasium's."""
+    return env if env in WORLDS or env.startswith((GYMNASIUM, ATARI)) else GYMNASIUM + env
 
 
 def make(name: str, arguments: Mapping[str, Any], *, lanes: int = 1) -> BatchedTask:

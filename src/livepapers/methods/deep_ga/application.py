@@ -19,7 +19,7 @@ from livepapers.core.learner import JSON
 from livepapers.core.rng import derive
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.deep_ga.config import ALGORITHMS, Algorithm, Config
-from livepapers.methods.deep_ga.evaluation import Evaluator, World, full_name, world_of
+from livepapers.methods.deep_ga.evaluation import Evaluator, World, world_of
 from livepapers.methods.deep_ga.genomes import MOST_SEED, Genome, initial_weights
 from livepapers.methods.deep_ga.learner import Evolution, described_policy
 from livepapers.methods.deep_ga.networks import CONVOLUTIONS, Activation, EvolvedPolicy, Layout
@@ -126,7 +126,7 @@ def apply(
         algorithm=algorithm, population=population, parents=parents, sigma=sigma, generations=generations,
         validation=validation, side_by_side=share or _side_by_side(layout),
     )  # fmt: skip
-    learner, name = Evolution(world, layout, config=config, seed=seed, cap=cap), full_name(env)
+    learner, name = Evolution(world, layout, config=config, seed=seed, cap=cap), worlds.full_name(env)
     if spread is not None:
         learner.crew = Crew(spread, name, {}, learner.evaluator)
     partial, curve = _drive(learner, name, output)
@@ -220,7 +220,7 @@ def read_genome(path: Path, env: str = "") -> _Individual:
         name, cap, digest = str(values["world"]["name"]), int(values["cap"]), str(values["weights"])
         arguments = dict(values["world"]["arguments"])
         if env:
-            name, arguments = full_name(env), {}
+            name, arguments = worlds.full_name(env), {}
         elif name.count(":") > 1 or (":" in name and not name.startswith((worlds.GYMNASIUM, worlds.ATARI))):
             cause = "a file may not name a module to import; say --env if you trust it"
             raise InputError.of("genome", f"the world {name}", expected="a registered world", cause=cause)

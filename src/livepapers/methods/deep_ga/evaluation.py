@@ -127,18 +127,12 @@ class Evaluator:
         return returns, steps, behaviour
 
 
-def full_name(env: str) -> str:
-    """A world's name as artifacts have it: a bare id is Gymnasium's."""
-    known = env in worlds.WORLDS or env.startswith((worlds.GYMNASIUM, worlds.ATARI))
-    return env if known else worlds.GYMNASIUM + env
-
-
 def world_of(name: str, arguments: dict[str, Any] | None = None) -> tuple[World, Any, Any]:
     """(The world, its observation space, its action space) by livepapers' name or Gymnasium id; raises `InputError`."""
     if name in worlds.WORLDS:
         simulator = worlds.simulator(name, arguments or {})
         return simulator, simulator.observation_space, simulator.action_space
-    full = full_name(name)
+    full = worlds.full_name(name)
     task = worlds.make(full, arguments or {}, lanes=1)
 
     def make(lanes: int) -> BatchedTask:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from livepapers.blocks.policies import as_space, flat_width
+from livepapers.blocks.populations import DenseStack
 from livepapers.core.errors import InputError
 from livepapers.tasks import spaces
 
@@ -73,7 +74,10 @@ class Layout:
         self.outputs = _outputs(action_space)
         self._bytes = observation_space.dtype == np.uint8
         self._edges = _edges(action_space)
+        self._activated = torch.relu if activation == "relu" else torch.tanh
         self._parts = self._plan()
+        dense = [part.shape for part in self._parts if part.layer is None]
+        self._dense = DenseStack([dense[0][1], *(shape[0] for shape in dense)], self._activated)
         self.parameters = sum(math.prod(part.shape) + part.shape[0] for part in self._parts)
         """Weights and biases together."""
 
@@ -137,18 +141,15 @@ class Layout:
         """Outputs of P networks, each for its own L observations: `[P, n], [P, L, ...] -> [P, L, outputs]`."""
         count, lanes = observation.shape[:2]
         x = observation.to(torch.float32) / 255.0 if self._bytes else observation.to(torch.float32)
-        used, last = 0, len(self._parts) - 1
-        for index, part in enumerate(self._parts):
+        used = 0
+        for part in self._parts:
+            if part.layer is None:
+                break
             size, width = math.prod(part.shape), part.shape[0]
             weight, bias = theta[:, used : used + size], theta[:, used + size : used + size + width]
             used += size + width
-            if part.layer is not None:
-                x = _convolved(x, weight.reshape(count, *part.shape), bias, part.layer)
-            else:
-                x = torch.baddbmm(bias[:, None], x.reshape(count, lanes, -1), weight.reshape(count, *part.shape).mT)
-            if index < last:
-                x = torch.relu(x) if self.activation == "relu" else torch.tanh(x)
-        return x
+            x = self._activated(_convolved(x, weight.reshape(count, *part.shape), bias, part.layer))
+        return self._dense.forward(theta[:, used:], x.reshape(count, lanes, -1))
 
     def act(self, theta: Tensor, observation: Tensor) -> Tensor:
         """Actions, without chance: `[P, n], [P, L, ...] -> [P, L, ...]`."""

@@ -1,8 +1,6 @@
 """A user's environment and rewards: read, checked, turned into constructions and log rewards (oc-gfn)."""
 
-import importlib
 import math
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ import torch
 from torch import Tensor
 
 from livepapers.core.errors import InputError
+from livepapers.core.user_code import function_named
 from livepapers.tasks.constructions import Hypergrid, Strings, binding_log_reward, rna_strings
 from livepapers.tasks.constructions.rna import check_rna
 from livepapers.tasks.tables import read_table, read_text
@@ -186,18 +185,7 @@ def _from_target(problem: Problem, target: str) -> Reward:
 
 
 def _from_function(problem: Problem, name: str, *, floor: float) -> Reward:
-    module, _, attribute = name.partition(":")
-    if not module or not attribute:
-        raise InputError.of("--reward-from", name, expected="module:function")
-    sys.path.insert(0, str(Path.cwd()))  # a file beside the user counts as a module, as with python -m
-    try:
-        function = getattr(importlib.import_module(module), attribute)
-    except ImportError as error:
-        raise InputError.of("--reward-from", name, expected="a module that can be imported", cause=str(error)) from None
-    except AttributeError:
-        raise InputError.of("--reward-from", name, expected=f"a function of {module}", cause="misspelt?") from None
-    finally:
-        sys.path.remove(str(Path.cwd()))
+    function = function_named(name, field="--reward-from")
 
     def log_reward(objects: Tensor) -> Tensor:
         texts = problem.texts(objects)

@@ -1,0 +1,63 @@
+"""Populations of networks as matrices: a flat weight vector each, all evaluated by batched products.
+
+Planned for: deep-ga, dcg-map-elites.
+
+A vector holds, layer by layer, the weight `[out, in]` row by row and then the bias `[out]`: the order of
+`torch.nn.utils.parameters_to_vector` of a `blocks.networks.MLP`.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Layer(NamedTuple):
+    """One layer's weights of P networks."""
+
+    weight: Tensor  # [P, out, in]
+    bias: Tensor  # [P, out]
+
+
+class DenseStack:
+    """Dense layers with an activation between them, linear at the end.
+
+    Args:
+        widths: Of the input, the hidden layers and the output.
+        activation: Between the layers.
+    """
+
+    def __init__(self, widths: Sequence[int], activation: Callable[[Tensor], Tensor]) -> None:
+        self.widths, self.activation = tuple(widths), activation
+        self._shapes = [(after, before) for before, after in itertools.pairwise(self.widths)]
+        self.parameters = sum(outputs * (inputs + 1) for outputs, inputs in self._shapes)
+        """Weights and biases together."""
+
+    def layers(self, theta: Tensor) -> list[Layer]:
+        """Views of the weights, `[P, parameters] -> [P, out, in]` and `[P, out]` a layer."""
+        found, used = [], 0
+        for outputs, inputs in self._shapes:
+            end = used + outputs * inputs
+            found.append(Layer(theta[:, used:end].unflatten(1, (outputs, inputs)), theta[:, end : end + outputs]))
+            used = end + outputs
+        return found
+
+    def forward(self, theta: Tensor, x: Tensor) -> Tensor:
+        """Outputs of P networks, each for its own L inputs: `[P, parameters], [P, L, in] -> [P, L, out]`."""
+        layers = self.layers(theta)
+        for index, (weight, bias) in enumerate(layers):
+            x = torch.baddbmm(bias[:, None], x, weight.mT)
+            if index < len(layers) - 1:
+                x = self.activation(x)
+        return x
+
+    def initial(self, count: int, generator: torch.Generator) -> Tensor:
+        """`count` fresh vectors: LeCun's uniform law, +-sqrt(3 / fan-in), for weights, and biases of 0."""
+        pieces = []
+        for outputs, inputs in self._shapes:
+            drawn = 2.0 * torch.rand(count, outputs * inputs, generator=generator) - 1.0
+            pieces += [math.sqrt(3.0 / inputs) * drawn, torch.zeros(count, outputs)]
+        return torch.cat(pieces, 1)

@@ -1,0 +1,186 @@
+"""Whole episodes of many policies side by side: fitness, descriptor, and the steps to remember."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from livepapers.core.errors import InputError
+from livepapers.tasks import worlds
+from livepapers.tasks.descriptors import Descriptor
+from livepapers.tasks.vector import BatchedTask, GymnasiumTask
+
+Act = Callable[[Tensor], Tensor]
+"""Flat observations `[P, F]`, one a policy -> actions `[P, ...]`."""
+LONGEST = 100_000
+ENVIRONMENTS, SIMULATED = 64, 4096
+"""Most episodes side by side: copies of an environment, lanes of a simulator."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Where policies are evaluated, and what describes them there.
+
+    Attributes:
+        name: As artifacts have it.
+        arguments: Of the world.
+        descriptor: Of an episode.
+    """
+
+    name: str
+    descriptor: Descriptor
+    arguments: dict[str, Any]
+
+    @classmethod
+    def of(cls, name: str, descriptor: Descriptor | None = None, **arguments: Any) -> "World":
+        """A world by livepapers' name or Gymnasium id; the descriptor may be left to a world that declares one.
+
+        Raises:
+            InputError: There is no such world, or nothing describes its episodes.
+        """
+        full = worlds.full_name(name)
+        if descriptor is None and full in worlds.WORLDS:
+            descriptor = getattr(worlds.simulator(full, arguments), "descriptor", None)
+        if descriptor is None:
+            cause = "this world does not say what describes behaviour"
+            raise InputError.of("descriptor", "nothing", expected="columns, info keys or a function", cause=cause)
+        return cls(full, descriptor, dict(arguments))
+
+    def task(self, lanes: int) -> BatchedTask:
+        """So many lanes of it."""
+        return worlds.make(self.name, self.arguments, lanes=lanes)
+
+    @property
+    def most(self) -> int:
+        """Episodes that run side by side."""
+        return SIMULATED if self.name in worlds.WORLDS else ENVIRONMENTS
+
+
+class Episodes(NamedTuple):
+    """One episode each of P policies."""
+
+    fitness: Tensor  # [P] undiscounted, offsets included
+    descriptor: Tensor  # [P, D] normalised: -1 to 1 inside the box
+    steps: dict[str, Tensor]  # columns of M steps: observation, action, reward, terminated, truncated, following
+    owner: Tensor  # [M] int64: whose step it is
+    outside: int  # policies whose descriptor left the box; it was put at the edge
+
+
+class Player:
+    """Plays episodes in one world; tasks are kept for batches of the same size.
+
+    Args:
+        world: Where.
+        offset: Added to each reward.
+    """
+
+    def __init__(self, world: World, offset: float) -> None:
+        self.world, self.offset = world, offset
+        self._tasks: dict[int, BatchedTask] = {}
+        one = self._task(1)
+        self.observation_space, self.action_space = one.observation_space, one.action_space
+        self._check_descriptor(one)
+
+    def _task(self, lanes: int) -> BatchedTask:
+        if lanes not in self._tasks:
+            self._tasks[lanes] = self.world.task(lanes)
+        return self._tasks[lanes]
+
+    def _check_descriptor(self, task: BatchedTask) -> None:
+        descriptor, width = self.world.descriptor, int(np.prod(task.observation_space.shape or ()))
+        wrong = [column for column in descriptor.columns if not 0 <= column < width]
+        if wrong:
+            raise InputError.of(
+                "descriptor", f"column {wrong[0]}", expected=f"columns of observations, 0 to {width - 1}"
+            )
+        if descriptor.keys and not isinstance(task, GymnasiumTask):
+            expected = "columns or a function"
+            raise InputError.of("descriptor", descriptor.keys, expected=expected, cause="only Gymnasium gives info")
+
+    @torch.no_grad()
+    def __call__(self, act: Act, count: int, *, seed: int) -> Episodes:
+        """One episode of each of `count` policies; equal seeds and counts give equal worlds.
+
+        Raises:
+            InputError: A reward is negative or not finite, or nothing finite describes an episode.
+        """
+        task = self._task(count)
+        seen = task.reset(seed >> 32)
+        going = torch.ones(count, dtype=torch.bool)
+        columns: list[dict[str, Tensor]] = []
+        told: list[Tensor] = []
+        while bool(going.any()):
+            if len(columns) == LONGEST:
+                raise InputError.of("env", f"an episode of over {LONGEST:,} steps", expected="episodes that end")
+            flat = seen.flatten(1).to(torch.float32)
+            action = act(flat)
+            step = task.step(action)
+            final = step.final.flatten(1).to(torch.float32)
+            columns.append({
+                "observation": flat, "action": action, "reward": step.reward.to(torch.float32) + self.offset,
+                "terminated": step.terminated, "truncated": step.truncated, "following": final, "going": going,
+            })  # fmt: skip
+            told.append(self._told(task, final))
+            going = going & ~(step.terminated | step.truncated)
+            seen = step.observation
+        return self._gathered({name: torch.stack([one[name] for one in columns]) for name in columns[0]}, told)
+
+    def _told(self, task: BatchedTask, final: Tensor) -> Tensor:
+        """What a step says about the descriptor, `[P, D]`; `[P, 0]` where a function will."""
+        descriptor = self.world.descriptor
+        if descriptor.columns:
+            return descriptor.unit * final[:, list(descriptor.columns)]
+        if isinstance(task, GymnasiumTask) and descriptor.keys:
+            return descriptor.unit * torch.stack([task.told(key) for key in descriptor.keys], 1)
+        return torch.empty(len(final), 0)
+
+    def _gathered(self, steps: dict[str, Tensor], told: list[Tensor]) -> Episodes:
+        going = steps.pop("going")  # [T, P]
+        reward = torch.where(going, steps["reward"], 0.0)
+        if not bool((reward >= 0.0).all()):  # NaN too
+            lowest = float(steps["reward"][going & ~(steps["reward"] >= 0.0)][0])
+            cause = "a descriptor that is missed must be worse: add an offset to the rewards"
+            raise InputError.of("reward", lowest, expected="numbers >= 0", cause=cause)
+        descriptor = self._described(steps, going, torch.stack(told))
+        if not bool(torch.isfinite(descriptor).all()):
+            row = int((~torch.isfinite(descriptor)).any(1).nonzero()[0, 0])
+            cause = f"policy {row} of the batch"
+            raise InputError.of("descriptor", descriptor[row].tolist(), expected="finite numbers", cause=cause)
+        inside = self.world.descriptor.clipped(descriptor)
+        outside = int((inside != descriptor).any(1).sum())
+        owner = torch.arange(going.shape[1]).expand_as(going)[going]
+        kept = {name: column[going] for name, column in steps.items()}
+        return Episodes(reward.sum(0), self.world.descriptor.normalised(inside), kept, owner, outside)
+
+    def _described(self, steps: dict[str, Tensor], going: Tensor, told: Tensor) -> Tensor:
+        """`[P, D]` in the descriptor's own units."""
+        descriptor, lengths = self.world.descriptor, going.sum(0)
+        if descriptor.function is not None:
+            return _by_function(descriptor, steps, lengths)
+        if descriptor.statistic == "mean":
+            return torch.where(going[..., None], told, 0.0).sum(0) / lengths[:, None]
+        return told[lengths - 1, torch.arange(len(lengths))]
+
+
+def _by_function(descriptor: Descriptor, steps: dict[str, Tensor], lengths: Tensor) -> Tensor:
+    """What the user's function says of each episode, `[P, D]`."""
+    assert descriptor.function is not None
+    found = []
+    for lane, length in enumerate(lengths.tolist()):
+        first, last = steps["observation"][:length, lane], steps["following"][length - 1 : length, lane]
+        seen = torch.cat([first, last]).numpy()
+        given = descriptor.function(
+            seen, steps["action"][:length, lane].numpy(), steps["reward"][:length, lane].numpy()
+        )
+        try:
+            values = np.asarray(given, dtype=np.float32).reshape(-1)
+        except (TypeError, ValueError):
+            values = np.empty(0, np.float32)
+        if len(values) != descriptor.size:
+            expected = f"{descriptor.size} numbers an episode"
+            raise InputError.of("descriptor function", given, expected=expected, cause="one for each end of the box")
+        found.append(values)
+    return torch.from_numpy(np.stack(found))

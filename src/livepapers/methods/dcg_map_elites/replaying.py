@@ -1,0 +1,158 @@
+"""An archive that an earlier application left: listed, drawn, and its policies replayed."""
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from livepapers.blocks.policies import BoxPolicy
+from livepapers.core import artifact
+from livepapers.core.application import Application, Row
+from livepapers.core.artifact import Artifact
+from livepapers.core.errors import InputError
+from livepapers.core.files import new_folder
+from livepapers.core.learner import JSON
+from livepapers.core.rng import derive
+from livepapers.methods.dcg_map_elites import atlas, repertoire
+from livepapers.methods.dcg_map_elites.episodes import Player
+from livepapers.methods.dcg_map_elites.policies import ConditionedPolicy, Genotypes
+from livepapers.methods.dcg_map_elites.repertoire import Repertoire
+
+CELLS, REPLAY = "Best cells", "Replay"
+MOST_SHOWN = 20
+
+
+def looked_up(
+    folder: Path, function: str, cell: int, at: str, distilled: bool, episodes: int, seed: int, output: Path | None
+) -> Application:
+    """An archive listed, or one of its policies replayed."""
+    kept = repertoire.read(folder, function=function)
+    archive, described = kept.archive, kept.world.descriptor
+    if distilled and not at:
+        raise InputError.of("distilled", True, expected="--at with what it shall do")
+    if at and cell >= 0:
+        raise InputError.of("cell", cell, expected="no --at beside it")
+    if not at and cell < 0:
+        if output is not None:
+            raise InputError.of("output", output, expected="--cell or --at", cause="a list is not written")
+        headline = (
+            f"{folder.name}: {len(archive.occupied)} policies in {len(archive.fitness)} cells of {kept.world.name}"
+        )
+        return Application("dcg-map-elites", headline, {CELLS: cell_rows(kept)[:MOST_SHOWN]})
+    wanted = None
+    if at:
+        wanted = torch.tensor(listed("at", at, f"{described.size} numbers"))
+        if len(wanted) != described.size or bool((described.clipped(wanted) != wanted).any()):
+            box = ", ".join(f"{a:g} to {b:g}" for a, b in zip(described.low, described.high, strict=True))
+            raise InputError.of("at", at, expected=f"{described.size} numbers inside the box: {box}")
+        cell = archive.nearest(described.normalised(wanted))
+    if cell >= len(archive.fitness) or not bool(torch.isfinite(archive.fitness[cell])):
+        shown = ", ".join(str(one) for one in archive.occupied[:8].tolist())
+        raise InputError.of("cell", cell, expected=f"the number of an occupied cell: {shown}, ...")
+    player = Player(kept.world, kept.offset)
+    genotypes = Genotypes(player.observation_space, player.action_space, hidden=kept.hidden)
+    if genotypes.parameters != archive.genomes.shape[1]:
+        raise InputError.of("archive", folder, expected=f"policies of {genotypes.parameters} weights for this world")
+    if distilled and wanted is not None:
+        made, target = _told(folder, wanted), wanted
+    else:
+        made, target = genotypes.policy(archive.genomes[cell]), kept.descriptor_of(cell)
+    played = player(
+        lambda seen: made(seen.unflatten(1, player.observation_space.shape or (1,))), episodes,
+        seed=derive(seed, "dcg-map-elites", "replay"),
+    )  # fmt: skip
+    name = f"distilled policy at {at}" if distilled else f"cell {cell}"
+    done = _replayed(kept, name, target, described.restored(played.descriptor), played.fitness)
+    return done if output is None else _write_policy(done, output, made, kept, {"from": name, "seed": seed})
+
+
+def _told(folder: Path, wanted: Tensor) -> BoxPolicy:
+    """The distilled policy of a folder, folded for one descriptor."""
+    _, network = artifact.load_policy(folder)
+    if not isinstance(network, ConditionedPolicy):
+        raise InputError.of("archive", folder, expected="a distilled policy beside the archive")
+    return network.specialise(wanted)
+
+
+def _replayed(kept: Repertoire, name: str, target: Tensor, reached: Tensor, fitness: Tensor) -> Application:
+    """A policy's fresh episodes beside what it is kept for."""
+    gap = 100.0 * float(torch.linalg.vector_norm(reached - target, dim=1).mean()) / kept.world.descriptor.diagonal
+    rows: list[Row] = [
+        {"": what, **dict(zip(kept.world.descriptor.names, map(rounded, values.tolist()), strict=True))}
+        for what, values in (("wanted", target), ("reached, mean", reached.mean(0)))
+    ]
+    count = len(fitness)
+    headline = (
+        f"{name}: fitness {rounded(float(fitness.mean())):g} on {count} fresh episode{'s' if count > 1 else ''}, "
+        f"{gap:.3g} % of the box's diagonal from what is wanted"
+    )
+    return Application("dcg-map-elites", headline, {REPLAY: rows})
+
+
+def _write_policy(
+    done: Application, output: Path, made: BoxPolicy, kept: Repertoire, made_by: dict[str, JSON]
+) -> Application:
+    """One policy as an artifact, whole or not at all."""
+    described = Artifact(
+        kind="policy", slug="dcg-map-elites", architecture="blocks.policies:BoxPolicy", made_by=made_by,
+        arguments=made.arguments, spaces={"task": {"name": kept.world.name, "arguments": kept.world.arguments}},
+    )  # fmt: skip
+    with new_folder(output) as folder:
+        artifact.save(folder, described, weights=made.state_dict())
+    holds = {"artifact.json": "what the policy is and what made it", artifact.WEIGHTS: "its weights"}
+    return Application("dcg-map-elites", done.headline, done.tables, done.notes, holds, output)
+
+
+def cell_rows(kept: Repertoire) -> list[Row]:
+    """Occupied cells, the best first."""
+    archive = kept.archive
+    order = archive.occupied[torch.argsort(archive.fitness[archive.occupied], descending=True, stable=True)]
+    names = kept.world.descriptor.names
+    places = [map(rounded, kept.descriptor_of(cell).tolist()) for cell in order.tolist()]
+    return [
+        {"cell": cell, **dict(zip(names, place, strict=True)), "fitness": rounded(float(archive.fitness[cell]))}
+        for cell, place in zip(order.tolist(), places, strict=True)
+    ]
+
+
+def page_of(kept: Repertoire, headline: str, folder: str) -> str:
+    """The archive as HTML; drawn where the descriptor has two numbers."""
+    described, archive = kept.world.descriptor, kept.archive
+    rows = cell_rows(kept)
+    said = {int(row["cell"]): row for row in rows}  # type: ignore[arg-type]
+    labels = [
+        ", ".join(f"{key} {value}" for key, value in said[cell].items()) if cell in said else f"cell {cell}: empty"
+        for cell in range(len(archive.fitness))
+    ]
+    drawing = ""
+    if described.size == 2:
+        drawing = atlas.map_svg(
+            archive.centroids.double().numpy(), archive.fitness.double().numpy(), names=described.names, labels=labels,
+            ends=tuple(zip(described.low, described.high, strict=True)),
+        )  # fmt: skip
+    function = f" --descriptor-from {kept.function}" if kept.function else ""
+    command = f"livepapers apply dcg-map-elites --archive {folder}{function} --cell"
+    lines = [
+        (int(row["cell"]), [*(str(value) for value in row.values()), f"{command} {row['cell']}"])  # type: ignore[arg-type]
+        for row in rows
+    ]
+    header = ["cell", *described.names, "fitness", "replay it"]
+    title = f"Repertoire for {kept.world.name}"
+    return atlas.page(title=title, about=headline, drawing=drawing, header=header, rows=lines)
+
+
+def listed(field: str, text: str, expected: str) -> tuple[float, ...]:
+    """Finite numbers separated by commas; raises `InputError`."""
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = (math.nan,)
+    if not all(map(math.isfinite, found)):
+        raise InputError.of(field, text.strip() or "nothing", expected=f"{expected} separated by commas")
+    return found
+
+
+def rounded(value: float) -> float:
+    """To five digits, for people."""
+    return float(f"{value:.5g}")

@@ -1,0 +1,244 @@
+"""`livepapers apply dcg-map-elites` on worlds and archives, good and bad."""
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from livepapers.battery.subject import state_digest
+from livepapers.blocks.policy_door import as_policy
+from livepapers.cli.main import group
+from livepapers.core import artifact
+from livepapers.core.checkpoint import load_state, save_state
+from livepapers.core.errors import InputError, Interrupted
+from livepapers.lab import evaluation
+from livepapers.methods.dcg_map_elites import Archive, apply, voronoi_centroids
+from livepapers.methods.dcg_map_elites import application as module
+from livepapers.methods.dcg_map_elites.atlas import map_svg, voronoi_polygons
+
+QUICK: dict[str, Any] = {
+    "iterations": 2, "offspring": 8, "cells": 16, "critic_steps": 6, "gradient_steps": 2, "hidden": "8", "seed": 3
+}  # fmt: skip
+PENDULUM: dict[str, Any] = {
+    "env": "Pendulum-v1", "descriptor": "mean-obs:0,2", "low": "-1,-8", "high": "1,8", "reward_offset": 17.0
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("searched") / "places"
+    apply(env="point-omni", **QUICK, output=output)
+    return output
+
+
+def test_a_world_gives_an_archive_its_page_and_one_policy(places: Path):
+    names = {"artifact.json", "weights.safetensors", "archive.safetensors", "atlas.html", "cells.csv", "iterations.csv"}
+    assert {path.name for path in places.iterdir()} == names
+    assert not places.with_name("places.partial").exists()
+    with (places / "iterations.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["evaluations"]) for row in rows] == [8, 18, 28]
+    with (places / "cells.csv").open() as file:
+        cells = list(csv.DictReader(file))
+    assert list(cells[0]) == ["cell", "x", "y", "fitness"]
+    page = (places / "atlas.html").read_text()
+    assert page.count('<a href="#cell-') == len(cells) == page.count("<tr id=")
+    assert page.count("<polygon") == 16
+    assert "<script" not in page
+    assert not re.search(r'(src|href)="(?!#)', page)
+    assert f"--archive places --cell {cells[0]['cell']}" in page
+
+
+def test_other_commands_take_the_distilled_policy_and_a_cell(places: Path, tmp_path: Path):
+    found = evaluation.evaluate(evaluation.load_policy(places), episodes=5, seed=0)
+    assert found.returns.min() >= 0.0
+    assert as_policy(places).shape == (4,)
+    cell = str(load_state(places / "archive.safetensors")["archive"]["fitness"].argmax().item())
+    done = apply(archive=places, cell=int(cell), test_episodes=3, output=tmp_path / "one")
+    assert done.headline.startswith(f"cell {cell}: fitness")
+    assert artifact.load(tmp_path / "one").architecture == "blocks.policies:BoxPolicy"
+    assert (
+        evaluation.evaluate(evaluation.load_policy(tmp_path / "one"), episodes=3, seed=0).lengths.tolist() == [50] * 3
+    )
+
+
+def test_the_one_policy_goes_where_it_is_told_and_the_nearest_cell_is_found(places: Path, tmp_path: Path):
+    apply(archive=places, at="2,-1", distilled=True, test_episodes=2, output=tmp_path / "told")
+    _, told = artifact.load_policy(tmp_path / "told")
+    _, whole = artifact.load_policy(places)
+    seen = torch.randn(9, 4, generator=torch.Generator().manual_seed(0))
+    expected = whole.act(seen, torch.tensor([2.0, -1.0]).expand(9, 2))  # type: ignore[operator]
+    assert torch.allclose(told(seen), expected, atol=1e-6)
+    done = apply(archive=places, at="0,0", test_episodes=2)
+    assert done.headline.startswith("cell ")
+    listed = apply(archive=places)
+    assert listed.tables["Best cells"][0]["fitness"] >= listed.tables["Best cells"][-1]["fitness"]  # type: ignore[operator]
+
+
+def test_any_environment_with_real_actions_will_do(tmp_path: Path):
+    done = apply(**PENDULUM, **{**QUICK, "iterations": 1, "offspring": 4, "critic_steps": 2}, output=tmp_path / "swing")
+    assert done.headline.startswith("gymnasium:Pendulum-v1")
+    assert apply(archive=tmp_path / "swing", at="0,0", test_episodes=1).tables["Replay"]
+    task = artifact.load(tmp_path / "swing").spaces["task"]
+    assert task == {"name": "gymnasium:Pendulum-v1", "arguments": {}}
+
+
+def test_a_function_may_describe_an_episode_and_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "my_ends.py").write_text("def end(seen, actions, rewards):\n    return [seen[-1, 0]]\n")
+    monkeypatch.chdir(tmp_path)
+    words = {"descriptor_from": "my_ends:end", "low": "-1", "high": "1"}
+    apply(env="point-omni", **words, **{**QUICK, "iterations": 1}, output=tmp_path / "out")
+    assert "<svg" not in (tmp_path / "out" / "atlas.html").read_text(), "one number is no map"
+    with pytest.raises(InputError, match="no file may name code"):
+        apply(archive=tmp_path / "out")
+    assert apply(archive=tmp_path / "out", descriptor_from="my_ends:end").tables["Best cells"]
+
+
+def test_an_interrupted_search_goes_on_to_the_same_bits(places: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    update, calls = module.DescriptorConditionedSearch.update, []
+
+    def stopping(self: Any) -> dict[str, float]:
+        calls.append(1)
+        if len(calls) == 3:
+            raise Interrupted("stopped")
+        return update(self)
+
+    monkeypatch.setattr(module.DescriptorConditionedSearch, "update", stopping)
+    defaults = module.loop.drive.__kwdefaults__ or {}
+    monkeypatch.setattr(module.loop.drive, "__kwdefaults__", {**defaults, "save_every": 0.0})
+    output = tmp_path / "places"
+    with pytest.raises(Interrupted):
+        apply(env="point-omni", **QUICK, output=output)
+    assert output.with_name("places.partial").is_dir()
+    assert not output.exists()
+    done = apply(env="point-omni", **QUICK, output=output)
+    for name in set(done.files) - {"archive.safetensors"}:
+        assert (output / name).read_bytes() == (places / name).read_bytes(), name
+    kept = [state_digest(load_state(folder / "archive.safetensors")) for folder in (output, places)]
+    assert kept[0] == kept[1], "its header names its entries in any order"
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({}, "env and archive"),
+        ({"env": "NoSuchThing-v0"}, "descriptor"),
+        ({"env": "NoSuchThing-v0", "descriptor": "obs:0", "low": "0", "high": "1"}, "NoSuchThing"),
+        ({"env": "CartPole-v1", "descriptor": "obs:0", "low": "0", "high": "1"}, "action space"),
+        ({"env": "point-omni", "descriptor": "place:0", "low": "0", "high": "1"}, "descriptor"),
+        ({"env": "point-omni", "descriptor": "obs:x", "low": "0", "high": "1"}, "columns"),
+        ({"env": "point-omni", "descriptor": "obs:7", "low": "0", "high": "1"}, "column 7"),
+        ({"env": "point-omni", "descriptor": "obs:0,1", "low": "0", "high": "1"}, "box"),
+        ({"env": "point-omni", "descriptor": "obs:0", "low": "1", "high": "1"}, "low below high"),
+        ({"env": "point-omni", "descriptor": "obs:0", "low": "zero", "high": "1"}, "low"),
+        ({"env": "point-omni", "descriptor": "info:x", "low": "0", "high": "1"}, "only Gymnasium"),
+        ({"env": "point-omni", "low": "0", "high": "1"}, "low and high"),
+        ({"env": "point-omni", "descriptor_from": "no_colon", "low": "0", "high": "1"}, "module:function"),
+        ({"env": "point-omni", "descriptor_from": "no_such_module:f", "low": "0", "high": "1"}, "imported"),
+        ({"env": "point-omni", "descriptor_from": "math:pi", "low": "0", "high": "1"}, "a function"),
+        ({"env": "Pendulum-v1", "descriptor": "info:angle", "low": "0", "high": "1"}, "info key"),
+        ({**PENDULUM, "reward_offset": 0.0}, "reward.*offset"),
+        ({"env": "point-omni", "iterations": 0}, "iterations"),
+        ({"env": "point-omni", "offspring": 3}, "offspring"),
+        ({"env": "point-omni", "cells": 1}, "cells"),
+        ({"env": "point-omni", "length": 0.0}, "length"),
+        ({"env": "point-omni", "reward_offset": float("nan")}, "reward-offset"),
+        ({"env": "point-omni", "hidden": "8,,8"}, "hidden"),
+        ({"env": "point-omni", "hidden": "0"}, "hidden"),
+        ({"env": "point-omni", "seed": -1}, "seed"),
+        ({"env": "point-omni", "test_episodes": 0}, "test-episodes"),
+        ({"env": "point-omni", "cell": 3}, "--archive"),
+        ({"env": "point-omni", "archive": Path("x")}, "archive"),
+        ({"archive": Path("no_such_folder")}, "archive"),
+    ],
+)
+def test_bad_options_give_one_line_and_write_nothing(options: dict[str, Any], named: str, tmp_path: Path):
+    with pytest.raises(InputError, match=named) as caught:
+        apply(**{**QUICK, **options} if "archive" not in options else options, output=tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"cell": 99}, "cell"),
+        ({"cell": 0, "at": "0,0"}, "cell"),
+        ({"at": "0"}, "2 numbers inside"),
+        ({"at": "11,0"}, "2 numbers inside"),
+        ({"at": "a,b"}, "at"),
+        ({"distilled": True}, "distilled"),
+        ({}, "output"),
+    ],
+)
+def test_bad_requests_to_an_archive_give_one_line(options: dict[str, Any], named: str, places: Path, tmp_path: Path):
+    with pytest.raises(InputError, match=named) as caught:
+        apply(archive=places, **options, output=tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def _spoil(state: dict[str, Any], part: str, value: Any) -> dict[str, Any]:
+    return {**state, part: value}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda state: _spoil(state, "world", {"name": "os:system", "arguments": {}}),
+        lambda state: _spoil(state, "world", {"name": "gymnasium:antigravity:Evil-v0", "arguments": {}}),
+        lambda state: _spoil(state, "format", 9),
+        lambda state: _spoil(state, "hidden", [8, 8]),
+        lambda state: _spoil(state, "descriptor", {}),
+        lambda state: _spoil(state, "descriptor", {**state["descriptor"], "low": [1.0, 1.0], "high": [0.0, 0.0]}),
+        lambda state: _spoil(state, "archive", {}),
+        lambda state: {name: value for name, value in state.items() if name != "offset"},
+    ],
+)
+def test_spoiled_archives_give_one_line(spoil: Any, places: Path, tmp_path: Path):
+    save_state(tmp_path / "archive.safetensors", spoil(load_state(places / "archive.safetensors")))
+    with pytest.raises(InputError) as caught:
+        apply(archive=tmp_path, at="0,0", test_episodes=1)
+    assert "\n" not in str(caught.value)
+    (tmp_path / "archive.safetensors").write_bytes(b"no archive")
+    with pytest.raises(InputError, match="archive"):
+        apply(archive=tmp_path)
+
+
+def test_cells_of_the_map_fill_the_square_and_hold_their_centroids():
+    centroids = voronoi_centroids(30, 2, samples=2000, seed=0).double().numpy()
+    polygons = voronoi_polygons(centroids)
+    areas = [_area(one) for one in polygons]
+    assert sum(areas) == pytest.approx(4.0, abs=1e-6)
+    archive = Archive(torch.from_numpy(centroids).float(), 1)
+    for index, corners in enumerate(polygons):
+        inside = torch.from_numpy(0.9 * corners + 0.1 * centroids[index]).float()
+        assert archive.cells(inside).tolist() == [index] * len(corners)
+    fitness = np.where(np.arange(30) % 2, 1.0, -np.inf)
+    drawing = map_svg(centroids, fitness, names=("<x>", "y"), ends=((-1, 1), (0, 2)), labels=["a & b"] * 30)
+    root = ET.fromstring(drawing)
+    assert len(root.findall(".//{http://www.w3.org/2000/svg}polygon")) == 30
+    assert len(root.findall("{http://www.w3.org/2000/svg}a")) == 15
+
+
+def _area(corners: np.ndarray) -> float:
+    following = np.roll(corners, -1, axis=0)
+    return 0.5 * abs(float((corners[:, 0] * following[:, 1] - corners[:, 1] * following[:, 0]).sum()))
+
+
+def test_the_command_line(tmp_path: Path):
+    words = ["apply", "dcg-map-elites", "--env", "point-omni", "--iterations", "1", "--offspring", "4", "--cells", "4"]
+    words += ["--critic-steps", "2", "--gradient-steps", "1", "--hidden", "4", "--json"]
+    words += ["--output", str(tmp_path / "out")]
+    done = CliRunner().invoke(group, words)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["slug"] == "dcg-map-elites"
+    bad = CliRunner().invoke(group, ["apply", "dcg-map-elites", "--archive", str(tmp_path / "out"), "--cell", "77"])
+    assert isinstance(bad.exception, InputError)
