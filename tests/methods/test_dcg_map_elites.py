@@ -1,6 +1,7 @@
 """dcg-map-elites: archive, operators, replay, conditioning, folding; the searches that its settings stand for."""
 
 import copy
+import functools
 import math
 
 import numpy as np
@@ -102,7 +103,9 @@ def test_centroids_are_even_and_repeat():
 
 
 def test_populations_are_their_policies_one_by_one():
-    genotypes = Genotypes(Box(-1, 1, (3,)), Box(np.float32([0, -2]), np.float32([4, 2])), hidden=(7, 5))
+    genotypes = Genotypes(
+        Box(-1, 1, (3,)), Box(np.array([0, -2], np.float32), np.array([4, 2], np.float32)), hidden=(7, 5)
+    )
     theta, seen = genotypes.stack.initial(4, generator(0)), torch.randn(4, 6, 3, generator=generator(1))
     found = genotypes.forward(theta, seen)
     for genome, x, actions in zip(theta, seen, found, strict=True):
@@ -171,8 +174,7 @@ def test_the_successor_asks_for_what_was_intended():
 def test_evaluations_count_the_actors_episodes():
     for name, each in (("dcg", 10), ("pga", 8), ("map-elites", 8), ("no-rollouts", 8), ("unconditioned-actor", 10)):
         learner = dcg.example(dcg.variant(TINY, name), 0)
-        for _ in range(3):
-            metrics = learner.update()
+        metrics = [learner.update() for _ in range(3)][-1]
         assert learner.work()["evaluations"] == 8 + 2 * each, name
         assert learner.work()["environment_steps"] == 5 * learner.work()["evaluations"], name
         assert set(metrics) == set(dcg.METRICS)
@@ -260,18 +262,18 @@ def test_what_describes_an_episode():
     def act(seen: torch.Tensor) -> torch.Tensor:
         return torch.tensor([[1.0, -0.5]]).expand(len(seen), 2)
 
-    box = {"low": (-10.0, -10.0), "high": (10.0, 10.0)}
+    box = functools.partial(Descriptor, ("x", "y"), (-10.0, -10.0), (10.0, 10.0))
     own = World.of("point-omni", horizon=5)
     found = dcg.Player(own, 0.0)(act, 3, seed=1)
-    by_function = dcg.Player(World.of("point-omni", Descriptor(("x", "y"), **box, function=ends), horizon=5), 0.0)
+    by_function = dcg.Player(World.of("point-omni", box(function=ends), horizon=5), 0.0)
     assert torch.allclose(found.descriptor, by_function(act, 3, seed=1).descriptor, atol=1e-5)
-    mean = Descriptor(("x", "y"), **box, columns=(0, 1), unit=10.0, statistic="mean")
+    mean = box(columns=(0, 1), unit=10.0, statistic="mean")
     averaged = dcg.Player(World.of("point-omni", mean, horizon=5), 0.0)(act, 3, seed=1).descriptor
     rows = found.steps["following"][:, :2].reshape(5, 3, 2).mean(0)
     assert torch.allclose(averaged, rows, atol=1e-6)
     near = Descriptor(("x", "y"), (-0.01, -0.01), (0.01, 0.01), columns=(0, 1), unit=10.0)
     assert dcg.Player(World.of("point-omni", near, horizon=5), 0.0)(act, 3, seed=1).outside == 3
-    wrong = Descriptor(("x", "y"), **box, function=lambda *_: [1.0])
+    wrong = box(function=lambda *_: [1.0])
     player = dcg.Player(World.of("point-omni", wrong, horizon=5), 0.0)
     with pytest.raises(InputError, match="2 numbers an episode"):
         player(act, 3, seed=1)
@@ -282,9 +284,10 @@ def test_negative_rewards_and_impossible_descriptors_are_refused():
     pendulum = dcg.Player(World.of("Pendulum-v1", box), 0.0)
     with pytest.raises(InputError, match=r"reward.*offset"):
         pendulum(lambda seen: torch.zeros(len(seen), 1), 2, seed=0)
-    for spoiled in ({"columns": (9,)}, {"columns": (), "keys": ("x",)}):
+    line = functools.partial(Descriptor, ("x",), (-1.0,), (1.0,))
+    for spoiled in (line(columns=(9,)), line(keys=("x",))):
         with pytest.raises(InputError, match="descriptor"):
-            dcg.Player(World.of("point-omni", Descriptor(("x",), (-1.0,), (1.0,), **{"columns": (0,)} | spoiled)), 0.0)
+            dcg.Player(World.of("point-omni", spoiled), 0.0)
     with pytest.raises(InputError, match="descriptor: got nothing"):
         World.of("Pendulum-v1")
 

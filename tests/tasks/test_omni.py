@@ -3,6 +3,7 @@
 import importlib.util
 import math
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -77,8 +78,7 @@ def test_nothing_passes_the_trap_and_what_stays_clear_of_it_does():
 
 @needs_mujoco
 def test_the_swimmer_is_gymnasiums_model_step_for_step():
-    import mujoco
-
+    mujoco: Any = pytest.importorskip("mujoco")
     world, stream = SwimmerOmni(), generator(0, "swimmer")
     body = Path(str(gymnasium.__file__)).parent / "envs" / "mujoco" / "assets" / "swimmer.xml"
     model = mujoco.MjModel.from_xml_path(str(body))
@@ -142,7 +142,7 @@ class Counting(gymnasium.Env):
 
 
 def test_info_of_the_last_step_survives_the_restart():
-    gymnasium.register("Counting-v0", Counting, max_episode_steps=9)
+    gymnasium.register("Counting-v0", lambda **_: Counting(), max_episode_steps=9)
     task = worlds.make("gymnasium:Counting-v0", {}, lanes=2)
     assert isinstance(task, GymnasiumTask)
     task.reset(0)
