@@ -114,6 +114,7 @@ def test_sources_are_read_not_imported() -> None:
             assert f"({slug})" in found.about.splitlines()[0]
             assert found.application
             assert found.deviations
+            assert not any(">>>" in deviation for deviation in found.deviations), slug
             assert sources.usage(slug)
 
 

@@ -53,7 +53,7 @@ def _required(arguments: ast.arguments) -> tuple[str, ...]:
 
 def _deviations(about: str) -> tuple[str, ...]:
     """The entries of the section `Deviations`, numbered or not."""
-    found = re.search(r"^Deviations:?\s+(.*)\Z", about, re.MULTILINE | re.DOTALL)
+    found = re.search(r"^Deviations:?\s+(.*?)(?=^\S|\Z)", about, re.MULTILINE | re.DOTALL)  # up to the next heading
     if found is None:
         return ()
     entries = re.split(r"^\s*\d+\.\s+", found[1], flags=re.MULTILINE)
