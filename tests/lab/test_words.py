@@ -2,7 +2,7 @@
 
 import pytest
 
-from livepapers.lab.words import asked, count, duration, last_line
+from livepapers.lab.words import asked, coded, count, duration, last_line
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,8 @@ def test_the_last_line_of_a_traceback_says_what_went_wrong():
 )
 def test_what_a_claim_asks_is_said_in_words(claim: tuple[str, float, float], text: str) -> None:
     assert asked(*claim) == text
+
+
+def test_backticks_become_code_and_markup_stays_text():
+    assert coded("`a<b` is <b>") == "<code>a&lt;b</code> is &lt;b&gt;"
+    assert coded("one ` alone") == "one ` alone"

@@ -1,8 +1,11 @@
 """In words: verdicts, numbers, intervals, p values, times and amounts as they are written wherever they are shown."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Literal, get_args
+
+from markupsafe import Markup, escape
 
 Outcome = Literal["reproduced", "direction only", "inconclusive", "contradicted", "void", "not tested here"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -14,6 +17,11 @@ def number(value: float) -> str:
     if value == 0 or 1e-4 <= abs(value) < 1e4:
         return f"{value:.4g}"
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.3g}"
+
+
+def coded(text: str) -> Markup:
+    """The text as HTML, escaped, with what stands between backticks set as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
 
 
 def estimate(value: float, interval: Sequence[float] | None) -> tuple[str, str]:

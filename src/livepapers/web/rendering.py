@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from livepapers.lab import figures
 from livepapers.lab.report.summary import by_setting, tally
-from livepapers.lab.words import asked, count, duration, estimate, number, p_text
+from livepapers.lab.words import asked, coded, count, duration, estimate, number, p_text
 from livepapers.papers import catalogue
 from livepapers.web.store import Paper
 
@@ -39,7 +39,7 @@ def environment() -> Environment:
     )
     made.filters |= {
         "safe_link": safe_link, "number": number, "duration": duration, "count": count, "p": p_text, "line": line,
-        "by_setting": by_setting, "when": when,
+        "by_setting": by_setting, "when": when, "coded": coded,
     }  # fmt: skip
     made.globals |= {
         "static": static, "with_query": with_query, "FIELDS": catalogue.FIELDS, "asked": asked, "estimate": estimate,

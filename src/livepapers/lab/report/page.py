@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from livepapers.lab import figures
 from livepapers.lab.report.summary import by_setting, notes, of_ours, of_paper, tally
-from livepapers.lab.words import asked, count, duration, estimate, number, p_text
+from livepapers.lab.words import asked, coded, count, duration, estimate, number, p_text
 
 
 def render_html(found: Mapping[str, Any]) -> str:
@@ -52,6 +52,7 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "coded": coded,
         "number": number,
         "duration": duration,
         "count": count,
