@@ -188,6 +188,7 @@ NODES = {
     "infinite indicator": (changed("wage", 6, "inf"), "line 8: wage"),
     "no indicator": (lambda t: t[["id", "lat", "lon", "town"]], "no column of numbers"),
     "too few places": (lambda t: t.iloc[:1], "1 places"),
+    "an indicator twice": (lambda t: t.rename(columns={"wage": "population"}), "column population: got it twice"),
     "no column of longitudes": (lambda t: t.rename(columns={"lon": "long"}), "rename it"),
 }
 FLOWS = {

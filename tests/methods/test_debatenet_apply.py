@@ -14,7 +14,7 @@ from livepapers.core.rng import numpy_generator
 from livepapers.methods.debatenet import apply
 from livepapers.tasks.made_debates import two_camps
 
-QUICK: dict[str, Any] = {"permutations": 2}
+QUICK: dict[str, Any] = {"permutations": 20}
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +94,18 @@ def test_one_actor_and_one_group_are_answered(tmp_path):
     assert made.tables["Windows"][0]["gap"] is None
 
 
+def test_a_lone_voice_a_scale_and_thin_networks_are_told(tmp_path):
+    lone, scaled = tmp_path / "lone.csv", tmp_path / "scaled.csv"
+    lone.write_text("actor,concept,qualifier\nA,x,1\n")
+    assert apply(claims=lone, **QUICK).headline == (
+        "1 node, 0 ties in all: one voice alone, with whom nobody agrees or disagrees"
+    )
+    scaled.write_text("actor,concept,qualifier\nA,x,-1\nB,x,2\nA,y,1\nB,y,1\n")
+    notes = " ".join(apply(claims=scaled, **QUICK, weight=100.0).notes)
+    assert "a scale of whole numbers, -1 to 2" in notes
+    assert "those of the whole" in notes
+
+
 def test_applying_twice_writes_the_same_bytes(claims, tmp_path):
     for name in ("one", "two"):
         apply(claims=claims, output=tmp_path / name, **QUICK)
@@ -103,7 +115,7 @@ def test_applying_twice_writes_the_same_bytes(claims, tmp_path):
 
 
 def test_a_seed_is_what_permutations_come_from(claims):
-    z = [apply(claims=claims, seed=seed, permutations=5).tables["Windows"][0]["gap z"] for seed in (0, 1, 0)]
+    z = [apply(claims=claims, seed=seed, permutations=20).tables["Windows"][0]["gap z"] for seed in (0, 1, 0)]
     assert z[0] == z[2] != z[1]
     assert np.isfinite(float(str(z[0])))
 
@@ -135,7 +147,8 @@ FAULTS = {
     "weight below 0": (lambda folder: {"weight": -1.0}, "--weight"),
     "weight that is no number": (lambda folder: {"weight": float("nan")}, "--weight"),
     "degree below 0": (lambda folder: {"degree": -1}, "--degree"),
-    "one permutation": (lambda folder: {"permutations": 1}, "--permutations"),
+    "few permutations": (lambda folder: {"permutations": 19}, "--permutations"),
+    "a seed below zero": (lambda folder: {"seed": -1}, "--seed"),
     "no group at all": (lambda folder: {"claims": plain(folder), "by": "group"}, "a column of groups"),
     "windows without dates": (lambda folder: {"claims": plain(folder), "windows": "month"}, "one date or none"),
 }

@@ -56,7 +56,9 @@ def read_places(path: Path, *, name: str, coordinates: tuple[str, str], units: U
         names = [str(value) for value in table.pop(name)]
     else:
         needed = read_table(path, option=option, required=[name, *coordinates], numbers=coordinates)
-        table = pd.read_csv(io.StringIO(read_text(path, option=option)), dtype=str, keep_default_na=False)
+        text = read_text(path, option=option)
+        _check_header([column.strip() for column in next(csv.reader(io.StringIO(text)))], where=where)
+        table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
         table.columns = [str(column).strip() for column in table.columns]
         table = table.drop(columns=[name, *coordinates])
         where_they_are, names = np.asarray(needed[list(coordinates)], dtype=float), list(needed[name])
@@ -69,6 +71,13 @@ def read_places(path: Path, *, name: str, coordinates: tuple[str, str], units: U
     notes = [f"Columns without numbers were left out: {', '.join(left_out)}."] if left_out else []
     places = Places(tuple(names), tuple(indicators), np.column_stack(list(indicators.values())), where_they_are, units)
     return PlacesRead(places, tuple(notes))
+
+
+def _check_header(columns: Sequence[str], *, where: str) -> None:
+    """Refuse a name that stands twice: each column of numbers is an indicator, and one of the two is not meant."""
+    for column in columns:
+        if columns.count(column) > 1:
+            raise InputError.of(f"{where}: column {column}", "it twice", expected="each column once")
 
 
 def _check_names(names: Sequence[str], *, where: str, column: str) -> None:

@@ -25,7 +25,8 @@ from livepapers.tasks.statement_files import Dates, Layout, Part, Scale, read_st
 from livepapers.tasks.statements import Scope, Statements
 
 SLUG = "debatenet"
-MOST_PERMUTATIONS = 10_000
+LEAST_PERMUTATIONS, MOST_PERMUTATIONS = 20, 10_000
+"""Fewer give no standard deviation worth the name."""
 MOST_EXPORTED = 12  # windows whose networks are written and drawn, the whole debate beside them
 MOST_TIES = 200_000  # of a network that is written for graph tools
 
@@ -143,8 +144,11 @@ def _check(choices: Choices, literals: Mapping[str, tuple[str, object]]) -> None
         raise InputError.of("--weight", choices.weight, expected="a number >= 0")
     if choices.degree < 0:
         raise InputError.of("--degree", choices.degree, expected="a whole number >= 0")
-    if not 2 <= choices.permutations <= MOST_PERMUTATIONS:
-        raise InputError.of("--permutations", choices.permutations, expected=f"a number from 2 to {MOST_PERMUTATIONS}")
+    if not LEAST_PERMUTATIONS <= choices.permutations <= MOST_PERMUTATIONS:
+        expected = f"a number from {LEAST_PERMUTATIONS} to {MOST_PERMUTATIONS:,}"
+        raise InputError.of("--permutations", choices.permutations, expected=expected)
+    if choices.seed < 0:
+        raise InputError.of("--seed", choices.seed, expected="a whole number >= 0")
     if choices.several == "split" and not choices.by_group:
         cause = "a split claim is two statements of one actor"
         raise InputError.of("--several", "split", expected="keep or drop for actors", cause=cause)
@@ -205,7 +209,10 @@ def _whole_tables(readings: Sequence[Reading]) -> dict[str, tuple[str, Sequence[
 def _headline(readings: Sequence[Reading]) -> str:
     filled = [reading for reading in readings if len(reading.statements)]  # one at least, or `cut` had refused
     first, last = filled[0], filled[-1]
-    size = f"{len(last.network.nodes)} nodes, {last.network.matrix.nnz // 2} ties in {last.name}"
+    nodes, ties = len(last.network.nodes), last.network.matrix.nnz // 2
+    size = f"{nodes} node{'s' * (nodes != 1)}, {ties} tie{'s' * (ties != 1)} in {last.name}"
+    if len(last.statements.labels["actor"]) < 2:
+        return f"{size}: one voice alone, with whom nobody agrees or disagrees"
     if last is first:
         return f"{size}: polarisation {last.camps.q:.3f}, {last.z_of_q:.1f} standard deviations above permuted debates"
     return f"Polarisation {first.camps.q:.3f} in {first.name}, {last.camps.q:.3f} in {last.name} ({size})"
@@ -216,6 +223,16 @@ def _remarks(readings: Sequence[Reading], choices: Choices, everything: Statemen
         f"Agreement is counted by {'statement' if choices.netting == 'statement' else 'net position'} "
         f"(--netting {choices.netting}), ties are {choices.aggregate}, normalisation {choices.normalise}."
     ]
+    levels = everything.levels
+    if not everything.binary and not isinstance(levels[0], str):
+        notes.append(
+            f"The qualifier is read as a scale of whole numbers, {levels[0]:g} to {levels[-1]:g} (--scale, --levels)."
+        )
+    if choices.weight or choices.degree or not choices.isolates:
+        notes.append(
+            "--weight, --degree and --no-isolates thin the networks that are counted, drawn and written; polarisation, "
+            "camps and gaps are those of the whole."
+        )
     if empty := [reading.name for reading in readings if not len(reading.statements)]:
         shown = ", ".join(empty[:3]) + (", ..." if len(empty) > 3 else "")
         notes.append(f"{len(empty)} windows hold no statement: {shown}.")
