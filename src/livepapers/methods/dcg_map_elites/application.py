@@ -48,7 +48,7 @@ def apply(
     cells: int = 256,
     critic_steps: int = 200,
     gradient_steps: int = 40,
-    length: float = 0.1,
+    length: float = 0.03,
     reward_offset: float = 0.0,
     hidden: str = "64,64",
     archive: Path | None = None,

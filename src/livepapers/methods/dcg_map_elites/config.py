@@ -21,7 +21,7 @@ class Config(Presets):
     conditioned_actor: bool = setting(True, "whether the actor is told it; ablation 3: False")
     random_negatives: float = setting(0.0, "share of a minibatch asked for a random descriptor; ablation 2", ge=0, le=1)
     keep_intention: bool = setting(False, "whether gradient and injected offspring store what was intended (DCRL)")
-    length: float = setting(0.1, "l of the similarity, half-widths of the box; paper: 0.008 (code: 0.1)", gt=0, le=100)
+    length: float = setting(0.03, "l of the similarity, half-widths of the box; paper: 0.008 (code: 0.1)", gt=0, le=100)
     descriptor_noise: float = setting(0.004, "sigma_d of a roll-out's request, half-widths; paper: 0.0004", ge=0, le=10)
     hidden: tuple[int, ...] = setting((64, 64), "widths of a policy's hidden layers; paper: 128-128")
     actor_hidden: tuple[int, ...] = setting((64, 64), "of the actor's; paper: 256-256 (code: 128-128)")
@@ -98,7 +98,8 @@ class Config(Presets):
         """The published settings, with the code's width of the actor, length and roll-outs; 1e6 evaluations."""
         return cls(
             cells=1024, mutated=128, gradients=128, rollouts=64, hidden=(128, 128), actor_hidden=(128, 128),
-            critic_hidden=(256, 256), critic_steps=3000, gradient_steps=150, descriptor_noise=0.0, iterations=3124,
+            critic_hidden=(256, 256), length=0.1, critic_steps=3000, gradient_steps=150, descriptor_noise=0.0,
+            iterations=3124,
         )  # fmt: skip
 
 
