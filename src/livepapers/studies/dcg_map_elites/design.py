@@ -47,7 +47,7 @@ DEVIATIONS = (
     "Every arm gets the same number of evaluations, the actor's roll-outs included. PGA-MAP-Elites and the ablations "
     "without roll-outs spend them on more iterations, so they also get a quarter more gradient steps.",
     "l is 0.03 half-widths: of 0.03, 0.1 and 0.3 the one with the highest QD-score, stored and evaluated again, on the "
-    "point robot with a seed outside the study (paper's table: 0.008, its code: 0.1). sigma_d is 0.004 there and 0.01 on "
+    "point robot with a seed outside the study (paper's table: 0.008, its code: 0.1). sigma_d is 0.004 there, 0.01 on "
     "the swimmer, not tuned; all other numbers are shared by all arms.",
     "Ablation 2: the paper's share of random requests is not known to us. Ours: the share that roll-outs have of all "
     "episodes, a fifth; requests are uniform in the box.",
