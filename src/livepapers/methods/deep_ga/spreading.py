@@ -94,4 +94,4 @@ def _as_evaluated(found: Found) -> Evaluated:
     if isinstance(found, InputError):
         raise found
     returns, steps, behaviour = found
-    return Evaluated(torch.from_numpy(returns), steps, torch.from_numpy(behaviour))
+    return Evaluated(torch.tensor(returns), steps, torch.tensor(behaviour))  # copies: Ray's arrays are read-only
