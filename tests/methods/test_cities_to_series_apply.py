@@ -163,6 +163,7 @@ FAULTS = {
     "unknown ending": ({"streets": "places.xyz", "facilities": "places.csv"}, "ends with"),
     "points as streets": ({"streets": "places.gpkg", "facilities": "places.gpkg"}, "expected lines"),
     "unknown layer": ({"streets": "town.gpkg", "facilities": "places.gpkg", "layer": "x"}, "a map"),
+    "a window for streets": ({"streets": "town.gpkg", "facilities": "places.gpkg", "window": 9}, "goes with --series"),
     "direction": ({"streets": "town.gpkg", "facilities": "places.gpkg", "direction": "up"}, "--direction"),
     "angle": ({"streets": "town.gpkg", "facilities": "places.gpkg", "min_angle": 200.0}, "--min-angle"),
     "window": ({"series": "long.csv", "window": 1}, "--window"),

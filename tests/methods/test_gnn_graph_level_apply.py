@@ -149,6 +149,7 @@ def test_each_scenario_runs_and_is_said(graphs, tmp_path, scenario):
         (["b", "a", ""], "auto", ("a", "b"), [1, 0, np.nan]),
         ([str(n / 2) for n in range(30)], "auto", (), [n / 2 for n in range(30)]),
         (["1", "2", "2"], "auto", ("1", "2"), [0, 1, 1]),
+        (["1", "2.5", "2"], "auto", (), [1, 2.5, 2]),
         (["1", "", "2"], "numbers", (), [1, np.nan, 2]),
     ],
 )

@@ -129,7 +129,8 @@ def to_targets(
 
     Args:
         texts: One a graph, "" where unknown.
-        task: "classes", "numbers", or "auto": numbers if all are numbers and more than `most_classes` differ.
+        task: "classes", "numbers", or "auto": numbers if all are numbers and one has decimals or more than
+            `most_classes` differ.
         option: What the user called the column.
         most_classes: What still counts as classes.
 
@@ -142,7 +143,8 @@ def to_targets(
         raise InputError.of(option, distinct[0] if distinct else "no value", expected="at least two different targets")
     values = np.asarray(pd.to_numeric(pd.Series(texts), errors="coerce"), dtype=float)
     numeric = np.isfinite(values[[bool(text) for text in texts]]).all()
-    if task == "numbers" or (task == "auto" and numeric and len(distinct) > most_classes):
+    decimals = numeric and bool((np.nan_to_num(values) % 1.0 != 0.0).any())
+    if task == "numbers" or (task == "auto" and numeric and (decimals or len(distinct) > most_classes)):
         filled = pd.Series([text or "0" for text in texts], name=option)
         numbers = to_numbers(filled, where=option)
         return np.where([bool(text) for text in texts], numbers, np.nan), ()

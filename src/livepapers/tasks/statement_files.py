@@ -215,6 +215,14 @@ def _find(header: Sequence[str], layout: Layout, *, where: str) -> dict[Part, st
             raise InputError.of(f"{where}: {part}", name, expected="a column of the table", cause=cause)
         if header.count(name) > 1:
             raise InputError.of(f"{where}: column {name}", "it twice", expected="each column once")
+    for part, name in list(names.items()):
+        other = next((first for first, column in names.items() if column == name and first != part), None)
+        if other is None:
+            continue
+        if part in layout.columns and (other in layout.columns or other in NEEDED):
+            raise InputError.of(f"{where}: {part}", name, expected="a column of its own", cause=f"it is the {other}")
+        if part not in layout.columns and part not in NEEDED:
+            del names[part]
     for part in NEEDED:
         if part not in names:
             cause = f"name it with --{part}; the header has {', '.join(header)[:100]}"

@@ -214,7 +214,8 @@ def _headline(readings: Sequence[Reading]) -> str:
     if len(last.statements.labels["actor"]) < 2:
         return f"{size}: one voice alone, with whom nobody agrees or disagrees"
     if last is first:
-        return f"{size}: polarisation {last.camps.q:.3f}, {last.z_of_q:.1f} standard deviations above permuted debates"
+        z = "" if last.z_of_q is None else f", {last.z_of_q:.1f} standard deviations above permuted debates"
+        return f"{size}: polarisation {last.camps.q:.3f}{z}"
     return f"Polarisation {first.camps.q:.3f} in {first.name}, {last.camps.q:.3f} in {last.name} ({size})"
 
 

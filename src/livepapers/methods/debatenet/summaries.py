@@ -61,9 +61,9 @@ class Reading:
         return self.name.replace("..", "_to_")
 
     @property
-    def z_of_q(self) -> float:
-        """Polarisation in standard deviations above permuted debates."""
-        return z_score(self.camps.q, self.null_q) if len(self.null_q) else 0.0
+    def z_of_q(self) -> float | None:
+        """Polarisation in standard deviations above permuted debates; None where there was nothing to permute."""
+        return z_score(self.camps.q, self.null_q) if len(self.null_q) else None
 
     def affiliation(self) -> TwoMode:
         """Who says what: net counts, or counts for texts and unsigned networks."""
@@ -149,7 +149,7 @@ def window_row(reading: Reading) -> Row:
         "actors": len(statements.present("actor")), "measures": len(statements.present("concept")),
         "support": _support(statements), "ties": reading.network.matrix.nnz // 2,
         "polarisation": reading.camps.q, "permuted": float(reading.null_q.mean()) if len(reading.null_q) else None,
-        "z": _finite(reading.z_of_q), "conflict between": reading.camps.conflict_between,
+        "z": None if (z := reading.z_of_q) is None else _finite(z), "conflict between": reading.camps.conflict_between,
         "gap": gap if known else None, "gap z": _finite(z_score(gap, reading.null_gap)) if known else None,
         "gap p": permutation_p(gap, reading.null_gap) if known else None,
     }  # fmt: skip

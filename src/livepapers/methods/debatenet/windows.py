@@ -3,12 +3,16 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
 
 import numpy as np
 
 from livepapers.core.errors import InputError
 from livepapers.tasks.statements import Statements
+
+EPOCH = date(1970, 1, 1).toordinal()
+"""Days are counted from there."""
 
 Kernel = Literal["none", "uniform", "triangular", "epanechnikov", "gaussian"]
 KERNELS: tuple[Kernel, ...] = ("none", "uniform", "triangular", "epanechnikov", "gaussian")
@@ -48,12 +52,14 @@ def parse_windows(text: str, *, option: str = "--windows") -> tuple[Window, ...]
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         ends = [end.strip() for end in part.split("..")]
         try:
-            first, last = (int(np.datetime64(end, "D").astype(np.int64)) for end in ends)
+            first, last = (date.fromisoformat(end).toordinal() - EPOCH for end in ends)
         except ValueError:
             expected = "first and last day, as 2015-04-01..2015-05-31"
             raise InputError.of(option, part, expected=expected) from None
         if last < first or "" in ends:
             raise InputError.of(option, part, expected="the first day before the last", cause="turned round?")
+        if Window(first, last) in found:
+            raise InputError.of(option, part, expected="each window once")
         found.append(Window(first, last))
     if not found:
         raise InputError.of(option, text, expected="at least one window")

@@ -71,7 +71,7 @@ def apply(
         graphs: CSV with the columns graph and the target's; empty cells are predicted.
         nodes: CSV with the columns graph, node and any number of numeric attributes; needed for nodes without edges.
         target: Column of the targets, in --smiles or --graphs.
-        task: classes, numbers, or auto: numbers if more than 20 different ones.
+        task: classes, numbers, or auto: numbers if one has decimals or more than 20 differ.
         models: path-adaptive, path-random, path, rooted, gcn, gin, sage, topk, ego, graphcl, wl-svm, boosting, prior;
             none: path-adaptive, gin, wl-svm, boosting and prior.
         scenario: clean, noise:SHARE of edges moved, imbalance:FACTOR of the smallest class, shots:LABELS a class.
@@ -286,7 +286,7 @@ def _write(
     files = {
         "models.csv": ("Models", "all models with rank and measures"),
         "predictions.csv": ("Predictions", "test graphs of the first split, and graphs without a target"),
-        "counts.csv": ("Paths and cycles", "exact numbers of paths and cycles of each graph"),
+        "counts.csv": ("Paths and cycles", "paths and cycles of each graph; estimates where a node has too many"),
         "importance.csv": ("Importance of edges", "importance of the edges of the graphs that are drawn"),
     }
     content: dict[str, tuple[str, Content]] = {
