@@ -102,7 +102,7 @@ def _equivalence() -> str:
 
 def papers_table(slugs: Sequence[str], *, folder: str) -> str:
     """Papers with their computed status and the verdicts on their claims."""
-    lines = ["| paper | title | status | verdicts |", "|---|---|---|---|"]
+    lines = ["| paper | title | status | verdicts on the paper's claims (ours are on its page) |", "|---|---|---|---|"]
     for slug in slugs:
         results = catalogue.results(slug)
         told = _tally(results["current"]["verdicts"]) if results else "not measured yet"
