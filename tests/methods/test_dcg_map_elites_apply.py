@@ -157,6 +157,7 @@ def test_an_interrupted_search_goes_on_to_the_same_bits(places: Path, tmp_path: 
         ({"env": "point-omni", "cell": 3}, "--archive"),
         ({"env": "point-omni", "archive": Path("x")}, "archive"),
         ({"archive": Path("no_such_folder")}, "archive"),
+        ({"archive": Path("x"), "iterations": 500}, "searches nothing"),
     ],
 )
 def test_bad_options_give_one_line_and_write_nothing(options: dict[str, Any], named: str, tmp_path: Path):

@@ -137,6 +137,8 @@ def _flat(call: Any) -> Any:
         ({"env": "cart-pole", "share": -1}, "share"),
         ({"env": "cart-pole", "test_episodes": 1}, "test-episodes"),
         ({"genome": Path("no_such_file.json")}, "genome"),
+        ({"genome": Path("x"), "hidden": "8"}, "evolves nothing"),
+        ({"genome": Path("x"), "spread": map}, "evolves nothing"),
     ],
 )
 def test_bad_options_give_one_line_and_write_nothing(options: dict[str, Any], named: str, tmp_path: Path):

@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -30,7 +31,7 @@ class _Probe:
         command = [sys.executable, "-P", "-W", "error", str(Path(__file__).with_name("probe.py"))]
         environment = {**os.environ, "PYTHONHASHSEED": _OTHER_HASH_SEED, "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
         )
         atexit.register(self._end)
         self.heavy: list[str] = self._answer()["heavy"]
@@ -46,10 +47,12 @@ class _Probe:
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
-        watch = threading.Timer(_LONGEST, self._process.kill)
+        watch = threading.Timer(_LONGEST, os.killpg, (self._process.pid, signal.SIGKILL))  # its forks with it
         watch.start()
         line = self._process.stdout.readline()
         watch.cancel()
+        if not line:
+            _probe.cache_clear()  # the next method gets one that lives
         require(bool(line), "a fresh interpreter ends before it answers")
         return json.loads(line)
 

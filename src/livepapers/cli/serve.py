@@ -1,7 +1,9 @@
 """`livepapers serve`: the page."""
 
+import contextlib
 import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -26,26 +28,26 @@ def command(host: str | None, port: int | None, settings: Path | None, store: st
     as `url` in the settings, or give --host; then runs need the token in $LIVEPAPERS_TOKEN. Ctrl-C stops the page; runs
     that were started on it go on, and the page finds them again.
     """
-    gc.disable()  # all that is made until the page is there stays; to look through it again and again is a sixth of it
-    import uvicorn
+    with _uncollected():
+        import uvicorn
 
-    from livepapers.web import watching
-    from livepapers.web.app import create_app
-    from livepapers.web.serving import listen, remember
-    from livepapers.web.settings import read
+        from livepapers.web import watching
+        from livepapers.web.app import create_app
+        from livepapers.web.serving import listen, remember
+        from livepapers.web.settings import read
 
-    chosen = read(settings, {"host": host, "port": port, "store": store})
-    socket, chosen = listen(chosen)
-    os.umask(0o077)  # what the page keeps is for nobody else on this machine: mail addresses are among it
-    app = create_app(chosen)
-    remember(app.state.store.home, chosen)
-    click.echo(f"livepapers is at {chosen.base} (Ctrl-C stops it)", err=True)
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=15, limit_concurrency=500,
-        timeout_graceful_shutdown=3,
-        # readers' addresses, which floods are counted by, as a server in front on this machine tells them
-        proxy_headers=bool(chosen.url), forwarded_allow_ips="127.0.0.1,::1",
-    )  # fmt: skip
+        chosen = read(settings, {"host": host, "port": port, "store": store})
+        socket, chosen = listen(chosen)
+        os.umask(0o077)  # what the page keeps is for nobody else on this machine: mail addresses are among it
+        app = create_app(chosen)
+        remember(app.state.store.home, chosen)
+        click.echo(f"livepapers is at {chosen.base} (Ctrl-C stops it)", err=True)
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=15,
+            limit_concurrency=500, timeout_graceful_shutdown=3,
+            # readers' addresses, which floods are counted by, as a server in front on this machine tells them
+            proxy_headers=bool(chosen.url), forwarded_allow_ips="127.0.0.1,::1",
+        )  # fmt: skip
 
     class Server(uvicorn.Server):
         """One that tells pages which watch a run that it ends: they would hold it until they are closed."""
@@ -54,6 +56,15 @@ def command(host: str | None, port: int | None, settings: Path | None, store: st
             watching.closing.set()
             super().handle_exit(sig, frame)
 
-    gc.freeze()
-    gc.enable()
     Server(config).run(sockets=[socket])
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage is looked for until the page is there: all that is made stays, looking is a sixth of the time."""
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()

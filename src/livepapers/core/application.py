@@ -1,6 +1,7 @@
 """What applying a method to the user's own data gives back."""
 
 import csv
+import inspect
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+from livepapers.core.errors import InputError
 from livepapers.core.files import new_folder
 from livepapers.core.learner import JSON
 
@@ -89,3 +91,41 @@ def to_csv(rows: Sequence[Row]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def rounded(value: float, *, digits: int = 6) -> float:
+    """To so many digits, for people."""
+    return float(f"{value:.{digits}g}")
+
+
+def check_numbers(numbers: Mapping[str, tuple[int, int, int]], *, causes: Mapping[str, str] | None = None) -> None:
+    """Refuse whole numbers outside their range.
+
+    Args:
+        numbers: Option -> its value, the least and the most it may be.
+        causes: Option -> the likely cause, where there is more to say.
+
+    Raises:
+        InputError: The first that is outside.
+    """
+    for name, (value, least, most) in numbers.items():
+        if not least <= value <= most:
+            expected = f"a whole number from {least:,} to {most:,}"
+            raise InputError.of(name, value, expected=expected, cause=(causes or {}).get(name, ""))
+
+
+def refuse_changed(apply: Callable[..., Application], because: str, **given: object) -> None:
+    """Refuse options that were set although they would be ignored.
+
+    Args:
+        apply: Whose defaults say what was not set.
+        because: With what they go, or why nothing reads them.
+        given: Parameter -> its value.
+
+    Raises:
+        InputError: The first that is not the default.
+    """
+    defaults = inspect.signature(apply).parameters
+    for name, value in given.items():
+        if value != defaults[name].default:
+            raise InputError.of(f"--{name.replace('_', '-')}", str(value), expected="nothing", cause=because)

@@ -16,7 +16,7 @@ from livepapers.core.errors import InputError
 from livepapers.tasks.geography import check_coordinates
 from livepapers.tasks.maps import read_map
 from livepapers.tasks.places import Flows, Places, Units
-from livepapers.tasks.tables import LARGEST_NUMBER, read_table, read_text
+from livepapers.tasks.tables import LARGEST_NUMBER, read_table, read_text, refuse_repeated
 
 GEOGRAPHIC = (".geojson", ".gpkg")
 GAPS = ("", "nan", "NaN", "NA", "N/A", "None", "<NA>")  # cells that say that a number is not known
@@ -57,7 +57,8 @@ def read_places(path: Path, *, name: str, coordinates: tuple[str, str], units: U
     else:
         needed = read_table(path, option=option, required=[name, *coordinates], numbers=coordinates)
         text = read_text(path, option=option)
-        _check_header([column.strip() for column in next(csv.reader(io.StringIO(text)))], where=where)
+        header = [column.strip() for column in next(csv.reader(io.StringIO(text)))]
+        refuse_repeated(header, header, where=where)  # each column of numbers is an indicator
         table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
         table.columns = [str(column).strip() for column in table.columns]
         table = table.drop(columns=[name, *coordinates])
@@ -71,13 +72,6 @@ def read_places(path: Path, *, name: str, coordinates: tuple[str, str], units: U
     notes = [f"Columns without numbers were left out: {', '.join(left_out)}."] if left_out else []
     places = Places(tuple(names), tuple(indicators), np.column_stack(list(indicators.values())), where_they_are, units)
     return PlacesRead(places, tuple(notes))
-
-
-def _check_header(columns: Sequence[str], *, where: str) -> None:
-    """Refuse a name that stands twice: each column of numbers is an indicator, and one of the two is not meant."""
-    for column in columns:
-        if columns.count(column) > 1:
-            raise InputError.of(f"{where}: column {column}", "it twice", expected="each column once")
 
 
 def _check_names(names: Sequence[str], *, where: str, column: str) -> None:

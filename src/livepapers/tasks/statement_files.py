@@ -16,7 +16,7 @@ import pandas as pd
 
 from livepapers.core.errors import InputError, MissingExtraError
 from livepapers.tasks.statements import NO_GROUP, Level, Statements
-from livepapers.tasks.tables import read_table, read_text
+from livepapers.tasks.tables import read_table, read_text, refuse_repeated
 
 Dates = Literal["auto", "iso", "yyyymmdd", "r", "year"]
 Scale = Literal["auto", "binary", "integer", "text"]
@@ -213,8 +213,7 @@ def _find(header: Sequence[str], layout: Layout, *, where: str) -> dict[Part, st
             near = difflib.get_close_matches(name, header, n=1)
             cause = f"is {near[0]!r} meant?" if near else f"the header has {', '.join(header)[:100]}"
             raise InputError.of(f"{where}: {part}", name, expected="a column of the table", cause=cause)
-        if header.count(name) > 1:
-            raise InputError.of(f"{where}: column {name}", "it twice", expected="each column once")
+    refuse_repeated(header, names.values(), where=where)
     for part, name in list(names.items()):
         other = next((first for first, column in names.items() if column == name and first != part), None)
         if other is None:

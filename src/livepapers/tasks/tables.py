@@ -4,7 +4,7 @@ import csv
 import difflib
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -81,9 +81,7 @@ def read_table(
         raise InputError.of(option, path, expected="a CSV table with a header line", cause=cause) from None
     table.columns = [str(column).strip() for column in table.columns]
     header = [column.strip() for column in next(csv.reader(io.StringIO(text)))]
-    for column in (*required, *optional):
-        if header.count(column) > 1:
-            raise InputError.of(f"{option} {path.name}: column {column}", "it twice", expected="each column once")
+    refuse_repeated(header, (*required, *optional), where=f"{option} {path.name}")
     for column in required:
         if column not in table.columns:
             near = difflib.get_close_matches(column, list(table.columns), n=1)
@@ -101,6 +99,13 @@ def read_table(
             _refuse_empty(column, where=f"{option} {path.name}")
         columns[name] = to_numbers(column, where=f"{option} {path.name}") if name in numbers else column
     return pd.DataFrame(columns)
+
+
+def refuse_repeated(header: Sequence[str], columns: Iterable[str], *, where: str) -> None:
+    """Refuse columns that stand twice in a header: one of the two is not meant."""
+    for column in columns:
+        if header.count(column) > 1:
+            raise InputError.of(f"{where}: column {column}", "it twice", expected="each column once")
 
 
 def to_numbers(column: pd.Series, *, where: str) -> np.ndarray:

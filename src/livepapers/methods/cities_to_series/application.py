@@ -1,11 +1,10 @@
 """`livepapers apply cities-to-series`: a table of series to forecast, or streets with facilities to judge."""
 
-import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from livepapers.core.application import Application, Content, Row, to_csv, write
+from livepapers.core.application import Application, Content, Row, refuse_changed, to_csv, write
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder
 from livepapers.methods.cities_to_series import series_application, street_application
@@ -77,7 +76,7 @@ def apply(
         for name, value in others.items():
             if value:
                 raise InputError.of(name, str(value), expected="nothing: it goes with --streets")
-        _refuse_changed("--streets", direction=direction, min_angle=min_angle)
+        refuse_changed(apply, "it goes with --streets", direction=direction, min_angle=min_angle)
         told = series_application.answer(series, window=window, stride=stride, epochs=epochs, seed=seed)
         made = Application(SLUG, told.headline, told.tables, told.notes)
         return made if output is None else _write(made, output, told.files, told.forecaster)
@@ -87,19 +86,11 @@ def apply(
         raise InputError.of("--direction", direction, expected="out, in or both")
     if not (math.isfinite(min_angle) and 0.0 <= min_angle <= 180.0):
         raise InputError.of("--min-angle", min_angle, expected="degrees from 0 to 180")
-    _refuse_changed("--series", window=window, stride=stride, epochs=epochs)
+    refuse_changed(apply, "it goes with --series", window=window, stride=stride, epochs=epochs)
     asked = Asked(streets, facilities, junctions, layer, crossings, direction, min_angle)
     found = street_application.answer(asked)
     made = Application(SLUG, found.headline, found.tables, found.notes)
     return made if output is None else _write(made, output, found.files, None)
-
-
-def _refuse_changed(goes_with: str, **given: str | float) -> None:
-    """Refuse what was set for the other kind of data; it would be ignored."""
-    for name, value in given.items():
-        if value != inspect.signature(apply).parameters[name].default:
-            expected = f"nothing: it goes with {goes_with}"
-            raise InputError.of(f"--{name.replace('_', '-')}", value, expected=expected)
 
 
 def _check_numbers(**given: int) -> None:

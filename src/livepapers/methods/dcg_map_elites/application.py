@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from livepapers.core import artifact, loop
-from livepapers.core.application import Application, Row, to_csv
+from livepapers.core.application import Application, Row, check_numbers, refuse_changed, rounded, to_csv
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder
 from livepapers.core.rng import derive
@@ -25,7 +25,6 @@ from livepapers.methods.dcg_map_elites.replaying import (
     listed,
     looked_up,
     page_of,
-    rounded,
 )
 from livepapers.tasks.descriptors import Descriptor, Statistic
 
@@ -108,16 +107,21 @@ def apply(
         raise InputError.of("env and archive", "neither", expected="a world to search, or an archive to look into")
     if env and archive is not None:
         raise InputError.of("archive", archive, expected="no --env beside it", cause="an archive knows its world")
-    _check_numbers({"seed": (seed, 0, 2**63 - 1), "test-episodes": (test_episodes, 1, 10_000)})
+    check_numbers({"seed": (seed, 0, 2**63 - 1), "test-episodes": (test_episodes, 1, 10_000)})
     if output is not None:
         check_output_folder(output)
     if archive is not None:
+        refuse_changed(
+            apply, "--archive searches nothing", descriptor=descriptor, low=low, high=high, iterations=iterations,
+            offspring=offspring, cells=cells, critic_steps=critic_steps, gradient_steps=gradient_steps, length=length,
+            reward_offset=reward_offset, hidden=hidden,
+        )  # fmt: skip
         return looked_up(archive, descriptor_from, cell, at, distilled, test_episodes, seed, output)
     if cell >= 0 or at or distilled:
         raise InputError.of(
             "cell, at or distilled", "given with --env", expected="--archive", cause="there is none yet"
         )
-    _check_numbers({
+    check_numbers({
         "iterations": (iterations, 1, 10**6), "offspring": (offspring, 4, 4096), "cells": (cells, 2, 65_536),
         "critic-steps": (critic_steps, 1, 10**6), "gradient-steps": (gradient_steps, 1, 10**6),
     })  # fmt: skip
@@ -137,12 +141,6 @@ def apply(
     kept = Repertoire(world, learner.archive, config.hidden, reward_offset, descriptor_from)
     done = _judged(learner, kept, seed)
     return done if output is None else _write(done, output, partial, learner, kept, curve)
-
-
-def _check_numbers(numbers: Mapping[str, tuple[int, int, int]]) -> None:
-    for name, (value, least, most) in numbers.items():
-        if not least <= value <= most:
-            raise InputError.of(name, value, expected=f"a whole number from {least} to {most:,}")
 
 
 def _widths(text: str) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from livepapers.blocks.policies import BoxPolicy
 from livepapers.core import artifact
-from livepapers.core.application import Application, Row
+from livepapers.core.application import Application, Row, rounded
 from livepapers.core.artifact import Artifact
 from livepapers.core.errors import InputError
 from livepapers.core.files import new_folder
@@ -151,8 +151,3 @@ def listed(field: str, text: str, expected: str) -> tuple[float, ...]:
     if not all(map(math.isfinite, found)):
         raise InputError.of(field, text.strip() or "nothing", expected=f"{expected} separated by commas")
     return found
-
-
-def rounded(value: float) -> float:
-    """To five digits, for people."""
-    return float(f"{value:.5g}")

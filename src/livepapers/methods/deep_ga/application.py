@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from livepapers.core import artifact, loop
-from livepapers.core.application import Application, Row, Spread, to_csv
+from livepapers.core.application import Application, Row, Spread, check_numbers, refuse_changed, rounded, to_csv
 from livepapers.core.errors import CorruptFileError, InputError
 from livepapers.core.files import check_output_folder, new_folder
 from livepapers.core.learner import JSON
@@ -106,17 +106,24 @@ def apply(
     """
     if not env and genome is None:
         raise InputError.of("env and genome", "neither", expected="a world to evolve in, or a genome to rebuild")
-    _check_numbers({"seed": (seed, 0, 2**63 - 1), "cap": (cap, 0, 10**6), "test-episodes": (test_episodes, 2, 10**5)})
+    check_numbers({"seed": (seed, 0, 2**63 - 1), "cap": (cap, 0, 10**6), "test-episodes": (test_episodes, 2, 10**5)})
     if output is not None:
         check_output_folder(output)
     if genome is not None:
+        refuse_changed(
+            apply, "--genome evolves nothing", algorithm=algorithm, generations=generations, population=population,
+            parents=parents, sigma=sigma, validation=validation, hidden=hidden, activation=activation, cap=cap,
+            share=share,
+        )  # fmt: skip
+        if spread is not None:
+            raise InputError.of("--engine", "an engine", expected="nothing", cause="--genome evolves nothing")
         return _replayed(genome, env, test_episodes, seed, output)
     if algorithm not in ALGORITHMS:
         raise InputError.of("algorithm", algorithm, expected=f"one of {', '.join(ALGORITHMS)}")
-    _check_numbers({
+    check_numbers({
         "generations": (generations, 1, 10**6), "population": (population, 2, 10**6),
         "parents": (parents, 1, population), "validation": (validation, 0, 10_000), "share": (share, 0, 10_000),
-    })  # fmt: skip
+    }, causes={"parents": "parents are the best of the population"})  # fmt: skip
     if not 0.0 < sigma <= 10.0:
         raise InputError.of("sigma", sigma, expected="a number > 0 and at most 10")
     widths = _widths(hidden)
@@ -138,13 +145,6 @@ def apply(
     made_by: dict[str, JSON] = {"algorithm": algorithm, "seed": seed, "config": config.to_json()}
     done = _judged(found, test_episodes, seed, {CURVE: curve}, _work_notes(learner))
     return done if output is None else _write(done, output, partial, found, made_by)
-
-
-def _check_numbers(numbers: Mapping[str, tuple[int, int, int]]) -> None:
-    for name, (value, least, most) in numbers.items():
-        if not least <= value <= most:
-            cause = "parents are the best of the population" if name == "parents" else ""
-            raise InputError.of(name, value, expected=f"a whole number from {least} to {most:,}", cause=cause)
 
 
 def _widths(text: str) -> list[int] | str:
@@ -170,7 +170,7 @@ def _drive(learner: Evolution, name: str, output: Path | None) -> tuple[Path | N
 
     def log(step: int, metrics: dict[str, float]) -> None:
         spent = learner.work()["evaluations"]
-        shown = (_shown(metrics[key]) for key in ("best", "mean", "elite"))
+        shown = (rounded(metrics[key]) for key in ("best", "mean", "elite"))
         row = (step, spent, *shown, int(metrics["elite_generation"]))
         curve.append(dict(zip(_COLUMNS, row, strict=True)))
 
@@ -255,8 +255,8 @@ def _judged(
     rows: list[Row] = [_row("elite", ours), _row(f"{UNTRAINED} networks with initial weights", floor)]
     size, weights = len(found.genome.to_bytes()), 4 * found.layout.parameters
     headline = (
-        f"{found.task['name']}: mean return {_shown(float(ours.mean())):g} on {episodes} fresh episodes, initial "
-        f"weights {_shown(float(floor.mean())):g}; the policy is {size:,} bytes of seeds, its weights {weights:,}"
+        f"{found.task['name']}: mean return {rounded(float(ours.mean())):g} on {episodes} fresh episodes, initial "
+        f"weights {rounded(float(floor.mean())):g}; the policy is {size:,} bytes of seeds, its weights {weights:,}"
     )
     gap = float(ours.mean() - floor.mean())
     notes = (*notes, "the elite acts without chance: its most preferred action, or its output cut at the box")
@@ -267,9 +267,9 @@ def _judged(
 
 def _row(name: str, returns: Tensor) -> Row:
     spread = float(returns.std()) / len(returns) ** 0.5
-    low, high = (_shown(float(end)) for end in (returns.min(), returns.max()))
+    low, high = (rounded(float(end)) for end in (returns.min(), returns.max()))
     return {
-        "policy": name, "mean": _shown(float(returns.mean())), "standard error": _shown(spread), "lowest": low,
+        "policy": name, "mean": rounded(float(returns.mean())), "standard error": rounded(spread), "lowest": low,
         "highest": high, "episodes": len(returns),
     }  # fmt: skip
 
@@ -311,7 +311,3 @@ def _write(
 
 def _digest(theta: np.ndarray) -> str:
     return hashlib.sha256(theta.astype("<f4", copy=False).tobytes()).hexdigest()
-
-
-def _shown(value: float) -> float:
-    return float(f"{value:.5g}")

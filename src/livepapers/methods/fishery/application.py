@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from livepapers.baselines.harvest_rules import HarvestRule, Kind, Tuned, textbook, tune
 from livepapers.blocks.policies import GreedyPolicy
 from livepapers.core import artifact, loop
-from livepapers.core.application import Application, Row, to_csv
+from livepapers.core.application import Application, Row, rounded, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256
@@ -167,7 +167,7 @@ def _tables(
     trade_off: list[Row] = [
         {
             "rule": name,
-            "reward": _rounded(results[name].reward.mean().item()),
+            "reward": rounded(results[name].reward.mean().item()),
             "survival, %": round(100.0 * results[name].survived.double().mean().item(), 1),
             "reward lost, %": round(100.0 * (1.0 - results[name].reward.mean().item() / full), 1) if full > 0 else None,
         }
@@ -186,8 +186,8 @@ def _result(model: Ecosystem, name: str, done: Episodes) -> Row:
     alive = done.yearly[done.survived]
     spread = (alive.std(1) / alive.mean(1).clamp(min=1e-9)).mean().item() if len(alive) and alive.shape[1] > 1 else None
     return {
-        "rule": name, "reward": _rounded(done.reward.mean().item()),
-        "s.e.": _rounded(done.reward.std().item() / count**0.5),
+        "rule": name, "reward": rounded(done.reward.mean().item()),
+        "s.e.": rounded(done.reward.std().item() / count**0.5),
         "survival, %": round(100.0 * done.survived.double().mean().item(), 1), "mostly first to go": first,
         "steps": round(done.length.double().mean().item(), 1),
         "variation of a year's catch, %": None if spread is None else round(100.0 * spread, 1),
@@ -224,8 +224,8 @@ def _moves(model: Ecosystem, learned: _Learned, seed: int) -> list[Row]:
         fitted, found = control_rules.threshold_slopes(learned.rule, model, fishery=index, states=states)
         for other, slope in found.items():
             rows.append({
-                "escapement of": fishery.species, "mean": _rounded(fitted.mean().item()), "moved by": other,
-                "change a unit": _rounded(slope.slope), "t": round(slope.t, 1),
+                "escapement of": fishery.species, "mean": rounded(fitted.mean().item()), "moved by": other,
+                "change a unit": rounded(slope.slope), "t": round(slope.t, 1),
             })  # fmt: skip
     return rows
 
@@ -345,7 +345,3 @@ def _curves(model: Ecosystem, learned: _Learned) -> str:
             label = f"{fishery.species} before the harvest"
             panels.append(Panel(f"{fishery.species}, {name}", label, stock.tolist(), curves))
     return control_rule_svg(panels)
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.6g}")

@@ -12,7 +12,7 @@ import torch
 
 from livepapers.baselines.dispatch_rules import nearest_vehicle, one_step_greedy, random_matching
 from livepapers.core import artifact, loop
-from livepapers.core.application import Application, Row, to_csv
+from livepapers.core.application import Application, Row, rounded, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256
@@ -169,7 +169,7 @@ def _rows(results: Mapping[str, Rollout]) -> list[Row]:
         offered, accepted = (float(rollout.counted(kind).sum()) for kind in ("offered", "accepted"))
         count = max(accepted, 1.0)
         rows.append({
-            "dispatcher": name, "reward": _rounded(reward),
+            "dispatcher": name, "reward": rounded(reward),
             "of the best, %": round(100.0 * reward / best, 1) if best > 0 else None,
             "orders accepted, %": round(100.0 * accepted / max(offered, 1.0), 1),
             "orders lost, %": round(100.0 * float(rollout.counted("lost").sum()) / max(offered, 1.0), 1),
@@ -279,7 +279,3 @@ def _write(
         "dispatch_map.svg": "a map of that minute",
     }  # fmt: skip
     return Application("ospo", application.headline, application.tables, application.notes, holds, output)
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.6g}")

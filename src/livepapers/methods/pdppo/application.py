@@ -15,7 +15,7 @@ from torch import Tensor
 from livepapers.baselines.lot_sizing_hindsight import Bound, hindsight_bounds
 from livepapers.baselines.lot_sizing_rules import GreedyRule, idle, tuned
 from livepapers.core import artifact, loop
-from livepapers.core.application import Application, Row, to_csv
+from livepapers.core.application import Application, Row, rounded, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256
@@ -168,17 +168,17 @@ def _cost_rows(judged: _Judged, options: _Options) -> list[Row]:
         above = None if best is None or short is None or best <= 0 else round(100.0 * (short / best - 1.0), 1)
         rows.append({
             "policy": name,
-            "cost": _rounded(float(rollout.cost.mean())),
-            "set-up": _rounded(float(rollout.setup_cost.double().sum(1).mean())),
-            "lost sales": _rounded(float(rollout.lost_sales.double().sum(1).mean())),
-            "holding": _rounded(float(rollout.holding.double().sum(1).mean())),
+            "cost": rounded(float(rollout.cost.mean())),
+            "set-up": rounded(float(rollout.setup_cost.double().sum(1).mean())),
+            "lost sales": rounded(float(rollout.lost_sales.double().sum(1).mean())),
+            "holding": rounded(float(rollout.holding.double().sum(1).mean())),
             "against the myopic rule, %": round(100.0 * (float(rollout.cost.mean()) / max(myopic, 1e-9) - 1.0), 1),
-            first: None if short is None else _rounded(short),
+            first: None if short is None else rounded(short),
             "above the bound, %": above,
         })  # fmt: skip
     if best is not None:
         blank = dict.fromkeys(rows[0])
-        rows.append({**blank, "policy": "hindsight bound", first: _rounded(best), "above the bound, %": 0.0})
+        rows.append({**blank, "policy": "hindsight bound", first: rounded(best), "above the bound, %": 0.0})
     return rows
 
 
@@ -202,7 +202,7 @@ def _schedule_rows(plant: LotSizingPlant, rollout: LotSizingRollout) -> list[Row
             **{machine.name: names[int(rollout.action[0, t, m])] for m, machine in enumerate(plant.machines)},
             "stock": int(rollout.inventory[0, t].sum()),
             "units short": int(rollout.short[0, t].sum()),
-            "set-up cost": _rounded(float(rollout.setup_cost[0, t])),
+            "set-up cost": rounded(float(rollout.setup_cost[0, t])),
         }
         for t in range(rollout.action.shape[1])
     ]
@@ -262,7 +262,3 @@ def _write(
         **{names[title]: title.lower() for title in application.tables}, "schedule.svg": "the schedule as a chart",
     }  # fmt: skip
     return Application("pdppo", application.headline, application.tables, application.notes, holds, output)
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.6g}")

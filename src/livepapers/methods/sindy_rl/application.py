@@ -12,7 +12,7 @@ import torch
 from gymnasium.spaces import Box
 
 from livepapers.core import artifact, loop
-from livepapers.core.application import Application, Row, to_csv
+from livepapers.core.application import Application, Row, check_numbers, rounded, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256
@@ -79,10 +79,10 @@ def apply(
     Raises:
         InputError: One line that names option, file or column, and the likely cause; nothing was written.
     """
-    _check_numbers(
-        degree=(degree, 1, 5), models=(models, 2, 200), random_steps=(random_steps, 10, 10_000_000),
-        rounds=(rounds, 1, 10_000), round_steps=(round_steps, 10, 1_000_000), seed=(seed, 0, 2**63 - 1),
-    )  # fmt: skip
+    check_numbers({
+        "degree": (degree, 1, 5), "models": (models, 2, 200), "random_steps": (random_steps, 10, 10_000_000),
+        "rounds": (rounds, 1, 10_000), "round_steps": (round_steps, 10, 1_000_000), "seed": (seed, 0, 2**63 - 1),
+    })  # fmt: skip
     if not 0 <= threshold <= 10:
         raise InputError.of("threshold", threshold, expected="a number from 0 to 10")
     if bool(env) == (data is not None):
@@ -104,12 +104,6 @@ def apply(
         normalise=True,  # users have units of their own
     )  # fmt: skip
     return _of_environment(env, config, seed, output)
-
-
-def _check_numbers(**given: tuple[int, int, int]) -> None:
-    for name, (value, least, most) in given.items():
-        if not least <= value <= most:
-            raise InputError.of(name, value, expected=f"a whole number from {least:,} to {most:,}")
 
 
 def _names(text: str) -> list[str]:
@@ -169,8 +163,8 @@ def _of_data(
 def _tried(one: trajectories.Judged, *, chosen: bool) -> Row:
     return {
         "degree": one.degree, "threshold": one.threshold, "terms": one.model.terms,
-        "one step, % of changes": _rounded(100 * one.one_step),
-        f"{one.ahead} steps, % of states": None if math.isinf(one.roll_out) else _rounded(100 * one.roll_out),
+        "one step, % of changes": rounded(100 * one.one_step),
+        f"{one.ahead} steps, % of states": None if math.isinf(one.roll_out) else rounded(100 * one.roll_out),
         "taken": chosen,
     }  # fmt: skip
 
@@ -189,10 +183,10 @@ def _of_environment(env: str, config: Config, seed: int, output: Path | None) ->
     def log(step: int, metrics: dict[str, float]) -> None:
         if step % config.refit_every == 0:
             learning.append({
-                "real steps": int(metrics["real_steps"]), "real return": _rounded(metrics["real_return"]),
-                "best": _rounded(metrics["best_real_return"]),
-                "surrogate's return": _rounded(metrics["episode_return"]),
-                "one step, % of changes": _rounded(100 * metrics["model_error"]),
+                "real steps": int(metrics["real_steps"]), "real return": rounded(metrics["real_return"]),
+                "best": rounded(metrics["best_real_return"]),
+                "surrogate's return": rounded(metrics["episode_return"]),
+                "one step, % of changes": rounded(100 * metrics["model_error"]),
             })  # fmt: skip
 
     loop.drive(
@@ -300,8 +294,8 @@ def _compare(make: Any, policies: Mapping[str, Any], horizon: int, seed: int) ->
             parameter.numel() for parameter in getattr(act, "parameters", list)()
         )  # fmt: skip
         rows.append({
-            "policy": name, "mean return": _rounded(sum(returns) / len(returns)), "lowest": _rounded(min(returns)),
-            "highest": _rounded(max(returns)), "numbers": count if size or count else None,
+            "policy": name, "mean return": rounded(sum(returns) / len(returns)), "lowest": rounded(min(returns)),
+            "highest": rounded(max(returns)), "numbers": count if size or count else None,
         })  # fmt: skip
     return rows, float(rows[-1]["mean return"] or 0.0)
 
@@ -347,7 +341,3 @@ def _holds(written: Mapping[str, str]) -> dict[str, str]:
         "artifact.json": "what this is and what made it", artifact.WEIGHTS: "its numbers",
         **{name: about[name] for name in written},
     }  # fmt: skip
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.5g}")
