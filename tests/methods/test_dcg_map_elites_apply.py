@@ -176,6 +176,7 @@ def test_bad_options_give_one_line_and_write_nothing(options: dict[str, Any], na
         ({"at": "11,0"}, "2 numbers inside"),
         ({"at": "a,b"}, "at"),
         ({"distilled": True}, "distilled"),
+        ({"descriptor_from": "my_ends:end", "cell": 0}, "made without one"),
         ({}, "output"),
     ],
 )

@@ -83,6 +83,8 @@ def _descriptor(told: dict[str, Any], function: str) -> Descriptor:
     if needed and not function:
         cause = "the archive was made with a function, and no file may name code"
         raise InputError.of("descriptor-from", "nothing", expected=needed, cause=cause)
+    if function and not needed:
+        raise InputError.of("descriptor-from", function, expected="nothing", cause="the archive was made without one")
     try:
         return Descriptor(
             tuple(told["names"]), tuple(told["low"]), tuple(told["high"]), columns=tuple(told["columns"]),
