@@ -359,6 +359,17 @@ def test_models_without_epochs_fit_both_kinds_of_target(task, name, classes):
     assert np.isfinite(found).all()
 
 
+def test_the_kernel_machine_does_not_mind_the_unit_of_a_target(task):
+    table, parts = task
+    counts = replace(table, targets=count_subgraphs(table, cycle(3))[:, None].astype(float), classes=())
+    other = replace(counts, targets=1e-3 * counts.targets - 40.0)
+    first, second = (
+        method.TableModel("wl-svm", Config.tiny(), 0).predict(given, parts, parts.test) for given in (counts, other)
+    )
+    assert first.std() > 0.1  # it has learned something that a unit could spoil
+    np.testing.assert_allclose(1e-3 * first - 40.0, second, atol=1e-5)
+
+
 def test_a_class_that_training_lacks_is_never_predicted(task):
     table, parts = task
     three = replace(table, classes=("few", "many", "none"))

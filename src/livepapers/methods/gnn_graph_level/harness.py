@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 from scipy import stats
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.metrics import f1_score, roc_auc_score
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
 from livepapers.baselines.weisfeiler_lehman import subtree_kernel
@@ -35,7 +37,7 @@ TABLES = ("wl-svm", "boosting", "prior")
 """Models of scikit-learn's kind: a kernel machine, trees, and the floor."""
 RATES = (1e-3, 3e-3)
 """Learning rates that every network tries."""
-_STRENGTHS = (1.0, 10.0)  # C of the kernel machine
+_STRENGTHS = (0.1, 1.0, 10.0, 100.0)  # C of the kernel machine
 _TREE_RATES = (0.05, 0.1)
 
 
@@ -48,7 +50,7 @@ def network_config(name: str, config: Config) -> Config:
 
 @dataclass(frozen=True, eq=False)
 class TableModel:
-    """A model without epochs, fitted with the better of its two settings on the validation graphs.
+    """A model without epochs, fitted with the best of its settings on the validation graphs.
 
     Args:
         name: One of `TABLES`.
@@ -88,7 +90,10 @@ class TableModel:
 
     def _model(self, setting: float, classes: bool) -> Any:
         if self.name == "wl-svm":
-            return SVC(C=setting, kernel="precomputed") if classes else SVR(C=setting, kernel="precomputed")
+            if classes:
+                return SVC(C=setting, kernel="precomputed")
+            # width and strength of the loss are in the target's deviations, whatever its unit
+            return TransformedTargetRegressor(SVR(C=setting, kernel="precomputed"), transformer=StandardScaler())
         kind = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
         settings: dict[str, Any] = {"early_stopping": False}  # validation graphs choose the rate instead
         return kind(learning_rate=setting, random_state=self.seed, **settings)

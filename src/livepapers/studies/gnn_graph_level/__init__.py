@@ -11,7 +11,7 @@ __all__ = [
     "measure",
 ]  # fmt: skip
 
-VERSION = 1
+VERSION = 2
 TABLES = (
     Table("macro_f1", "Macro-F1, percent", ("solubility-class", "contacts", *SCENARIOS)),
     Table("mae", "Mean absolute error, in the target's unit", ("solubility-value", "freesolv")),
@@ -28,8 +28,8 @@ DEVIATIONS = (
     "Paper: ten-fold cross-validation; here the official test set of solubility, else a random fifth, six or ten "
     "seeds that also draw the training and validation graphs (15 % of what is not for the test).",
     "Tuning: every network's learning rate from {0.001, 0.003} by the validation loss of one pilot seed at half the "
-    "epochs; kernel machine and trees choose one of two settings in each cell. On data sets without an official test "
-    "set the pilot's graphs may be test graphs of a seed: for all arms alike.",
+    "epochs; the kernel machine chooses one of four, trees one of two settings in each cell. On data sets without an "
+    "official test set the pilot's graphs may be test graphs of a seed: for all arms alike.",
     "The rooted encoder learns to count with two layers, 150 graphs, a fixed learning rate and three seeds, because an "
     "epoch of it costs ten times that of the others; nobody has dropout in the counting tasks.",
     "Few labels: validation is cut to ten graphs a class too, the other training graphs keep their structure and lose "
@@ -42,4 +42,6 @@ DEVIATIONS = (
     "layers were summed, the rate was halved where validation stalls, and dropout left the counting tasks. Costs cut "
     "epochs from 60 to 40, solubility as numbers from the ranks (C1, C4a), draws of C3 from 30 to 22, and the size of "
     "C2g's task, which became a comparison with GIN before it was run. No other claim was changed.",
+    "Second version, after a first run had been read: the kernel machine's targets are in deviations of the training "
+    "graphs and its C goes from 0.1 to 100 (before: raw targets, 1 or 10), which can only help a rival. Claims stand.",
 )

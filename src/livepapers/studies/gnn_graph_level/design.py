@@ -15,7 +15,7 @@ ARMS = (
     Arm("topk", "baseline", f"GIN with TopK pooling, ratio 0.8, after each layer; {BUDGET}"),
     Arm("ego", "baseline", f"a GIN inside the 2-hop ball of each node, root marked (ESAN's ego networks); {BUDGET}"),
     Arm("graphcl", "baseline", f"GIN with a contrastive loss over random edge drops (GraphCL); {BUDGET}"),
-    Arm("wl-svm", "baseline", "Weisfeiler-Lehman subtree kernel, 3 rounds, support vectors; C from two values"),
+    Arm("wl-svm", "baseline", "Weisfeiler-Lehman subtree kernel, 3 rounds, support vectors; C from four values"),
     Arm(
         "boosting", "baseline",
         "gradient-boosted trees on sums of attributes, degrees, path and cycle counts; learning rate from two values",
