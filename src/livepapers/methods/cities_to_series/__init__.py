@@ -22,7 +22,7 @@ Deviations  1. Released code: scales by the largest value of the whole tensor, t
             3. Released code: the encoder attends across the samples of a batch. Ours: across variables, so that a
                forecast does not depend on batch mates; or `attend="samples"`.
             4. Released code: one step a window in order, batch 32, plateau 25 epochs at 0.95. Laptop: shuffled
-               (series, window) pairs, batch 128, plateau 5 at 0.7, 100 epochs (2,500), patience 20 (250).
+               (series, window) pairs, plateau factor 0.7 (0.95), 400 epochs (2,500), patience 40 (250).
             5. Released code: highway and biases off by default. Laptop: on. Encoder units 2,048; laptop: 256.
             6. Paper: ReLU at the output (9). Laptop: only outside training; outputs that are 0 for all inputs have no
                gradient, and in a pilot all of a horizon's were.

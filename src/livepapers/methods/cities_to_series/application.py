@@ -27,7 +27,7 @@ def apply(
     min_angle: float = 120.0,
     window: int = 7,
     stride: int = 3,
-    epochs: int = 100,
+    epochs: int | None = None,
     seed: int = 0,
     output: Path | None = None,
 ) -> Application:
@@ -50,7 +50,7 @@ def apply(
         min_angle: Degrees from which segments make one continuous street.
         window: Steps that a forecast looks back.
         stride: Steps to forecast.
-        epochs: Of training, at most.
+        epochs: Of training, at most; none: as many as make 5,000 gradient steps, from 10 to 400.
         seed: Of training.
         output: Folder for tables, pictures and application.json; must be new or empty.
 
@@ -93,8 +93,10 @@ def apply(
     return made if output is None else _write(made, output, found.files, None)
 
 
-def _check_numbers(**given: int) -> None:
+def _check_numbers(**given: int | None) -> None:
     for name, value in given.items():
+        if value is None:
+            continue
         least = 2 if name == "window" else 0 if name == "seed" else 1
         if not least <= value <= MOST[name]:
             raise InputError.of(f"--{name}", value, expected=f"a whole number from {least} to {MOST[name]:,}")

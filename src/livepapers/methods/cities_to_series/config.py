@@ -31,10 +31,10 @@ class Config(Presets):
         "clip", "of the output: relu (paper), none, or clip: none while training, relu afterwards"
     )
     rate: float = setting(3e-3, "Adam; paper: 1e-3", gt=0, le=1)
-    batch: int = setting(128, "(sample, window) pairs a gradient step; paper: 32 samples of one window", ge=1)
-    epochs: int = setting(100, "at most; paper: 2,500", ge=1)
-    patience: int = setting(20, "epochs without a better dev error before the end; paper: 250", ge=1)
-    plateau: int = setting(5, "epochs without a better dev error before the rate falls; paper: 25", ge=1)
+    batch: int = setting(32, "(sample, window) pairs a gradient step; paper: 32 samples of one window", ge=1)
+    epochs: int = setting(400, "at most; paper: 2,500", ge=1)
+    patience: int = setting(40, "epochs without a better dev error before the end; paper: 250", ge=1)
+    plateau: int = setting(25, "epochs without a better dev error before the rate falls; paper: 25", ge=1)
     plateau_factor: float = setting(0.7, "of the rate then; paper: 0.95", gt=0, le=1)
     plateau_threshold: float = setting(0.01, "relative gain that counts for the rate; paper: 0.1", ge=0, lt=1)
     clip_norm: float = setting(10.0, "global gradient norm; paper: 10", gt=0)
@@ -42,7 +42,7 @@ class Config(Presets):
     @classmethod
     def tiny(cls) -> "Config":
         """At most 0.3 s a short run; for the battery."""
-        return cls(window=4, stride=2, feed_forward=8, batch=32, epochs=5, patience=5, rate=1e-2)
+        return cls(window=4, stride=2, feed_forward=8, epochs=5, patience=5, rate=1e-2)
 
     @classmethod
     def smoke(cls) -> "Config":
@@ -60,5 +60,5 @@ class Config(Presets):
         return cls(
             window=7, stride=14, highway=False, biases=False, attend="samples", feed_forward=2048,
             scale="train_max", activation="relu",
-            rate=1e-3, batch=32, epochs=2500, patience=250, plateau=25, plateau_factor=0.95, plateau_threshold=0.1,
+            rate=1e-3, epochs=2500, patience=250, plateau_factor=0.95, plateau_threshold=0.1,
         )  # fmt: skip

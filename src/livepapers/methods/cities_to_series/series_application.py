@@ -1,5 +1,6 @@
 """An analyst's table of series: forecasts, an honest backtest beside simple rivals, the learned variable graph."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ BACKTEST, AHEAD, GRAPH = "Backtest", "Forecasts beyond the end", "What each vari
 OURS = "ReGENN"
 RATES = (3e-3, 1e-2)  # tried on the dev window, as the rivals' settings are
 MOST_VALUES = 200_000  # series times steps that are trained on: minutes
+STEPS = 5_000  # of the gradient, in all: what twenty years of fifty series need
+FEWEST_EPOCHS = 10
 SHOWN = 24
 
 
@@ -44,7 +47,7 @@ class Answer:
     forecaster: ReGENNForecaster
 
 
-def answer(path: Path, *, window: int, stride: int, epochs: int, seed: int) -> Answer:
+def answer(path: Path, *, window: int, stride: int, epochs: int | None, seed: int) -> Answer:
     """Read, backtest, train on all, forecast, draw; raises `InputError` for anything unusable."""
     read = read_series(path, option="--series")
     if len(read.variables) < 2:
@@ -56,11 +59,12 @@ def answer(path: Path, *, window: int, stride: int, epochs: int, seed: int) -> A
     values = data.values
     positive = bool((values >= 0).all())
     config = replace(
-        Config(), window=window, stride=stride, epochs=epochs, scale="log1p" if positive else "train_max",
+        Config(), window=window, stride=stride, scale="log1p" if positive else "train_max",
         activation="clip" if positive else "none",
     )  # fmt: skip
     tensor = check_values(values, config)
     split = split_of(tensor, config)
+    config = replace(config, epochs=epochs or _epochs(len(values) * len(split.train), config))
     ours, best_config, best_epoch = _backtested(tensor, config, split, seed=seed)
     rivals = [forecast_by(name, values, split=split) for name in RIVALS]
     truth = values[:, -stride:]
@@ -117,6 +121,11 @@ def _usable(read: SeriesTensor) -> tuple[SeriesTensor, list[str]]:
     recent = values[:, -most:, kept]
     times = read.times[-most:]
     return SeriesTensor(recent, read.series, times, tuple(names[index] for index in kept), read.even), notes
+
+
+def _epochs(pairs: int, config: Config) -> int:
+    """As many as make `STEPS` gradient steps of (series, window) pairs, within the settings' most."""
+    return min(max(math.ceil(STEPS * config.batch / pairs), FEWEST_EPOCHS), config.epochs)
 
 
 def _backtested(values: torch.Tensor, config: Config, split: Split, *, seed: int) -> tuple[Forecast, Config, int]:

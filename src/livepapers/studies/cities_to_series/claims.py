@@ -12,7 +12,7 @@ from livepapers.studies.cities_to_series.design import ANGLES, COUNTS, CUMULATIV
 _RIVALS = ("plain lstm", *RIVALS)
 _FORECAST_SCALE = (
     "Paper: COVID-19, 188 countries x up to 120 days x 3 variables, 2,500 epochs, scaling as released. Ours: 51 states "
-    f"x 4 diseases, {len(ENDS)} last years x 3 seeds, at most 100 epochs, scaling fitted to the past; a pair is a "
+    f"x 4 diseases, {len(ENDS)} last years x 3 seeds, at most 400 epochs, scaling fitted to the past; a pair is a "
     "training in one last year, and trainings on the same year share its data."
 )
 _STREET_SCALE = (
