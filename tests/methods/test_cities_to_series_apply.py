@@ -133,6 +133,7 @@ SERIES = {
     "twice": ("time,a,b\n1,2,3\n1,2,3\n", "each series and time once"),
     "twice long": ("series,time,variable,value\ns,1,a,2\ns,1,a,2\n", "each series, time and variable once"),
     "hole": ("series,time,a,b\ns,1,2,3\ns,2,2,3\nt,1,2,3\n", "nothing for a of t at 2"),
+    "semicolons": ("time;a;b\n1;2,5;3\n", "separated by semicolons"),
     "bad date": ("time,a,b\n2020-13-01,2,3\n", "ISO 8601"),
     "mixed times": ("time,a,b\n1,2,3\n2020-01-01,2,3\n", "ISO 8601"),
     "too short": ("time,a,b\n" + "".join(f"{t},{t},{t * t}\n" for t in range(9)), "at least 10"),

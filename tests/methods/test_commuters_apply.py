@@ -189,6 +189,7 @@ NODES = {
     "no indicator": (lambda t: t[["id", "lat", "lon", "town"]], "no column of numbers"),
     "too few places": (lambda t: t.iloc[:1], "1 places"),
     "an indicator twice": (lambda t: t.rename(columns={"wage": "population"}), "column population: got it twice"),
+    "an indicator with decimal commas": (changed("wage", slice(None), "1,5"), "line 2: wage: got 1,5, .*decimal comma"),
     "no column of longitudes": (lambda t: t.rename(columns={"lon": "long"}), "rename it"),
 }
 FLOWS = {
@@ -238,6 +239,8 @@ def test_unusable_flows_get_one_line_and_write_nothing(tmp_path, monkeypatch, fa
         (",t00,t01\nt00,1\nt01,1,2\n", "line 2"),
         (",t00,t01\nt00,1,x\nt01,1,2\n", "line 2: t01"),
         (",t00,zz\nt00,1,3\nzz,1,2\n", "a place of the nodes file"),
+        (";t00;t01\nt00;1;2\nt01;1;2\n", "separated by semicolons"),
+        (',t00,t01\nt00,1,"2,5"\nt01,1,2\n', "line 2: t01: got 2,5, .*decimal comma"),
     ],
 )
 def test_unusable_matrices_get_one_line(tmp_path, text, said):

@@ -282,3 +282,8 @@ def test_axes_have_a_few_round_numbers(low, high):
     found = ticks(low, high)
     assert 1 <= len(found) <= 7
     assert all(low <= value <= high + 1e-12 for value in found)
+
+
+def test_targets_with_decimal_commas_are_no_classes():
+    with pytest.raises(InputError, match=r"column y line 2: value: got 1,5, .*decimal comma"):
+        to_targets(["1,5", "2,5", ""], task="auto", option="column y")

@@ -1,8 +1,6 @@
 """Tables of claims as analysts have them: CSV files, databases of Discourse Network Analyzer, R data files."""
 
-import csv
 import difflib
-import io
 import re
 import sqlite3
 import warnings
@@ -16,7 +14,7 @@ import pandas as pd
 
 from livepapers.core.errors import InputError, MissingExtraError
 from livepapers.tasks.statements import NO_GROUP, Level, Statements
-from livepapers.tasks.tables import read_table, read_text, refuse_repeated
+from livepapers.tasks.tables import read_header, read_table, read_text, refuse_repeated
 
 Dates = Literal["auto", "iso", "yyyymmdd", "r", "year"]
 Scale = Literal["auto", "binary", "integer", "text"]
@@ -80,7 +78,7 @@ def read_statements(path: Path, *, option: str = "--claims", layout: Layout | No
 def read_csv(path: Path, *, option: str, layout: Layout) -> pd.DataFrame:
     """A CSV file's columns under the names of `Part`, all texts."""
     text = read_text(path, option=option)
-    header = [cell.strip() for cell in next(csv.reader(io.StringIO(text)))]
+    header = read_header(text, where=f"{option} {path.name}")
     names = _find(header, layout, where=f"{option} {path.name}")
     optional = [name for part, name in names.items() if part not in NEEDED]
     needed = [names[part] for part in NEEDED]
