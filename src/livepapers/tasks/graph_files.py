@@ -64,7 +64,9 @@ def read_tudataset(folder: Path, *, option: str) -> tuple[GraphTable, list[str]]
     return table, _graph_targets(folder, stem, len(table), option=option)
 
 
-def read_edges(edges: Path, graphs: Path, *, nodes: Path | None, target: str) -> tuple[GraphTable, list[str]]:
+def read_edges(
+    edges: Path, graphs: Path, *, nodes: Path | None, target: str
+) -> tuple[GraphTable, list[str], list[str]]:
     """Graphs from CSV tables.
 
     Args:
@@ -75,7 +77,8 @@ def read_edges(edges: Path, graphs: Path, *, nodes: Path | None, target: str) ->
         target: Column of the targets in `graphs`.
 
     Returns:
-        The graphs in the order of `graphs`, without targets, and the targets as texts.
+        The graphs in the order of `graphs`, without targets; the targets as texts; `[nodes]` names of the nodes in the
+        order of the table.
 
     Raises:
         InputError: Naming the file, the line and the column.
@@ -117,7 +120,7 @@ def read_edges(edges: Path, graphs: Path, *, nodes: Path | None, target: str) ->
     table = GraphTable.of(
         sizes, pairs, nodes=None if attributes is None else attributes[order], names=known["graph"].tolist()
     )
-    return table, known[target].tolist()
+    return table, known[target].tolist(), listed["node"].to_numpy()[order].tolist()
 
 
 def to_targets(
