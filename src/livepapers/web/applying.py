@@ -57,7 +57,7 @@ TEXTS: Mapping[str, frozenset[str]] = {
     "sindy-rl": frozenset({"states", "inputs", "trajectory"}),
     "policy-smoothing": frozenset({"sigma", "budgets", "column"}),
     "oc-gfn": frozenset({"alphabet", "target"}),
-    "debatenet": frozenset({"windows", "actor", "concept", "qualifier", "date", "group", "document", "levels"}),
+    "debatenet": frozenset({"windows", "actor", "concept", "qualifier", "date", "group", "document", "levels", "drop"}),
     "commuters": frozenset({"name", "coordinates", "mass"}),
     "gnn-graph-level": frozenset({"target", "models", "scenario"}),
 }
