@@ -87,6 +87,17 @@ def test_the_output_folder_holds_what_is_announced(applied):
     assert json.loads((applied.output / "application.json").read_text())["headline"] == applied.headline
 
 
+def test_links_and_pairs_of_places_and_both_common_parts_are_told_apart(applied):
+    data = {row["what"]: row["value"] for row in applied.tables["Data"]}
+    there = COUNTRY.flows.matrix >= 1
+    pairs = int(np.triu(there | there.T).sum())
+    assert data["links, each direction for itself"] == there.sum() > pairs == data["pairs of places linked either way"]
+    drawn = (applied.output / "map.svg").read_text()
+    assert f"observed: {pairs} pairs of places linked either way" in drawn
+    assert f"{data['cpc of the whole network']:.2f} (whole network)" in drawn
+    assert "cpc of held-out links" in applied.tables["Comparison on what was held out"][0]
+
+
 def test_applying_twice_gives_the_same_bytes_whatever_the_order_of_rows(applied, tmp_path):
     again = apply(**write(tmp_path, flows=flows_table().iloc[::-1]), **FAST, top=7)
     assert again.to_json()["tables"] == applied.to_json()["tables"]
