@@ -123,7 +123,8 @@ def read_header(text: str, *, where: str) -> list[str]:
         header = cells(",")
         other = next((name for name, sign in _SEPARATORS.items() if len(cells(sign)) > len(header)), None)
     except csv.Error as error:
-        raise InputError.of(where, "another form", expected="a header line", cause=str(error)) from None
+        expected = "a CSV table with a header line"
+        raise InputError.of(where, "another form", expected=expected, cause=str(error)) from None
     if other is not None:
         points = " and decimal points" if re.search(r"\d,\d", text) else ""
         cause = f"separated by {other}? save it with commas{points}"
