@@ -82,7 +82,9 @@ def test_forecasts_come_with_a_backtest_a_graph_and_a_network(forecast):
     assert {"ReGENN", "persistence", "drift", "ridge"} <= {row["method"] for row in forecast.tables["Backtest"]}
     loaded = ReGENNForecaster.load(forecast.output / "forecaster")
     assert loaded.variable_graph().shape == (3, 3)
-    assert (forecast.output / "graph.svg").read_text().startswith("<svg")
+    assert "Rows are made of columns" in (forecast.output / "graph.svg").read_text()
+    fans = (forecast.output / "backtest.svg").read_text()
+    assert fans.count(">2024-03-01<") == fans.count(">2025-04-01<") == fans.count('font-weight="bold"') - 1  # the title
 
 
 @pytest.mark.parametrize(
@@ -104,6 +106,30 @@ def test_tables_of_segments_and_junctions_are_read_in_degrees(folder):
     assert made.tables["Before and after"][0]["corners"] == 6
     assert made.tables["Facilities"][0]["facility"] == "a"
     assert any("no way" in note for note in made.notes)  # c is a one-way end: nobody comes back
+
+
+def test_a_way_that_does_not_exist_is_empty_and_not_nothing(tmp_path):
+    (tmp_path / "nodes.csv").write_text(NODES + "g,0.02,0.02\n")
+    (tmp_path / "edges.csv").write_text(EDGES + "f,g,yes\n")
+    (tmp_path / "places.csv").write_text("lat,lon\n0,0\n0.02,0.02\n")
+    files: dict[str, Any] = {
+        "streets": tmp_path / "edges.csv", "junctions": tmp_path / "nodes.csv", "facilities": tmp_path / "places.csv"
+    }  # fmt: skip
+    rows = apply(**files, direction="in").tables["Facilities"]  # from g, the end of a one-way street, nobody comes
+    assert [row["mean extra way, m"] for row in rows] == [0.0, None]
+    assert [row["no way in from it"] for row in rows] == [0, 2]
+    both = apply(**files).tables["Facilities"]
+    assert {"corners by road, out", "corners by road, in", "detour index, out", "detour index, in"} <= set(both[0])
+    assert "one-way" in str(both[1]["likely"])
+
+
+def test_corners_tell_ways_of_each_direction(folder):
+    made = apply(streets=folder / "town.gpkg", facilities=folder / "places.gpkg")
+    row = made.tables["Inconsistent corners"][0]
+    ways = [float(str(row[f"way {way} the {one}, m"])) for way in ("out to", "in from") for one in ("former", "latter")]
+    assert row["extra way, mean of out and in, m"] == pytest.approx((ways[0] - ways[1] + ways[2] - ways[3]) / 2)
+    single = apply(streets=folder / "town.gpkg", facilities=folder / "places.gpkg", direction="in")
+    assert {"nearest by road, in", "extra way, m"} <= set(single.tables["Inconsistent corners"][0])
 
 
 def test_lines_that_cross_are_cut_on_demand(tmp_path):
@@ -133,6 +159,7 @@ SERIES = {
     "twice": ("time,a,b\n1,2,3\n1,2,3\n", "each series and time once"),
     "twice long": ("series,time,variable,value\ns,1,a,2\ns,1,a,2\n", "each series, time and variable once"),
     "hole": ("series,time,a,b\ns,1,2,3\ns,2,2,3\nt,1,2,3\n", "nothing for a of t at 2"),
+    "semicolons": ("time;a;b\n1;2,5;3\n", "separated by semicolons"),
     "bad date": ("time,a,b\n2020-13-01,2,3\n", "ISO 8601"),
     "mixed times": ("time,a,b\n1,2,3\n2020-01-01,2,3\n", "ISO 8601"),
     "too short": ("time,a,b\n" + "".join(f"{t},{t},{t * t}\n" for t in range(9)), "at least 10"),

@@ -87,6 +87,17 @@ def test_the_output_folder_holds_what_is_announced(applied):
     assert json.loads((applied.output / "application.json").read_text())["headline"] == applied.headline
 
 
+def test_links_and_pairs_of_places_and_both_common_parts_are_told_apart(applied):
+    data = {row["what"]: row["value"] for row in applied.tables["Data"]}
+    there = COUNTRY.flows.matrix >= 1
+    pairs = int(np.triu(there | there.T).sum())
+    assert data["links, each direction for itself"] == there.sum() > pairs == data["pairs of places linked either way"]
+    drawn = (applied.output / "map.svg").read_text()
+    assert f"observed: {pairs} pairs of places linked either way" in drawn
+    assert f"{data['cpc of the whole network']:.2f} (whole network)" in drawn
+    assert "cpc of held-out links" in applied.tables["Comparison on what was held out"][0]
+
+
 def test_applying_twice_gives_the_same_bytes_whatever_the_order_of_rows(applied, tmp_path):
     again = apply(**write(tmp_path, flows=flows_table().iloc[::-1]), **FAST, top=7)
     assert again.to_json()["tables"] == applied.to_json()["tables"]
@@ -189,6 +200,7 @@ NODES = {
     "no indicator": (lambda t: t[["id", "lat", "lon", "town"]], "no column of numbers"),
     "too few places": (lambda t: t.iloc[:1], "1 places"),
     "an indicator twice": (lambda t: t.rename(columns={"wage": "population"}), "column population: got it twice"),
+    "an indicator with decimal commas": (changed("wage", slice(None), "1,5"), "line 2: wage: got 1,5, .*decimal comma"),
     "no column of longitudes": (lambda t: t.rename(columns={"lon": "long"}), "rename it"),
 }
 FLOWS = {
@@ -238,6 +250,8 @@ def test_unusable_flows_get_one_line_and_write_nothing(tmp_path, monkeypatch, fa
         (",t00,t01\nt00,1\nt01,1,2\n", "line 2"),
         (",t00,t01\nt00,1,x\nt01,1,2\n", "line 2: t01"),
         (",t00,zz\nt00,1,3\nzz,1,2\n", "a place of the nodes file"),
+        (";t00;t01\nt00;1;2\nt01;1;2\n", "separated by semicolons"),
+        (',t00,t01\nt00,1,"2,5"\nt01,1,2\n', "line 2: t01: got 2,5, .*decimal comma"),
     ],
 )
 def test_unusable_matrices_get_one_line(tmp_path, text, said):

@@ -59,7 +59,23 @@ def test_two_windows_become_networks_tables_and_pictures(claims, tmp_path):
     assert len(camps) == first["actors"]
     for name in (f"network_{stem}.svg", f"groups_{stem}.svg", "polarisation.svg"):
         assert (made.output / name).read_text().startswith("<svg")
-    assert any("--drop" in note for note in made.notes)
+    assert any("--drop '[1-9]00|999'" in note for note in made.notes)
+
+
+def test_nothing_is_dropped_unasked_and_what_is_dropped_is_counted(claims):
+    whole, less = (apply(claims=claims, drop=drop, **QUICK) for drop in ("", "[1-9]00|999"))
+    measures = [{row["measure"] for row in made.tables["Measures, all"]} for made in (whole, less)]
+    assert measures[0] - measures[1] == {"100"}
+    lost = int(str(whole.tables["Windows"][0]["statements"])) - int(str(less.tables["Windows"][0]["statements"]))
+    assert any(note.startswith(f"{lost} of ") and "--drop leaves out" in note for note in less.notes)
+
+
+def test_strength_tells_agreement_from_conflict(tmp_path):
+    path = tmp_path / "three.csv"
+    path.write_text("actor,concept,qualifier\nA,x,1\nB,x,1\nC,x,-1\n")
+    rows = apply(claims=path, **QUICK, normalise="none").tables["Central actors, all"]
+    found = {row["actor"]: (row["strength"], row["net strength"]) for row in rows}
+    assert found == {"A": (2.0, 0.0), "B": (2.0, 0.0), "C": (2.0, -2.0)}
 
 
 def test_parties_can_be_the_nodes_and_texts_the_qualifier(claims, tmp_path):
@@ -133,7 +149,7 @@ FAULTS = {
     "steps of nothing": (lambda folder: {"windows": "moving:60:0"}, ">= 1"),
     "a size alone": (lambda folder: {"windows": "events:60"}, "a size and a step"),
     "far too many windows": (lambda folder: {"claims": century(folder), "windows": "week"}, "at most 400 windows"),
-    "a bad pattern": (lambda folder: {"drop": "["}, "a regular expression"),
+    "a bad pattern": (lambda folder: {"drop": "["}, r"--drop: got \[, expected a regular expression"),
     "everything dropped": (lambda folder: {"drop": ".*"}, "all [0-9]+ statements"),
     "levels in words": (lambda folder: {"levels": "low,high"}, "whole numbers"),
     "one level": (lambda folder: {"levels": "1"}, "at least two"),

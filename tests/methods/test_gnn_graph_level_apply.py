@@ -13,10 +13,12 @@ import pytest
 
 from livepapers.core.errors import InputError
 from livepapers.core.rng import numpy_generator
-from livepapers.methods.gnn_graph_level import apply
+from livepapers.methods.gnn_graph_level import application, apply
 from livepapers.methods.gnn_graph_level.application import COMPARED
 from livepapers.methods.gnn_graph_level.plot import ticks
+from livepapers.methods.gnn_graph_level.settings import Config
 from livepapers.tasks.graph_files import read_edges, read_tudataset, to_targets
+from livepapers.tasks.graph_scenarios import perturb
 from livepapers.tasks.graphs import GraphTable
 from livepapers.tasks.subgraph_counts import count_subgraphs, cycle, random_graphs
 
@@ -82,6 +84,49 @@ def test_counts_are_exact(graphs, tmp_path):
     assert [row["nodes"] for row in rows] == graphs.sizes.tolist()
 
 
+def test_edges_are_named_as_the_user_names_their_nodes(graphs, tmp_path):
+    files = write_csv(graphs, tmp_path)
+    rows = apply(**files, **{**QUICK, "models": ("path-adaptive",)}).tables["Importance of edges"]
+    lines = {frozenset(line.split(",")) for line in files["edges"].read_text().splitlines()}
+    assert {frozenset(map(str, (row["graph"], row["node"], row["other node"]))) for row in rows} <= lines
+    folder = write_tudataset(graphs, tmp_path / "TOY")
+    rows = apply(tudataset=folder, **{**QUICK, "models": ("path-adaptive",)}).tables["Importance of edges"]
+    edges = (folder / "TOY_A.txt").read_text().splitlines()
+    assert {f"{row['node']}, {row['other node']}" for row in rows} <= set(edges)
+
+
+def test_sampled_counts_are_whole_and_said_whatever_is_compared(graphs, tmp_path, monkeypatch):
+    monkeypatch.setattr(application, "Config", lambda **kept: Config(**kept, max_paths=3))
+    made = apply(**write_csv(graphs, tmp_path), **{**QUICK, "models": ("prior",)}, k=4)
+    assert any("estimates" in note for note in made.notes)
+    assert all(isinstance(row["4-paths"], int) for row in made.tables["Paths and cycles"])
+
+
+@pytest.mark.parametrize(
+    ("model", "column"), [("prior", "probability"), ("gin", "probability"), ("wl-svm", "decision score")]
+)
+def test_the_column_beside_a_class_says_what_it_is(graphs, tmp_path, model, column):
+    rows = apply(**write_csv(graphs, tmp_path), **{**QUICK, "models": (model,)}).tables["Predictions"]
+    assert list(rows[0]) == ["graph", "part", "known", "predicted", column]
+    if column == "probability":
+        assert all(0.5 <= float(str(row[column])) <= 1 for row in rows)
+
+
+def test_noise_leaves_the_graphs_that_are_predicted_as_they_are(graphs, tmp_path, monkeypatch):
+    pairs = []
+
+    def moved(table, rng, *, share):
+        pairs.append((table, perturb(table, rng, share=share)))
+        return pairs[-1][1]
+
+    monkeypatch.setattr(application, "perturb", moved)
+    made = apply(**write_csv(graphs, tmp_path, unknown=3), **QUICK, scenario="noise:0.5")
+    same = [(np.diff([t.select(np.array([g])).ends for t in pairs[0]], axis=0) == 0).all() for g in range(30)]
+    assert all(same[:3])
+    assert not all(same[3:])
+    assert any("as they are" in note for note in made.notes)
+
+
 def test_applying_twice_gives_the_same_bytes(graphs, tmp_path):
     files = write_csv(graphs, tmp_path)
     options: dict[str, Any] = {**files, **QUICK, "models": ("path-adaptive", "boosting")}
@@ -91,12 +136,12 @@ def test_applying_twice_gives_the_same_bytes(graphs, tmp_path):
 
 def test_the_order_of_lines_does_not_matter(graphs, tmp_path):
     files = write_csv(graphs, tmp_path)
-    table, texts = read_edges(files["edges"], files["graphs"], nodes=None, target="target")
+    table, texts, _ = read_edges(files["edges"], files["graphs"], nodes=None, target="target")
     header, *lines = files["edges"].read_text().splitlines()
     rng = numpy_generator(0, "lines")
     turned = [line if rng.random() < 0.5 else ",".join(np.array(line.split(","))[[0, 2, 1]]) for line in lines]
     files["edges"].write_text("\n".join([header, *rng.permutation(turned)]) + "\n")
-    other, again = read_edges(files["edges"], files["graphs"], nodes=None, target="target")
+    other, again, _ = read_edges(files["edges"], files["graphs"], nodes=None, target="target")
     assert (texts, table.names) == (again, other.names)
     for length in (3, 4, 5):
         assert (count_subgraphs(table, cycle(length)) == count_subgraphs(other, cycle(length))).all()
@@ -107,7 +152,8 @@ def test_nodes_bring_attributes_and_nodes_without_edges(tmp_path):
     (tmp_path / "e.csv").write_text("graph,source,target\na,1,2\n")
     (tmp_path / "g.csv").write_text("graph,y\nb,1\na,2\n")
     (tmp_path / "n.csv").write_text("graph,node,age\na,1,5\na,2,7\na,3,9\nb,1,1\n")
-    table, texts = read_edges(tmp_path / "e.csv", tmp_path / "g.csv", nodes=tmp_path / "n.csv", target="y")
+    table, texts, names = read_edges(tmp_path / "e.csv", tmp_path / "g.csv", nodes=tmp_path / "n.csv", target="y")
+    assert names == ["1", "1", "2", "3"]
     assert (table.names, texts, table.sizes.tolist()) == (("b", "a"), ["1", "2"], [1, 3])
     assert table.nodes.tolist() == [[1, 1], [1, 5], [1, 7], [1, 9]]
     assert table.ends.tolist() == [[1, 2]]
@@ -134,6 +180,9 @@ def test_molecules_of_a_csv_are_compared_and_predicted(tmp_path):
     assert "mean absolute error" in made.headline
     assert any("salts" in note for note in made.notes)
     assert [row["known"] for row in made.tables["Predictions"] if row["part"] == "new"] == [None, None]
+    ends = [(row["node"], row["other node"]) for row in made.tables["Importance of edges"]]
+    assert {0} < {a for a, _ in ends}  # atoms are numbered in their own molecule
+    assert all(0 <= int(str(a)) < int(str(b)) <= 8 for a, b in ends)
 
 
 @pytest.mark.parametrize("scenario", ["noise:0.2", "imbalance:4", "shots:3"])
@@ -282,3 +331,8 @@ def test_axes_have_a_few_round_numbers(low, high):
     found = ticks(low, high)
     assert 1 <= len(found) <= 7
     assert all(low <= value <= high + 1e-12 for value in found)
+
+
+def test_targets_with_decimal_commas_are_no_classes():
+    with pytest.raises(InputError, match=r"column y line 2: value: got 1,5, .*decimal comma"):
+        to_targets(["1,5", "2,5", ""], task="auto", option="column y")

@@ -268,7 +268,7 @@ BAD_DEMAND = {
     "fewer cells than columns": (swap("0,4,9", "0,4"), "missing value"),
     "infinite": (swap("0,4,9", "0,inf,9"), "finite number"),
     "a thousands separator": (swap("0,4,9", '0,"1,000",9'), "finite number"),
-    "semicolons": (lambda text: text.replace(",", ";"), "expected this column"),
+    "semicolons": (lambda text: text.replace(",", ";"), "separated by semicolons"),
     "a column twice": (swap("period,a,b", "period,a,a"), "unique column names"),
     "an open quote": (swap("0,4,9", '0,"4,9'), "EOF inside string"),
     "an open quote in the header of a long file": (lambda text: '"' + text + "0,4,9\n" * 30_000, "CSV table"),

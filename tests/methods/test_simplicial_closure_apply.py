@@ -135,7 +135,7 @@ FAULTS = {
 CONTENTS = {
     "empty": ("", "the file is empty"),
     "binary": ("time,members\n\0", "binary"),
-    "wrong separator": ("time;members\n1;a b\n", "column time"),
+    "wrong separator": ("time;members\n1;a b\n", "separated by semicolons"),
     "missing column": ("when,members\n1,a;b\n", "column time"),
     "header only": ("time,members\n", "at least one row"),
     "no member": ("time,members\n1,;;\n", "no name"),

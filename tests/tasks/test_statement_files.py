@@ -83,6 +83,17 @@ def test_qualifiers_are_signs_numbers_or_texts(tmp_path, cells, levels, layout):
     assert read(tmp_path, text, **layout).levels == levels
 
 
+def signs(usual, last):
+    return "actor,concept,qualifier\n" + "".join(f"A,x,{cell}\n" for cell in [*usual, last])
+
+
+def test_what_looks_like_a_misprint_may_be_meant(tmp_path):
+    assert read(tmp_path, signs(["0", "1"] * 9, "11"), scale="integer").levels == (0.0, 1.0, 11.0)
+    assert read(tmp_path, signs(["-1", "1"] * 9, "0"), levels=(-1.0, 0.0, 1.0)).levels == (-1.0, 0.0, 1.0)
+    assert read(tmp_path, signs(["-2", "-1", "1"], "2")).levels == (-2.0, -1.0, 1.0, 2.0)
+    assert read(tmp_path, signs(["-1", "1", "0"] * 9, "0")).levels == (-1.0, 0.0, 1.0)
+
+
 FAULTS = {
     "no actor column": ("who,concept,qualifier\nA,x,1\n", {}, "--actor"),
     "named column missing": ("actor,concept,qualifier\nA,x,1\n", {"columns": {"group": "partei"}}, "group: got partei"),
@@ -102,6 +113,9 @@ FAULTS = {
     "outside the levels": ("actor,concept,qualifier\nA,x,1\nB,x,3\n", {"levels": (-1.0, 1.0)}, "line 3: qualifier"),
     "zero among signs": ("actor,concept,qualifier\nA,x,1\nB,x,0\nC,x,-1\n", {"scale": "binary"}, "two values"),
     "ids for signs": ("actor,concept,qualifier\n" + "".join(f"A,x,{i}\n" for i in range(30)), {}, "30 values"),
+    "a misprint among 0 and 1": (signs(["0", "1"] * 9, "11"), {}, "line 20: qualifier: got 11, expected 0, 1, as"),
+    "a misprint among -1 and 1": (signs(["-1", "1"] * 9, "0"), {}, "--scale integer if it is meant"),
+    "a misprint on a scale": (signs(["-2", "-1", "1", "2"] * 9, "22"), {}, "line 38: qualifier: got 22"),
     "an empty list": ("actor,concept,qualifier\nA,[],1\n", {}, "at least one category"),
     "a comma in a name": ("actor,concept,qualifier\nMerkel, Angela,x,1\n", {}, "put it in quotes"),
 }  # fmt: skip

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livepapers.core.errors import InputError
-from livepapers.tasks.tables import read_table
+from livepapers.tasks.tables import read_header, read_table
 
 GOOD = "item,energy,comment\n a ,1.5,first\nb,-2,second\n"
 
@@ -36,7 +36,11 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path):
         ("  \n \n", "empty"),
         ("item,energy\n", "without rows"),
         ("item,enrgy\na,1\n", "is 'enrgy' meant"),
-        ("item;energy\na;1\n", "this column"),
+        ("item;energy\na;1\n", "(separated by semicolons? save it with commas)"),
+        ("item\tenergy\na\t1,5\n", "(separated by tabs? save it with commas and decimal points)"),
+        ("item;energy\na;1,5\n", "separated by semicolons? save it with commas and decimal points"),
+        ('item,energy\na,"1,5"\n', "line 2: energy: got 1,5, expected a finite number (decimal comma"),
+        ("item,energy\na,1,5\n", "a decimal comma? write a point"),
         ("item,energy\na,\n", "line 2: energy"),
         ("item,energy\na,1\nb,nan\n", "line 3: energy: got nan"),
         ("item,energy\na,inf\n", "finite"),
@@ -54,6 +58,10 @@ def test_bad_tables_name_option_place_and_cause(tmp_path: Path, content: bytes |
     assert str(caught.value).startswith("--items")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_header_may_hold_semicolons_inside_its_cells():
+    assert read_header('time, "members; all",x\n1,a;b;c;d,2\n', where="--sets") == ["time", "members; all", "x"]
 
 
 def test_missing_files_and_folders_are_named(tmp_path: Path):

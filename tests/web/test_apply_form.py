@@ -76,6 +76,21 @@ def test_the_form_has_files_numbers_and_choices_and_never_what_could_load_code(
     assert f'href="/papers/{SLUG}/apply"' in client.get(f"/papers/{SLUG}").text
 
 
+def test_a_form_says_what_it_leaves_out_and_takes_several_names(
+    client: TestClient, method: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"name": "models", "flag": "--models", "kind": "text", "choices": [], "required": False, "multiple": True,
+             "default": None, "help": "Which. May be repeated."}  # fmt: skip
+    field = applying._field("gnn-graph-level", names)
+    monkeypatch.setattr(applying, "fields", lambda slug: () if field is None else (field,))
+    text = client.get("/papers/gnn-graph-level/apply").text
+    assert "Folders of TUDataset cannot be uploaded" in text
+    assert "Which. Several are separated by commas." in text
+    client.post("/papers/gnn-graph-level/apply", data={"models": "gin, prior,"}, follow_redirects=False)
+    assert until(ended)
+    assert "gnn-graph-level --models=gin --models=prior --output=output" in method.read_text()
+
+
 def test_papers_without_a_form_say_so(client: TestClient) -> None:
     for slug in ("alpine", "ospo", "nope"):
         assert client.get(f"/papers/{slug}/apply").status_code == 404

@@ -1,8 +1,6 @@
 """The reader of a user's demand file: what was asked for, by store and period, checked before any work is spent."""
 
-import csv
 import datetime as dt
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from torch import Tensor
 from livepapers.core.errors import InputError
 from livepapers.tasks.demand import Panel, christmas_distance
 from livepapers.tasks.inventory_network import InventoryNetwork
-from livepapers.tasks.tables import read_table, read_text
+from livepapers.tasks.tables import read_header, read_table, read_text
 
 
 @dataclass(frozen=True)
@@ -82,8 +80,8 @@ def read_demand_csv(
 
 def _wide(path: Path, option: str) -> pd.DataFrame:
     """Either format as [period, series] with text labels."""
-    header = _header(path, option)
     where = f"{option} {path.name}"
+    header = read_header(read_text(path, option=option), where=where)
     if len(header) != len(set(header)):
         twice = next(name for name in header if header.count(name) > 1)
         raise InputError.of(where, f"column {twice!r} twice", expected="unique column names")
@@ -115,15 +113,6 @@ def _wide(path: Path, option: str) -> pd.DataFrame:
         what = f"no row for {spread.columns[column]} in {spread.index[row]}"
         raise InputError.of(where, what, expected="every store in every period", cause=cause)
     return spread
-
-
-def _header(path: Path, option: str) -> list[str]:
-    """The names of the columns, as they are read below but before a name that is there twice is renamed."""
-    reader = csv.reader(io.StringIO(read_text(path, option=option)), skipinitialspace=True)
-    try:
-        return [name.strip() for name in next(row for row in reader if row)]
-    except csv.Error as error:
-        raise InputError.of(option, path, expected="a CSV table with a header line", cause=str(error)) from None
 
 
 def _refuse_twice(periods: pd.Series, where: str) -> None:

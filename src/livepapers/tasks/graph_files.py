@@ -4,8 +4,6 @@ Edges are undirected: one that stands both ways counts once. A self-loop, or an 
 refused: simple paths know neither.
 """
 
-import csv
-import io
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,7 @@ import pandas as pd
 
 from livepapers.core.errors import InputError
 from livepapers.tasks.graphs import GraphTable
-from livepapers.tasks.tables import read_table, read_text, to_numbers
+from livepapers.tasks.tables import comma_cause, read_header, read_table, read_text, to_numbers
 
 MOST_LABELS = 200  # distinct node or edge labels that become columns
 
@@ -66,7 +64,9 @@ def read_tudataset(folder: Path, *, option: str) -> tuple[GraphTable, list[str]]
     return table, _graph_targets(folder, stem, len(table), option=option)
 
 
-def read_edges(edges: Path, graphs: Path, *, nodes: Path | None, target: str) -> tuple[GraphTable, list[str]]:
+def read_edges(
+    edges: Path, graphs: Path, *, nodes: Path | None, target: str
+) -> tuple[GraphTable, list[str], list[str]]:
     """Graphs from CSV tables.
 
     Args:
@@ -77,7 +77,8 @@ def read_edges(edges: Path, graphs: Path, *, nodes: Path | None, target: str) ->
         target: Column of the targets in `graphs`.
 
     Returns:
-        The graphs in the order of `graphs`, without targets, and the targets as texts.
+        The graphs in the order of `graphs`, without targets; the targets as texts; `[nodes]` names of the nodes in the
+        order of the table.
 
     Raises:
         InputError: Naming the file, the line and the column.
@@ -119,7 +120,7 @@ def read_edges(edges: Path, graphs: Path, *, nodes: Path | None, target: str) ->
     table = GraphTable.of(
         sizes, pairs, nodes=None if attributes is None else attributes[order], names=known["graph"].tolist()
     )
-    return table, known[target].tolist()
+    return table, known[target].tolist(), listed["node"].to_numpy()[order].tolist()
 
 
 def to_targets(
@@ -144,8 +145,10 @@ def to_targets(
     values = np.asarray(pd.to_numeric(pd.Series(texts), errors="coerce"), dtype=float)
     numeric = np.isfinite(values[[bool(text) for text in texts]]).all()
     decimals = numeric and bool((np.nan_to_num(values) % 1.0 != 0.0).any())
-    if task == "numbers" or (task == "auto" and numeric and (decimals or len(distinct) > most_classes)):
-        filled = pd.Series([text or "0" for text in texts], name=option)
+    many = numeric and (decimals or len(distinct) > most_classes)
+    commas = all(map(comma_cause, distinct))  # numbers, as another country writes them: refused below
+    if task == "numbers" or (task == "auto" and (many or commas)):
+        filled = pd.Series([text or "0" for text in texts], name="value")
         numbers = to_numbers(filled, where=option)
         return np.where([bool(text) for text in texts], numbers, np.nan), ()
     if len(distinct) > most_classes:
@@ -156,7 +159,7 @@ def to_targets(
 
 
 def _read_nodes(path: Path, number: dict[str, int]) -> tuple[pd.DataFrame, np.ndarray]:
-    header = [name.strip() for name in next(csv.reader(io.StringIO(read_text(path, option="--nodes"))))]
+    header = read_header(read_text(path, option="--nodes"), where=f"--nodes {path.name}")
     further = [name for name in header if name not in {"graph", "node"}]
     frame = read_table(path, option="--nodes", required=("graph", "node", *further), numbers=further)
     listed = pd.DataFrame({

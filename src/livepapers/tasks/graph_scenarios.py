@@ -78,11 +78,16 @@ def split(table: GraphTable, rng: np.random.Generator, *, validation: float, tes
     return Split(**found, unlabelled=np.flatnonzero(~known))
 
 
-def perturb(table: GraphTable, rng: np.random.Generator, *, share: float) -> GraphTable:
+def perturb(table: GraphTable, rng: np.random.Generator, *, share: float | np.ndarray) -> GraphTable:
     """Each graph with `round(share * edges)` edges taken out, at random, and as many put in where there were none.
 
     New edges carry the attributes of the edges that left, so that an attribute's frequency stays what it was. Graphs
     that are complete, or have too few free places, get fewer. Connectivity is not kept.
+
+    Args:
+        table: The graphs.
+        rng: Decides which edges leave and where they go.
+        share: Of the edges, from 0 to 1: of all graphs, or `[graphs]` of each.
     """
     graph = table.owner[table.ends[:, 0]]
     wanted = np.round(share * np.diff(table.edge_pointers)).astype(np.int64)

@@ -16,7 +16,7 @@ from livepapers.core.errors import InputError
 from livepapers.tasks.geography import check_coordinates
 from livepapers.tasks.maps import read_map
 from livepapers.tasks.places import Flows, Places, Units
-from livepapers.tasks.tables import LARGEST_NUMBER, read_table, read_text, refuse_repeated
+from livepapers.tasks.tables import LARGEST_NUMBER, comma_cause, read_header, read_table, read_text, refuse_repeated
 
 GEOGRAPHIC = (".geojson", ".gpkg")
 GAPS = ("", "nan", "NaN", "NA", "N/A", "None", "<NA>")  # cells that say that a number is not known
@@ -57,7 +57,7 @@ def read_places(path: Path, *, name: str, coordinates: tuple[str, str], units: U
     else:
         needed = read_table(path, option=option, required=[name, *coordinates], numbers=coordinates)
         text = read_text(path, option=option)
-        header = [column.strip() for column in next(csv.reader(io.StringIO(text)))]
+        header = read_header(text, where=where)
         refuse_repeated(header, header, where=where)  # each column of numbers is an indicator
         table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
         table.columns = [str(column).strip() for column in table.columns]
@@ -97,13 +97,15 @@ def _indicators(table: pd.DataFrame, *, where: str) -> tuple[dict[str, NDArray[n
         texts = np.array([str(cell).strip() for cell in table[column]])
         known = ~np.isin(texts, GAPS)
         values = np.asarray(pd.to_numeric(pd.Series(texts), errors="coerce"), dtype=float)
-        if np.isnan(values).all():
+        commas = known.any() and all(map(comma_cause, texts[known]))  # numbers, as another country writes them
+        if np.isnan(values).all() and not commas:
             left_out.append(str(column))
             continue
         wrong = np.flatnonzero(known & ~(np.abs(values) <= LARGEST_NUMBER))
         if wrong.size:
             place = f"{where} line {wrong[0] + 2}: {column}"
-            raise InputError.of(place, str(texts[wrong[0]]), expected="a number, or nothing where none is known")
+            shown, expected = str(texts[wrong[0]]), "a number, or nothing where none is known"
+            raise InputError.of(place, shown, expected=expected, cause=comma_cause(shown))
         found[str(column)] = values
     return found, left_out
 
@@ -137,7 +139,7 @@ def read_flows(path: Path, *, places: Places, option: str) -> FlowsRead:
     """
     where = f"{option} {path.name}"
     text = read_text(path, option=option)
-    header = [cell.strip() for cell in next(csv.reader(io.StringIO(text)))]
+    header = read_header(text, where=where)
     if set(header) & set(LONG) or not set(header[1:]) & set(places.names):
         table = read_table(path, option=option, required=LONG, numbers=["flow"])
     else:
@@ -175,7 +177,8 @@ def _melted(text: str, *, where: str) -> pd.DataFrame:
     if bad.size:
         line, place = divmod(int(bad[0]), len(header))
         at = f"{where} line {line + 2}: {header[place]}"
-        raise InputError.of(at, str(column.iloc[bad[0]]), expected="a finite number")
+        shown = str(column.iloc[bad[0]])
+        raise InputError.of(at, shown, expected="a finite number", cause=comma_cause(shown))
     origins = np.repeat([row[0] for row in body], len(header))
     return pd.DataFrame({"origin": origins, "destination": np.tile(header, len(body)), "flow": values})
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from livepapers.core.errors import InputError
-from livepapers.tasks.tables import read_table, read_text
+from livepapers.tasks.tables import read_header, read_table, read_text
 
 ONE = "all"
 """The name of the only series of a table without a column `series`."""
@@ -34,8 +34,8 @@ def read_series(path: Path, *, option: str) -> SeriesTensor:
     Raises:
         InputError: One line for a file that cannot be used; a missing value is named with its series and time.
     """
-    header = [name.strip() for name in read_text(path, option=option).splitlines()[0].split(",")]
     where = f"{option} {path.name}"
+    header = read_header(read_text(path, option=option), where=where)
     if {"variable", "value"} <= set(header):
         needed = ("series", "time", "variable", "value")
         table = read_table(path, option=option, required=needed, numbers=("value",))

@@ -1,8 +1,6 @@
 """Tables of claims as analysts have them: CSV files, databases of Discourse Network Analyzer, R data files."""
 
-import csv
 import difflib
-import io
 import re
 import sqlite3
 import warnings
@@ -16,7 +14,7 @@ import pandas as pd
 
 from livepapers.core.errors import InputError, MissingExtraError
 from livepapers.tasks.statements import NO_GROUP, Level, Statements
-from livepapers.tasks.tables import read_table, read_text, refuse_repeated
+from livepapers.tasks.tables import read_header, read_table, read_text, refuse_repeated
 
 Dates = Literal["auto", "iso", "yyyymmdd", "r", "year"]
 Scale = Literal["auto", "binary", "integer", "text"]
@@ -35,6 +33,7 @@ NEEDED: tuple[Part, ...] = ("actor", "concept", "qualifier")
 MISSING = frozenset({"", "NA", "NaN", "nan", "None", "<NA>"})
 """Cells that mean "not known": R writes NA as a text."""
 MOST_LEVELS = 21
+_FAR = 10.0  # times the usual size of a qualifier: a digit typed twice
 _YES = frozenset({"true", "yes", "pro", "support", "supports", "agree", "agrees", "for", "+"})
 _NO = frozenset({"false", "no", "contra", "reject", "rejects", "disagree", "disagrees", "against", "-"})
 _LIST = re.compile(r"\[.*\]|\d+(?:\s*[,; ]\s*\d+)+")
@@ -80,7 +79,7 @@ def read_statements(path: Path, *, option: str = "--claims", layout: Layout | No
 def read_csv(path: Path, *, option: str, layout: Layout) -> pd.DataFrame:
     """A CSV file's columns under the names of `Part`, all texts."""
     text = read_text(path, option=option)
-    header = [cell.strip() for cell in next(csv.reader(io.StringIO(text)))]
+    header = read_header(text, where=f"{option} {path.name}")
     names = _find(header, layout, where=f"{option} {path.name}")
     optional = [name for part, name in names.items() if part not in NEEDED]
     needed = [names[part] for part in NEEDED]
@@ -295,6 +294,8 @@ def parse_qualifier(cells: pd.Series, *, where: str, layout: Layout) -> tuple[np
         cause = "texts need --scale text" if not np.isfinite(values[row]) else ""
         place = f"{where} line {row + 2}: {cells.name}"
         raise InputError.of(place, str(texts.iloc[row]), expected=known, cause=cause)
+    if layout.scale == "auto" and not layout.levels:
+        _refuse_stray(texts, values, where=f"{where} line", name=str(cells.name))
     found = set(np.unique(values).tolist())
     if layout.scale != "integer" and not layout.levels:
         if found <= {-1.0, 1.0}:
@@ -308,6 +309,24 @@ def parse_qualifier(cells: pd.Series, *, where: str, layout: Layout) -> tuple[np
         expected = f"at most {MOST_LEVELS} different values"
         raise InputError.of(f"{where}: {cells.name}", f"{len(found)} values", expected=expected, cause=cause)
     return values, layout.levels or None
+
+
+def _refuse_stray(texts: pd.Series, values: np.ndarray, *, where: str, name: str) -> None:
+    """Refuse what looks like a misprint: it would turn a column of 0 and 1 into a scale on which 0 is no rejection.
+
+    A value is one if at most one row, or one in a hundred, has it, and all others are the two values of a sign, or it
+    is over ten times their usual size.
+    """
+    few = max(1, len(values) // 100)
+    signs = [pair for pair in ((-1.0, 1.0), (0.0, 1.0)) if all((values == value).sum() > 1 for value in pair)]
+    strays = [~np.isin(values, pair) for pair in signs]
+    strays.append(np.abs(values) > _FAR * max(float(np.median(np.abs(values))), 1.0))
+    stray = next((mask for mask in strays if 0 < mask.sum() <= few), None)
+    if stray is not None:
+        row, usual = int(np.flatnonzero(stray)[0]), np.unique(values[~stray])[:MOST_LEVELS]
+        expected = f"{', '.join(f'{level:g}' for level in usual)}, as in all but {stray.sum()} of {len(values)} rows"
+        cause = "a misprint? --scale integer if it is meant"
+        raise InputError.of(f"{where} {row + 2}: {name}", str(texts.iloc[row]), expected=expected, cause=cause)
 
 
 def parse_days(cells: pd.Series, *, where: str, form: Dates) -> np.ndarray:

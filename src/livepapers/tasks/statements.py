@@ -128,8 +128,12 @@ class Statements:
         groups = self.labels["group"]
         return groups.index(NO_GROUP) if NO_GROUP in groups else -1
 
-    def drop_codes(self, pattern: str) -> "Statements":
+    def drop_codes(self, pattern: str, *, option: str = "pattern") -> "Statements":
         """Without the concepts whose whole label matches a regular expression, e.g. umbrella codes `[1-9]00|999`.
+
+        Args:
+            pattern: The expression.
+            option: What the user called it; starts the message.
 
         Raises:
             InputError: If the pattern is no regular expression.
@@ -137,7 +141,7 @@ class Statements:
         try:
             compiled = re.compile(pattern)
         except re.error as error:
-            raise InputError.of("pattern", pattern, expected="a regular expression", cause=str(error)) from None
+            raise InputError.of(option, pattern, expected="a regular expression", cause=str(error)) from None
         kept = np.array([not compiled.fullmatch(label) for label in self.labels["concept"]], dtype=bool)
         return self.select(kept[self.concept])
 

@@ -3,6 +3,7 @@
 import csv
 import difflib
 import io
+import re
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from livepapers.core.errors import InputError
 
 LARGEST_NUMBER = 1e12
 """Beyond this, single precision loses whole units and a misplaced column (a time stamp, an id) is the likely cause."""
+_SEPARATORS = {"semicolons": ";", "tabs": "\t"}  # of what spreadsheets save where the comma is for decimals
+_COMMA = re.compile(r"[-+]?\d+(,\d+)+(\.\d*)?")
 
 
 def read_text(path: Path, *, option: str) -> str:
@@ -66,6 +69,7 @@ def read_table(
         InputError: Naming the file, the column and the line.
     """
     text = read_text(path, option=option)
+    header = read_header(text, where=f"{option} {path.name}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -73,14 +77,13 @@ def read_table(
                 io.StringIO(text), dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False
             )
     except pd.errors.ParserWarning:  # it would drop the cells beyond the header
-        cause = "a comma inside a number or a name? put it in quotes"
+        cause = "a decimal comma? write a point; a comma inside a name? put it in quotes"
         shown = "lines with more cells than the header"
         raise InputError.of(f"{option} {path.name}", shown, expected="a cell for each column", cause=cause) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         cause = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
         raise InputError.of(option, path, expected="a CSV table with a header line", cause=cause) from None
     table.columns = [str(column).strip() for column in table.columns]
-    header = [column.strip() for column in next(csv.reader(io.StringIO(text)))]
     refuse_repeated(header, (*required, *optional), where=f"{option} {path.name}")
     for column in required:
         if column not in table.columns:
@@ -101,6 +104,39 @@ def read_table(
     return pd.DataFrame(columns)
 
 
+def read_header(text: str, *, where: str) -> list[str]:
+    """The cells of a CSV file's first line, stripped.
+
+    Args:
+        text: The file's content.
+        where: What the user called the file; starts the message.
+
+    Raises:
+        InputError: The cells are separated by semicolons or tabs, or the line is no CSV.
+    """
+
+    def cells(separator: str) -> list[str]:
+        reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
+        return [cell.strip() for cell in next(row for row in reader if row)]
+
+    try:
+        header = cells(",")
+        other = next((name for name, sign in _SEPARATORS.items() if len(cells(sign)) > len(header)), None)
+    except csv.Error as error:
+        expected = "a CSV table with a header line"
+        raise InputError.of(where, "another form", expected=expected, cause=str(error)) from None
+    if other is not None:
+        points = " and decimal points" if re.search(r"\d,\d", text) else ""
+        cause = f"separated by {other}? save it with commas{points}"
+        raise InputError.of(where, text.lstrip().split("\n", 1)[0], expected="cells separated by commas", cause=cause)
+    return header
+
+
+def comma_cause(text: str) -> str:
+    """What a cell that should be a number says by its commas; empty where it says nothing."""
+    return "decimal comma, or commas between thousands? write 1.5 and 1500" if _COMMA.fullmatch(text) else ""
+
+
 def refuse_repeated(header: Sequence[str], columns: Iterable[str], *, where: str) -> None:
     """Refuse columns that stand twice in a header: one of the two is not meant."""
     for column in columns:
@@ -114,8 +150,9 @@ def to_numbers(column: pd.Series, *, where: str) -> np.ndarray:
     bad = ~np.isfinite(values) | (np.abs(values) > LARGEST_NUMBER)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        cause = "too large to be meant" if np.isfinite(values[row]) else "missing or misplaced value?"
         value = str(column.iloc[row])
+        unread = comma_cause(value) or "missing or misplaced value?"
+        cause = "too large to be meant" if np.isfinite(values[row]) else unread
         raise InputError.of(f"{where} line {row + 2}: {column.name}", value, expected="a finite number", cause=cause)
     return values
 

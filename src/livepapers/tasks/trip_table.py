@@ -17,7 +17,7 @@ from livepapers.core.errors import InputError, MissingExtraError
 from livepapers.tasks import manhattan
 from livepapers.tasks.ride_city import BIN_MINUTES, City
 from livepapers.tasks.ride_pooling import NOBODY, Arrivals
-from livepapers.tasks.tables import read_table, read_text
+from livepapers.tasks.tables import read_header, read_table, read_text
 
 PREFIXES = ("tpep_", "lpep_", "")
 ZONES = ("PULocationID", "DOLocationID")
@@ -213,8 +213,7 @@ def _read(path: Path, *, timed: bool) -> pd.DataFrame:
 
 
 def _csv_columns(path: Path) -> list[str]:
-    first = read_text(path, option="--trips").splitlines()[0]
-    return [column.strip().strip('"') for column in first.split(",")]
+    return read_header(read_text(path, option="--trips"), where=f"--trips {path.name}")
 
 
 def _parquet_columns(path: Path) -> list[str]:

@@ -57,11 +57,15 @@ TEXTS: Mapping[str, frozenset[str]] = {
     "sindy-rl": frozenset({"states", "inputs", "trajectory"}),
     "policy-smoothing": frozenset({"sigma", "budgets", "column"}),
     "oc-gfn": frozenset({"alphabet", "target"}),
-    "debatenet": frozenset({"windows", "actor", "concept", "qualifier", "date", "group", "document", "levels"}),
+    "debatenet": frozenset({"windows", "actor", "concept", "qualifier", "date", "group", "document", "levels", "drop"}),
     "commuters": frozenset({"name", "coordinates", "mass"}),
-    "gnn-graph-level": frozenset({"target", "scenario"}),
+    "gnn-graph-level": frozenset({"target", "models", "scenario"}),
 }
 """Options that are plain texts: names of columns, lists of numbers, letters, sequences."""
+LEFT_OUT: Mapping[str, str] = {
+    "gnn-graph-level": "Folders of TUDataset cannot be uploaded: for them use the command line, --tudataset.",
+}
+"""What a form cannot take although the method does, told above its inputs."""
 SAMPLES: Mapping[str, Mapping[str, str]] = {
     "hdpo": {"network": "one_store.yml", "demand": "one_store_demand.csv"},
     "pdppo": {"plant": "bakery_plant.yml"},
@@ -86,6 +90,7 @@ class Field:
     help: str
     endings: tuple[str, ...] = ()
     sample: str = ""
+    multiple: bool = False  # a text whose parts between commas are given one by one
 
 
 @dataclass(frozen=True)
@@ -114,11 +119,15 @@ def fields(slug: str) -> tuple[Field, ...]:
 def _field(slug: str, option: Mapping[str, Any]) -> Field | None:
     name, kind = option["name"], option["kind"]
     files, texts = FILES[slug], TEXTS.get(slug, frozenset())
-    if option["multiple"] or (kind == "file" and name not in files) or (kind == "text" and name not in texts):
+    unlisted = (kind == "file" and name not in files) or (kind == "text" and name not in texts)
+    if unlisted or (option["multiple"] and kind != "text"):
         return None
+    about = option["help"]
+    if option["multiple"]:
+        about = about.removesuffix("May be repeated.") + "Several are separated by commas."
     return Field(
-        name, option["flag"], kind, tuple(option["choices"]), option["required"], option["default"], option["help"],
-        files.get(name, ()), SAMPLES.get(slug, {}).get(name, ""),
+        name, option["flag"], kind, tuple(option["choices"]), option["required"], option["default"], about,
+        files.get(name, ()), SAMPLES.get(slug, {}).get(name, ""), option["multiple"],
     )  # fmt: skip
 
 
@@ -141,6 +150,8 @@ def begin(store: PageStore, settings: Settings, slug: str, given: FormData) -> s
                 path = Path("input") / f"{field.name}{_ending(field, given.get(field.name))}"
                 (folder / path).write_bytes(value)
                 words.append(f"{field.flag}={path}")
+            elif isinstance(value, str) and field.multiple:
+                words += [f"{field.flag}={part.strip()}" for part in value.split(",") if part.strip()]
             elif value:
                 words.append(field.flag if field.kind == "flag" else f"{field.flag}={value}")
         words.append("--output=output")

@@ -46,7 +46,7 @@ def apply(
         junctions: With a CSV of streets: its junctions, with index, lat, lon (or index, x, y).
         layer: Of a map of streets with several layers.
         crossings: Cut lines where they cross: for maps that were not drawn from junction to junction.
-        direction: Ways that count: out to the facility, in from it, or both.
+        direction: Ways that count: out to the facility, in from it, or both; columns say of which they are.
         min_angle: Degrees from which segments make one continuous street.
         window: Steps that a forecast looks back.
         stride: Steps to forecast.

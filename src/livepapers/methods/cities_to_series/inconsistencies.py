@@ -13,6 +13,7 @@ from livepapers.tasks.street_graph import Direction, StreetGraph
 
 Which = Literal["out", "in", "both"]
 """Ways that count: to the facility, from it, or both at once (absolute inconsistency)."""
+_WAYS: dict[Direction, str] = {"out": "out to", "in": "in from"}
 TOLERANCE = 1e-9
 """Relative to the distance: below it two ways are equally long, and nobody is badly served by a tie."""
 
@@ -37,6 +38,12 @@ class Perimeters:
         """`[nodes]` the detour that the straight-line choice costs; infinite where it cannot be reached, else >= 0."""
         with np.errstate(invalid="ignore"):
             return np.where(np.isfinite(self.shortest), self.to_straight - self.shortest, 0.0)
+
+    @property
+    def detour(self) -> np.ndarray:
+        """`[nodes]` way by road over straight line, both to the facility of `straight`; NaN at the facility itself."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.beeline > 0, self.to_straight / self.beeline, np.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,34 +86,37 @@ class Inconsistencies:
         """A row for each facility: its perimeter in a straight line, who of it is badly served, by how much, and why.
 
         `detour index` is way by road over straight line; where it is high for all, the mesh is inadequate, where the
-        inconsistent corners sit in a perimeter of usual detours, the facility is misplaced.
+        inconsistent corners sit in a perimeter of usual detours, the facility is misplaced (of two directions the
+        first is asked). The mean extra way is over those inconsistent corners that have a way to (or from) the
+        facility, and empty where none has; corners of its perimeter without one are counted as `no way`.
         """
         first = next(iter(self.perimeters.values()))
         bad, extra = self.inconsistent, self.severity
-        with np.errstate(divide="ignore", invalid="ignore"):
-            detour = np.where(first.beeline > 0, first.to_straight / first.beeline, np.nan)
-        overall = _median(detour)
+        detours = {way: found.detour for way, found in self.perimeters.items()}
+        overall = _median(next(iter(detours.values())))
         rows: list[Row] = []
         for place, node in enumerate(self.facilities):
             served = first.straight == place
-            wrong, usual = served & bad, _median(detour[served])
-            finite = extra[wrong & np.isfinite(extra)]
-            rows.append(
-                {
-                    "facility": self.graph.keys[node],
-                    "corners in a straight line": int(served.sum()),
-                    "corners by road": int((first.network == place).sum()),
-                    "inconsistent": int(wrong.sum()),
-                    "share": float(wrong.sum() / max(served.sum(), 1)),
-                    f"mean extra way, {self.graph.unit}": float(finite.mean()) if len(finite) else 0.0,
-                    "detour index": None if np.isnan(usual) else usual,
-                    "likely": _explanation(int(wrong.sum()), usual, overall),
-                }
-            )
+            wrong, usual = served & bad, {way: _median(detour[served]) for way, detour in detours.items()}
+            finite = extra[wrong & np.isfinite(extra)] if wrong.any() else np.zeros(1)
+            row: dict[str, str | int | float | bool | None] = {
+                "facility": self.graph.keys[node],
+                "corners in a straight line": int(served.sum()),
+                "inconsistent": int(wrong.sum()),
+                "share": float(wrong.sum() / max(served.sum(), 1)),
+                f"mean {self._extra}": float(finite.mean()) if len(finite) else None,
+            }
+            for way, found in self.perimeters.items():
+                row[f"corners by road, {way}"] = int((found.network == place).sum())
+                row[f"no way {_WAYS[way]} it"] = int((served & ~np.isfinite(found.to_straight)).sum())
+                row[f"detour index, {way}"] = None if np.isnan(usual[way]) else usual[way]
+            lost = any(row[f"no way {_WAYS[way]} it"] for way in self.perimeters)
+            row["likely"] = _explanation(int(wrong.sum()), next(iter(usual.values())), overall, lost=lost)
+            rows.append(row)
         return rows
 
     def frame(self) -> list[Row]:
-        """A row for each inconsistent corner, the worst first."""
+        """A row for each inconsistent corner, the worst first; ways that do not exist are empty."""
         first = next(iter(self.perimeters.values()))
         extra = self.severity
         chosen = np.flatnonzero(self.inconsistent)
@@ -118,14 +128,27 @@ class Inconsistencies:
                 "x": float(self.graph.x[node]),
                 "y": float(self.graph.y[node]),
                 "nearest in a straight line": names[first.straight[node]],
-                "nearest by road": names[first.network[node]],
-                f"way to the former, {self.graph.unit}": _finite(first.to_straight, node),
-                f"way to the latter, {self.graph.unit}": _finite(first.shortest, node),
-                f"extra way, {self.graph.unit}": _finite(extra, node),
+                **self._by_road(node, names),
+                self._extra: _finite(extra, node),
             }
             for node in chosen.tolist()
         ]
         return rows
+
+    @property
+    def _extra(self) -> str:
+        """What the extra way is called."""
+        both = ", mean of out and in" if len(self.perimeters) > 1 else ""
+        return f"extra way{both}, {self.graph.unit}"
+
+    def _by_road(self, node: int, names: Sequence[str]) -> dict[str, str | float | None]:
+        """Of a corner, in each direction: the facility nearest by road, and the ways to both."""
+        cells: dict[str, str | float | None] = {}
+        for way, found in self.perimeters.items():
+            cells[f"nearest by road, {way}"] = names[int(found.network[node])]
+            cells[f"way {_WAYS[way]} the former, {self.graph.unit}"] = _finite(found.to_straight, node)
+            cells[f"way {_WAYS[way]} the latter, {self.graph.unit}"] = _finite(found.shortest, node)
+        return cells
 
 
 def longer(way: np.ndarray, shortest: np.ndarray) -> np.ndarray:
@@ -184,9 +207,9 @@ def perimeters(graph: StreetGraph, facilities: np.ndarray, *, direction: Directi
     return Perimeters(straight, beeline, network, to_straight, shortest)
 
 
-def _explanation(wrong: int, usual: float, overall: float) -> str:
+def _explanation(wrong: int, usual: float, overall: float, *, lost: bool) -> str:
     if not wrong:
-        return "served well"
+        return "one-way streets: some corners have no way" if lost else "served well"
     if np.isfinite(usual) and usual > 1.25 * overall:
         return "the mesh of streets: high detours all around"
     return "the facility's place: try to relocate it"

@@ -11,7 +11,7 @@ from livepapers.tasks.street_graph import StreetGraph, equirectangular_metres
 
 WIDE, MARGIN, LEGEND = 900, 24, 92  # pixels of a map
 RED, BLUE, GREEN, GREY = "#ee6677", "#4477aa", "#228833", "#b8b8b8"  # Paul Tol's bright scheme: told apart by all
-PANEL_WIDE, PANEL_HIGH, A_ROW = 300, 170, 3
+PANEL_WIDE, PANEL_HIGH, A_ROW = 300, 186, 3
 MOST_PANELS, MOST_VARIABLES, MOST_DRAWN = 9, 20, 40_000
 
 
@@ -23,6 +23,7 @@ class Fan:
     known: Sequence[float]
     truth: Sequence[float]  # of the test window
     lines: Sequence[tuple[str, Sequence[float]]]  # (method, forecast of the test window)
+    times: Sequence[str]  # of what was known and of the test window
 
 
 def map_svg(before: Inconsistencies, after: Inconsistencies, *, title: str) -> str:
@@ -53,18 +54,23 @@ def map_svg(before: Inconsistencies, after: Inconsistencies, *, title: str) -> s
 
 
 def graph_svg(theta: np.ndarray, names: Sequence[str], *, title: str) -> str:
-    """The learned graph as a table of cells, blue where a variable adds and red where it takes away."""
+    """The learned graph as a table of cells, blue where a column adds to its row and red where it takes away."""
     shown = list(names[:MOST_VARIABLES])
-    cell, left = 44, 20 + 7 * max(map(len, (_short(name) for name in shown)))
-    wide = max(left + cell * len(shown) + 20, 420)
-    high = 120 + cell * len(shown)
+    longest = max(len(_short(name)) for name in shown)
+    cell, left, top = 44, 20 + 7 * longest, 72 + 4 * longest  # names of columns are slanted
+    wide = max(left + cell * len(shown) + 6 * longest, 480)
+    high = top + 24 + cell * len(shown)
     parts = _opened(wide, high, title)
+    parts.append(
+        f'<text x="{MARGIN}" y="44">Rows are made of columns: how much of the column goes into the row.</text>'
+    )
     most = max(float(np.abs(theta).max()), 1e-12)
     for row, name in enumerate(shown):
-        at = 96 + row * cell
+        at = top + row * cell
         parts.append(f'<text x="{left - 8}" y="{at + 27}" text-anchor="end">{escape(_short(name))}</text>')
         across = left + row * cell + cell / 2
-        parts.append(f'<text x="{across}" y="88" transform="rotate(-35 {across} 88)">{escape(_short(name))}</text>')
+        turned = f'x="{across}" y="{top - 8}" transform="rotate(-35 {across} {top - 8})"'
+        parts.append(f"<text {turned}>{escape(_short(name))}</text>")
         for column in range(len(shown)):
             value = float(theta[row, column])
             colour, share = (BLUE if value > 0 else RED), abs(value) / most
@@ -77,7 +83,7 @@ def graph_svg(theta: np.ndarray, names: Sequence[str], *, title: str) -> str:
 
 
 def fans_svg(fans: Sequence[Fan], *, title: str) -> str:
-    """Panels of what was known, what came, and what each method forecast."""
+    """Panels of what was known, what came, and what each method forecast, over the times on their axes."""
     chosen = fans[:MOST_PANELS]
     rows = -(-len(chosen) // A_ROW)
     columns = min(A_ROW, len(chosen))
@@ -97,7 +103,7 @@ def fans_svg(fans: Sequence[Fan], *, title: str) -> str:
 
 
 def _fan(fan: Fan) -> list[str]:
-    left, right, top, bottom = 64, PANEL_WIDE - 14, 26, PANEL_HIGH - 18
+    left, right, top, bottom = 64, PANEL_WIDE - 14, 26, PANEL_HIGH - 34
     every = [*fan.known, *fan.truth, *(value for _, line in fan.lines for value in line)]
     low, high = min(0.0, *every), max(every)
     span, steps = (high - low) or 1.0, max(len(fan.known) + len(fan.truth) - 1, 1)
@@ -125,6 +131,22 @@ def _fan(fan: Fan) -> list[str]:
             f'<polyline points="{points(start, values)}" fill="none" stroke="{colour}" stroke-width="1.8"/>'
             for start, values, colour in lines
         ),
+        *_times(fan.times, begin, left=left, right=right, at=bottom + 14),
+    ]
+
+
+def _times(times: Sequence[str], begin: int, *, left: int, right: int, at: int) -> list[str]:
+    """The first time, the last one, and between them, where there is room, the last one that was known."""
+    shown = {0: "start", len(times) - 1: "end"}
+    wide = [6.0 * len(_short(times[place])) for place in (0, begin, len(times) - 1)]
+    seam = left + begin / max(len(times) - 1, 1) * (right - left)
+    if left + wide[0] + 8 < seam - wide[1] / 2 and seam + wide[1] / 2 + 8 < right - wide[2]:
+        shown[begin] = "middle"
+    along = {"start": left, "middle": seam, "end": right}
+    return [
+        f'<text x="{along[anchor]:.1f}" y="{at}" text-anchor="{anchor}" font-size="10">'
+        f"{escape(_short(times[place]))}</text>"
+        for place, anchor in shown.items()
     ]
 
 

@@ -91,7 +91,7 @@ def answer(path: Path, *, window: int, stride: int, epochs: int | None, seed: in
     files: dict[str, tuple[str, str | Sequence[Row]]] = {
         "backtest.csv": ("errors of every method on the last steps", backtest),
         "forecasts.csv": (f"{OURS} and {best.name} beyond the end", rows),
-        "graph.csv": ("the learned graph between variables, in scaled units", made),
+        "graph.csv": ("the learned graph in scaled units: each row is made of the columns `from ...`", made),
         "graph.svg": ("the same as a picture", graph_svg(theta, data.variables, title="What each variable is made of")),
         "backtest.svg": ("forecasts of the last steps beside what came", _fans(data, ours, best, truth, window)),
     }
@@ -164,6 +164,7 @@ def _fans(data: SeriesTensor, ours: Forecast, best: Forecast, truth: np.ndarray,
             data.values[i, : -stride, k][-3 * window :].tolist(),
             truth[i, :, k].tolist(),
             [(one.name, one.made[i, :, k].tolist()) for one in (ours, best)],
+            data.times[-3 * window - stride :],
         )
         for i, k in pairs
     ]  # fmt: skip

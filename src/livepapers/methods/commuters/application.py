@@ -21,12 +21,13 @@ from livepapers.methods.commuters.plot import Links, importance_bars, link_map, 
 from livepapers.methods.commuters.rivals import learned_flows, learned_links, rival_flows, rival_links
 from livepapers.methods.commuters.settings import Config, ModelName
 from livepapers.tasks.place_files import read_flows, read_places
-from livepapers.tasks.places import Flows, Places, Units, ordered_pairs
+from livepapers.tasks.places import Flows, Places, Units, ordered_pairs, unordered
 
 SLUG = "commuters"
 FEWEST_PLACES, FEWEST_A_FOLD = 12, 8
 MOST_TOP = 100_000
-FIGURES = ("accuracy", "auc", "auc_pr", "r2", "cpc")
+FIGURES = {"accuracy": "accuracy", "auc": "auc", "auc_pr": "auc_pr", "r2": "r2", "cpc": "cpc of held-out links"}
+"""What is measured on a fold, and the column that tells it."""
 COMPARISON, MISSING, IMPORTANCE = "Comparison on what was held out", "Likely links without a flow", "Importance"
 CALIBRATION, DATA = "Calibration", "Data"
 FILES = {
@@ -62,6 +63,16 @@ class Predicted:
     probability: NDArray[np.float64]  # [pairs], calibrated
     flow: NDArray[np.float64]  # [pairs], if linked
     importance: dict[str, dict[str, float]]  # "links" and "flows" -> indicator -> fall of the score, held-out pairs
+
+    @property
+    def called(self) -> NDArray[np.bool_]:
+        """`[pairs]` that are called links."""
+        return self.probability >= 0.5
+
+    @property
+    def network(self) -> NDArray[np.float64]:
+        """`[pairs]` the flows of the predicted network: 0 where no link is called."""
+        return np.where(self.called, self.flow, 0.0)
 
 
 def apply(
@@ -100,7 +111,10 @@ def apply(
         output: Folder for tables, maps and predictions.csv; must be new or empty.
 
     Returns:
-        The comparison, likely links that the flows lack, importance, calibration.
+        The comparison, likely links that the flows lack, importance, calibration, and what the data are. The common
+        part of commuters (cpc) of the comparison is that of links that are there, in each fold; that of the whole
+        network, missed and invented links included, stands with the data and on the map. A link has a direction; the
+        map draws a pair of places once.
 
     Raises:
         InputError: One line for any unusable option, file or data; nothing is written then.
@@ -126,7 +140,7 @@ def apply(
         MISSING: _missing(data, predicted, top=top),
         IMPORTANCE: _importance_rows(predicted.importance),
         CALIBRATION: reliability(predicted.probability, data.linked),
-        DATA: _about(data, listed.flows),
+        DATA: _about(data, listed.flows, predicted),
     }
     best = str((first or second)[0]["model"])
     if best != model:
@@ -217,7 +231,11 @@ def _ranked(shown: str, judged: Sequence[dict[str, dict[str, float]]]) -> list[R
     means = {name: {key: float(np.mean([one[name][key] for one in judged])) for key in FIGURES} for name in judged[0]}
     spread = {name: float(np.std([one[name]["accuracy"] for one in judged])) for name in means}
     order = sorted(means, key=lambda name: -means[name]["accuracy"])
-    return [{"held out": shown, "model": name, **means[name], "accuracy std": spread[name]} for name in order]
+    return [
+        {"held out": shown, "model": name, **{column: means[name][key] for key, column in FIGURES.items()},
+         "accuracy std": spread[name]}
+        for name in order
+    ]  # fmt: skip
 
 
 def _learners(data: Data) -> tuple[LinkClassifier, FlowRegressor]:
@@ -276,14 +294,17 @@ def _importance_rows(importance: dict[str, dict[str, float]]) -> list[Row]:
     return [{"indicator": n, "links": links[n], "flows": flows[n]} for n in sorted(links, key=lambda n: -links[n])]
 
 
-def _about(data: Data, flows: Flows) -> list[Row]:
+def _about(data: Data, flows: Flows, predicted: Predicted) -> list[Row]:
+    ends = np.unique(unordered(data.pairs[data.linked]))
     values = {
         "places": len(data.places),
         "indicators": len(data.places.indicator_names),
         "missing values": int(np.isnan(data.places.indicators).sum()),
         "mass of the formulas": data.mass,
-        "linked pairs": int(data.linked.sum()),
-        "share of pairs": float(data.linked.mean()),
+        "links, each direction for itself": int(data.linked.sum()),
+        "pairs of places linked either way": len(ends),
+        "links' share of all directions": float(data.linked.mean()),
+        "cpc of the whole network": common_part(data.flows, predicted.network),
         "flow between places": float(flows.matrix.sum()),
         "flow inside places": float(flows.inside.sum()),
     }
@@ -301,17 +322,15 @@ def _headline(rows: Sequence[Row], model: str) -> str:
 
 
 def _write(made: Application, output: Path, *, data: Data, predicted: Predicted) -> Application:
-    called = predicted.probability >= 0.5
-    kept = np.flatnonzero(called | data.linked)
-    network = np.where(called, predicted.flow, 0.0)
-    overlap = f"common part of commuters {common_part(data.flows, network):.2f}"
+    kept = np.flatnonzero(predicted.called | data.linked)
+    overlap = f"common part of commuters {common_part(data.flows, predicted.network):.2f} (whole network)"
     titles = {"links": "links: fall of area under ROC", "flows": "flows: fall of R^2 of ln T"}
     bars = {title: predicted.importance[name] for name, title in titles.items()}
     drawn = link_map(
         data.places.coordinates,
         geographic=data.places.units == "degrees",
         title=f"Links, {overlap}",
-        **_layers(data, predicted, called),
+        **_layers(data, predicted),
     )
     curve = reliability_curve(reliability(predicted.probability, data.linked), title="Calibration")
     rows = [_pair_row(data, predicted, int(number)) for number in kept]
@@ -331,11 +350,11 @@ def _write(made: Application, output: Path, *, data: Data, predicted: Predicted)
     return write(made, output, content)
 
 
-def _layers(data: Data, predicted: Predicted, called: NDArray[np.bool_]) -> dict[str, Links]:
+def _layers(data: Data, predicted: Predicted) -> dict[str, Links]:
     """The map's links, each pair of places once; flows of both directions are added."""
     number = len(data.places)
     both = {}
-    for name, mask, flow in (("observed", data.linked, data.flows), ("predicted", called, predicted.flow)):
+    for name, mask, flow in (("observed", data.linked, data.flows), ("predicted", predicted.called, predicted.flow)):
         ends = data.pairs[mask]
         matrix = Flows.of(ends[:, 0], ends[:, 1], flow[mask], places=number).matrix
         both[name] = np.triu(matrix + matrix.T)

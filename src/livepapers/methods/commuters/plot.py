@@ -37,7 +37,7 @@ def link_map(
     ):
         whole, drawn = (sum(sizes) for sizes in zip(*((len(x), len(_heaviest(x))) for x, _ in layers), strict=True))
         cut = f", the {drawn} strongest drawn" if drawn < whole else ""
-        parts.append(f'<text x="{left}" y="48">{name}: {whole} linked pairs{cut}</text>')
+        parts.append(f'<text x="{left}" y="48">{name}: {whole} pairs of places linked either way{cut}</text>')
         parts.append(f'<rect x="{left}" y="{HEAD}" width="{PANEL}" height="{height}" fill="#fafafa" stroke="#cccccc"/>')
         for links, colour in layers:
             parts += [_line(place[a], place[b], flow, links, colour, left) for a, b, flow in _heaviest(links)]

@@ -146,8 +146,12 @@ def _placed(network: OneMode, place: dict[str, int]) -> tuple[np.ndarray, np.nda
     return ends[0] * len(place) + ends[1], np.asarray(upper.data)
 
 
-def central(network: OneMode, top: int = 10) -> list[tuple[str, int, float]]:
-    """(node, ties, strength) of the nodes with most ties; the strength sums the sizes of weights; ties by label."""
+def central(network: OneMode, top: int = 10) -> list[tuple[str, int, float, float]]:
+    """(node, ties, strength, net strength) of the nodes with most ties, then of the largest strength, then by label.
+
+    The strength sums the sizes of weights, the net strength the weights with their signs.
+    """
     strength = np.asarray(abs(network.matrix).sum(axis=1)).ravel()
-    rows = zip(network.nodes, network.degree.tolist(), strength.tolist(), strict=True)
+    net = np.asarray(network.matrix.sum(axis=1)).ravel()
+    rows = zip(network.nodes, network.degree.tolist(), strength.tolist(), net.tolist(), strict=True)
     return sorted(rows, key=lambda row: (-row[1], -round(row[2], 9), row[0]))[:top]

@@ -48,7 +48,7 @@ def apply(
     dates: Dates = "auto",
     scale: Scale = "auto",
     levels: str = "",
-    drop: str = UMBRELLAS,
+    drop: str = "",
     duplicates: Scope = "document",
     by: By = "actor",
     several: Several = "keep",
@@ -78,10 +78,11 @@ def apply(
         group: Column of parties or camps; `group`, `parties`, `party` or `affiliation` when left out.
         document: Column of articles; `document`, `doc_id` or `article` when left out.
         dates: How dates are written: ISO, YYYYMMDD, R's day numbers or years; seen from the column when left out.
-        scale: What the qualifier is: two values, whole numbers, or texts; seen from the column when left out.
+        scale: What the qualifier is: two values, whole numbers, or texts; seen from the column when left out, and then
+            a value that hardly any row has is refused as a misprint.
         levels: All values that a qualifier in numbers may have, separated by commas; others are refused.
-        drop: Measures whose whole name fits this regular expression are left out; DebateNet's umbrella codes when left
-            out, none if empty.
+        drop: Measures whose whole name fits this regular expression are left out: `[1-9]00|999` are DebateNet's
+            umbrella codes. None when left out.
         duplicates: An equal statement of an actor counts once a document, day, week, month, year or range, or always.
         by: Whether actors are nodes, or their groups.
         several: Cells with several groups ("Grüne,SPD") are kept as a group, split (with --by group) or unknown.
@@ -98,7 +99,8 @@ def apply(
 
     Returns:
         Size, camps, polarisation and the gap between groups of each window, ties of groups, changes from window to
-        window, and the most central actors and measures.
+        window, and the most central actors and measures. An actor's strength is the sum of the sizes of its ties,
+        agreement and conflict alike; its net strength the sum of the ties with their signs.
 
     Raises:
         InputError: One line for any unusable option, file or cell; nothing is written then.
@@ -157,10 +159,14 @@ def _check(choices: Choices, literals: Mapping[str, tuple[str, object]]) -> None
 def _prepared(everything: Statements, choices: Choices, *, drop: str) -> tuple[Statements, list[str]]:
     """The statements that are asked for, duplicates among them, and notes on what was left out."""
     notes = []
-    kept = everything.drop_codes(drop) if drop else everything
-    gone = len(everything) - len(kept)
-    if gone:
+    kept = everything.drop_codes(drop, option="--drop") if drop else everything
+    if gone := len(everything) - len(kept):
         notes.append(f"{gone} of {len(everything)} statements are on measures that --drop leaves out.")
+    if not drop and (broad := len(everything) - len(everything.drop_codes(UMBRELLAS))):
+        notes.append(
+            f"{broad} of {len(everything)} statements are on codes that DebateNet has for whole fields and for junk, "
+            f"which tie everybody; if these are such codes, --drop '{UMBRELLAS}' leaves them out."
+        )
     if not len(kept):
         cause = f"all {len(everything)} statements fit --drop {drop!r}"
         raise InputError.of("--claims", "no statement", expected="at least one", cause=cause)

@@ -109,8 +109,15 @@ class Reading:
         group = dict(zip(self.network.nodes, self.network.groups, strict=True))
         found = central(self.network, TOP)
         return [
-            {"window": self.name, "actor": name, "group": group[name], "ties": ties, "strength": strength}
-            for name, ties, strength in found
+            {
+                "window": self.name,
+                "actor": name,
+                "group": group[name],
+                "ties": ties,
+                "strength": strength,
+                "net strength": net,
+            }
+            for name, ties, strength, net in found
         ]
 
     def measure_rows(self) -> list[Row]:

@@ -22,7 +22,7 @@ from livepapers.methods.gnn_graph_level.settings import Config
 from livepapers.methods.gnn_graph_level.training import GraphLearner
 from livepapers.tasks.graph_files import read_edges, read_tudataset, to_targets
 from livepapers.tasks.graph_scenarios import Scenario, Split, perturb, split, thin
-from livepapers.tasks.graphs import GraphTable
+from livepapers.tasks.graphs import GraphTable, ragged
 from livepapers.tasks.molecules import read_smiles
 
 SLUG = "gnn-graph-level"
@@ -30,6 +30,16 @@ COMPARED = ("path-adaptive", "gin", "wl-svm", "boosting", "prior")
 MOST_GRAPHS, MOST_EDGES = 20_000, 2_000_000
 _OURS = frozenset({"path-adaptive", "path-random", "path", "rooted"})
 _DRAWN = 6
+_SCORES = {"wl-svm": "decision score"}  # a distance from the border without a unit; of all others a probability
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """The user's graphs."""
+
+    table: GraphTable
+    nodes: Sequence[str | int]  # [nodes] a name, an atom's number in its molecule from 0, or a number of TUDataset
+    atoms: bool  # whether nodes are atoms
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +84,8 @@ def apply(
         task: classes, numbers, or auto: numbers if one has decimals or more than 20 differ.
         models: path-adaptive, path-random, path, rooted, gcn, gin, sage, topk, ego, graphcl, wl-svm, boosting, prior;
             none: path-adaptive, gin, wl-svm, boosting and prior.
-        scenario: clean, noise:SHARE of edges moved, imbalance:FACTOR of the smallest class, shots:LABELS a class.
+        scenario: clean, noise:SHARE of the edges of labelled graphs moved, imbalance:FACTOR of the smallest class,
+            shots:LABELS a class.
         k: Edges of the longest paths; cycles up to k + 1 edges are known to the path models.
         epochs: Of each network, at most.
         repeats: Splits that are drawn.
@@ -83,8 +94,10 @@ def apply(
             must be new or empty.
 
     Returns:
-        The models by their mean rank with all measures, predictions, paths and cycles of each graph, and the
-        importance that edges of some graphs have for path-adaptive.
+        The models by their mean rank with all measures; predictions of the model that did best on the validation
+        graphs, classes with its probability for them (of wl-svm its decision score, which is none), numbers in the
+        target's unit; paths and cycles of each graph; and the importance, from 0 to 1, that edges of some graphs have
+        for path-adaptive, by the names of their nodes (in SMILES the atoms' numbers, from 0).
 
     Raises:
         InputError: One line for any unusable option or file; nothing is written then.
@@ -105,19 +118,20 @@ def apply(
     hard = Scenario.parse(scenario, field="--scenario")
     if output is not None:
         check_output_folder(output)
-    table = _read(smiles, tudataset, edges, graphs, nodes, target=target, task=task)
+    given = _read(smiles, tudataset, edges, graphs, nodes, target=target, task=task)
+    table = given.table
     if hard.needs_classes and not table.classes:
         raise InputError.of("--scenario", scenario, expected="clean or noise", cause="the targets are numbers")
     config = Config(k=k, epochs=epochs, patience=max(epochs // 5, 5))
     cells = [_repeat(table, hard, names, config, seed=derive(seed, SLUG, number)) for number in range(repeats)]
-    made = _report(table, cells, names, config=config, scenario=scenario, atoms=smiles is not None)
-    return made if output is None else _write(made, cells, table, names, output=output, atoms=smiles is not None)
+    made = _report(given, cells, names, config=config, scenario=scenario)
+    return made if output is None else _write(made, cells, given, names, output=output)
 
 
 def _read(
     smiles: Path | None, tudataset: Path | None, edges: Path | None, graphs: Path | None, nodes: Path | None, *,
     target: str, task: str,
-) -> GraphTable:  # fmt: skip
+) -> Given:  # fmt: skip
     given = [name for name, path in (("--smiles", smiles), ("--tudataset", tudataset), ("--edges", edges)) if path]
     if len(given) != 1:
         found = " and ".join(given) or "none"
@@ -128,16 +142,18 @@ def _read(
     if edges is not None:
         if graphs is None:
             raise InputError.of("--graphs", "nothing", expected="a CSV with the graphs' targets beside --edges")
-        table, texts = read_edges(edges, graphs, nodes=nodes, target=target)
+        table, texts, called = read_edges(edges, graphs, nodes=nodes, target=target)
     elif smiles is not None:
         table, texts = read_smiles(smiles, option="--smiles", target=target)
+        called = (np.arange(len(table.owner)) - table.pointers[table.owner]).tolist()
     else:
         table, texts = read_tudataset(tudataset or Path(), option="--tudataset")
+        called = list(range(1, len(table.owner) + 1))
     for what, count, most in (("graphs", len(table), MOST_GRAPHS), ("edges", len(table.ends), MOST_EDGES)):
         if count > most:
             raise InputError.of(what, f"{count:,}", expected=f"at most {most:,}", cause="take a part of them")
     values, classes = to_targets(texts, task=task, option=f"column {target}")
-    return replace(table, targets=values[:, None], classes=classes)
+    return Given(replace(table, targets=values[:, None], classes=classes), called, smiles is not None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,20 +163,19 @@ class Repeat:
     table: GraphTable  # as the scenario left it
     parts: Split
     outcomes: Mapping[str, Outcome]
-    sampled: int  # roots whose paths were too many
 
 
 def _repeat(table: GraphTable, hard: Scenario, names: Sequence[str], config: Config, *, seed: int) -> Repeat:
     rng = numpy_generator(seed, SLUG, "split")
     parts = split(table, rng, validation=0.15, test=0.2)
     asked = np.concatenate([parts.test, parts.unlabelled])  # before labels are taken away
-    if hard.noise:
-        table = perturb(table, rng, share=hard.noise)
+    if hard.noise:  # what is to be predicted stays as it is
+        table = perturb(table, rng, share=np.where(np.isfinite(table.targets[:, 0]), hard.noise, 0.0))
     if hard.needs_classes:
         labels = table.targets[parts.train, 0].astype(np.int64)
         rare = int(np.bincount(labels, minlength=len(table.classes)).argmin())
         parts = thin(table, parts, rng, scenario=hard, rare=rare)
-    outcomes, sampled = {}, 0
+    outcomes = {}
     for name in names:
         if name in TABLES:
             model = TableModel(name, config, seed % 2**31)
@@ -172,17 +187,17 @@ def _repeat(table: GraphTable, hard: Scenario, names: Sequence[str], config: Con
             watched, found = learner.predict(parts.validation), learner.predict(asked)
             adaptive = learner.config.contrast == "adaptive"
             importance = learner.edge_importance(asked[:_DRAWN]) if adaptive else None
-            sampled = max(sampled, learner.sampled)
         outcomes[name] = Outcome(
             evaluate(table, parts.validation, watched)["score"],
             evaluate(table, parts.test, found[: len(parts.test)]), found, importance,
         )  # fmt: skip
-    return Repeat(table, replace(parts, unlabelled=asked[len(parts.test) :]), outcomes, sampled)
+    return Repeat(table, replace(parts, unlabelled=asked[len(parts.test) :]), outcomes)
 
 
 def _report(
-    table: GraphTable, cells: Sequence[Repeat], names: Sequence[str], *, config: Config, scenario: str, atoms: bool
+    given: Given, cells: Sequence[Repeat], names: Sequence[str], *, config: Config, scenario: str
 ) -> Application:
+    table = given.table
     ranks = average_ranks({
         str(number): {name: cell.outcomes[name].test["score"] for name in names} for number, cell in enumerate(cells)
     })  # fmt: skip
@@ -199,14 +214,15 @@ def _report(
     measure = "macro_f1" if table.classes else "mae"
     best = next(row for row in rows if row["model"] == chosen)
     shown = f"macro-F1 {best[measure]:.1f} %" if table.classes else f"mean absolute error {best[measure]:.3g}"
+    counts, sampled = _counts(table, config)
     tables: dict[str, Sequence[Row]] = {
         "Models": rows,
         "Predictions": _predictions(cells, chosen),
-        "Paths and cycles": _counts(table, config),
+        "Paths and cycles": counts,
     }
     if cells[0].outcomes.get("path-adaptive") is not None:
-        tables["Importance of edges"] = _importance(cells[0])
-    notes = _notes(table, cells, config=config, scenario=scenario, atoms=atoms)
+        tables["Importance of edges"] = _importance(cells[0], given.nodes)
+    notes = _notes(given, cells, config=config, scenario=scenario, sampled=sampled)
     headline = (
         f"{chosen}, best on the validation graphs: {shown} on the test graphs, mean of {len(cells)} splits "
         f"({len(table)} graphs, {scenario})"
@@ -214,20 +230,23 @@ def _report(
     return Application(SLUG, headline, tables, notes)
 
 
-def _notes(
-    table: GraphTable, cells: Sequence[Repeat], *, config: Config, scenario: str, atoms: bool
-) -> tuple[str, ...]:
+def _notes(given: Given, cells: Sequence[Repeat], *, config: Config, scenario: str, sampled: int) -> tuple[str, ...]:
     tests = len(cells[0].parts.test)
     notes = [
         f"Networks: {config.hidden} wide, {config.layers} layers, learning rate {config.learning_rate:g}, not tuned."
     ]
     if tests < 50:
         notes.append(f"Only {tests} test graphs in a split: differences between models are indicative only.")
-    if cells[0].sampled:
-        notes.append(f"Paths of {cells[0].sampled} nodes were sampled, over {config.max_paths:,} of one length.")
+    if sampled:
+        notes.append(
+            f"Paths of {sampled} nodes were sampled, over {config.max_paths:,} of one length: paths and cycles of "
+            "their graphs are estimates."
+        )
     if scenario != "clean":
         notes.append(f"Scenario {scenario}: figures say how models cope with it, not how good your data are.")
-    if atoms and any("." in name for name in table.names):
+    if scenario.startswith("noise") and len(cells[0].parts.unlabelled):
+        notes.append("Graphs without a target were predicted as they are: noise moved edges of the others only.")
+    if given.atoms and any("." in name for name in given.table.names):
         notes.append("Some SMILES hold several molecules (salts?); each is one graph of unconnected parts.")
     return tuple(notes)
 
@@ -239,14 +258,14 @@ def _predictions(cells: Sequence[Repeat], chosen: str) -> list[Row]:
     found = first.outcomes[chosen].predictions.copy()
     found[tests:] = np.mean([cell.outcomes[chosen].predictions[len(cell.parts.test) :] for cell in cells], axis=0)
     rows: list[Row] = []
-    table = first.table
+    table, score = first.table, _SCORES.get(chosen, "probability")
     for place, graph in enumerate(np.concatenate([first.parts.test, first.parts.unlabelled])):
         known = table.targets[graph, 0]
         row: dict[str, str | float | None] = {"graph": table.names[graph], "part": "test" if place < tests else "new"}
         if table.classes:
             row["known"] = table.classes[int(known)] if np.isfinite(known) else ""
             row["predicted"] = table.classes[int(found[place].argmax())]
-            row["score"] = float(found[place].max())
+            row[score] = float(found[place].max())
         else:
             row["known"] = float(known) if np.isfinite(known) else None
             row["predicted"] = float(found[place, 0])
@@ -254,26 +273,28 @@ def _predictions(cells: Sequence[Repeat], chosen: str) -> list[Row]:
     return rows
 
 
-def _counts(table: GraphTable, config: Config) -> list[Row]:
+def _counts(table: GraphTable, config: Config) -> tuple[list[Row], int]:
+    """Paths and cycles of each graph, whole numbers also where they are estimates, and how many nodes were sampled."""
     features = PathFeatures(config.k, max_paths=config.max_paths)
-    names = features.count_names()
-    return [
-        {"graph": name, "nodes": int(size), "edges": int(edges), **dict(zip(names, map(float, row), strict=True))}
+    names, labels = features.count_names(), features.labels(table)
+    counts = np.rint(features.counts_of(labels)).astype(np.int64).tolist()
+    rows: list[Row] = [
+        {"graph": name, "nodes": size, "edges": edges, **dict(zip(names, row, strict=True))}
         for name, size, edges, row in zip(
-            table.names, table.sizes, np.diff(table.edge_pointers), features.counts(table), strict=True
+            table.names, table.sizes.tolist(), np.diff(table.edge_pointers).tolist(), counts, strict=True
         )
     ]
+    return rows, labels.sampled
 
 
-def _importance(cell: Repeat) -> list[Row]:
+def _importance(cell: Repeat, nodes: Sequence[str | int]) -> list[Row]:
     """Edges of the graphs that are drawn, with their importance for path-adaptive."""
-    graphs, weights = _drawn(cell), cell.outcomes["path-adaptive"].importance
-    seen = cell.table.select(graphs)
-    ends = seen.ends - seen.pointers[seen.owner[seen.ends[:, 0]]][:, None]
+    table, graphs, weights = cell.table, _drawn(cell), cell.outcomes["path-adaptive"].importance
+    ends = table.ends[ragged(table.edge_pointers, graphs)[0]]
     return [
-        {"graph": seen.names[seen.owner[first]], "node": int(a), "other node": int(b), "importance": float(weight)}
-        for first, (a, b), weight in zip(seen.ends[:, 0], ends, weights if weights is not None else [], strict=True)
-    ] or [{"graph": seen.names[0], "node": 0, "other node": 0, "importance": None}]
+        {"graph": table.names[table.owner[a]], "node": nodes[a], "other node": nodes[b], "importance": float(weight)}
+        for (a, b), weight in zip(ends.tolist(), weights if weights is not None else [], strict=True)
+    ] or [{"graph": table.names[graphs[0]], "node": "", "other node": "", "importance": None}]
 
 
 def _drawn(cell: Repeat) -> np.ndarray:
@@ -281,11 +302,14 @@ def _drawn(cell: Repeat) -> np.ndarray:
 
 
 def _write(
-    made: Application, cells: Sequence[Repeat], table: GraphTable, names: Sequence[str], *, output: Path, atoms: bool
+    made: Application, cells: Sequence[Repeat], given: Given, names: Sequence[str], *, output: Path
 ) -> Application:
     files = {
         "models.csv": ("Models", "all models with rank and measures"),
-        "predictions.csv": ("Predictions", "test graphs of the first split, and graphs without a target"),
+        "predictions.csv": (
+            "Predictions",
+            "test graphs of the first split, and graphs without a target, by the best on validation",
+        ),
         "counts.csv": ("Paths and cycles", "paths and cycles of each graph; estimates where a node has too many"),
         "importance.csv": ("Importance of edges", "importance of the edges of the graphs that are drawn"),
     }
@@ -293,7 +317,9 @@ def _write(
         name: (about, to_csv(made.tables[title])) for name, (title, about) in files.items() if title in made.tables
     }
     scores = {name: [cell.outcomes[name].test["score"] for cell in cells] for name in names}
-    factor, unit = (1.0, "macro-F1 on test graphs, %") if table.classes else (-1.0, "mean absolute error, test graphs")
+    factor, unit = (
+        (1.0, "macro-F1 on test graphs, %") if given.table.classes else (-1.0, "mean absolute error, test graphs")
+    )
     order = [str(row["model"]) for row in made.tables["Models"]]
     ranking = ranking_svg(
         [(name, [factor * score for score in scores[name]]) for name in order],
@@ -301,7 +327,7 @@ def _write(
     )  # fmt: skip
     content["models.svg"] = ("the models side by side", ranking)
     if "path-adaptive" in names:
-        picture = importance_svg(_pictures(cells[0], atoms=atoms))
+        picture = importance_svg(_pictures(cells[0], atoms=given.atoms))
         content["importance.svg"] = ("some graphs with their important edges", picture)
     return write(made, output, content)
 

@@ -53,8 +53,16 @@ class PathFeatures(TransformerMixin, BaseEstimator):
 
     def counts(self, table: GraphTable) -> np.ndarray:
         """`[graphs, ...]` paths of 2 ... k edges, then cycles of 3 ... k + 1."""
+        return self.counts_of(self.labels(table))
+
+    def labels(self, table: GraphTable) -> PathLabels:
+        """The labels that are counted; sampled where a root has more than `max_paths` of one length."""
         rng = numpy_generator(self.seed, "gnn-graph-level", "features")
-        labels = path_labels(table, self.k, max_paths=self.max_paths, rng=rng)
+        return path_labels(table, self.k, max_paths=self.max_paths, rng=rng)
+
+    def counts_of(self, labels: PathLabels) -> np.ndarray:
+        """`counts` of the graphs that `labels` were made for."""
+        table = labels.table
         paths = sum_by(table.owner, labels.root_sums()[:, 2:], len(table)) / 2
         if not self.cycles:
             return paths

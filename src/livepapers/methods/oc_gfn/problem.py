@@ -13,7 +13,7 @@ from livepapers.core.errors import InputError
 from livepapers.core.user_code import function_named
 from livepapers.tasks.constructions import Hypergrid, Strings, binding_log_reward, rna_strings
 from livepapers.tasks.constructions.rna import check_rna
-from livepapers.tasks.tables import read_table, read_text
+from livepapers.tasks.tables import read_header, read_table, read_text
 
 Kind = Literal["grid", "bits", "rna", "strings"]
 MOST_OBJECTS = 2**62
@@ -99,7 +99,7 @@ def read_rewards(problem: Problem, table: Path | None, *, target: str, function:
 
 def _from_table(problem: Problem, path: Path, *, floor: float) -> list[Reward]:
     option, keys = "--rewards", COLUMNS[problem.kind]
-    header = [cell.strip().strip('"') for cell in read_text(path, option=option).splitlines()[0].split(",")]
+    header = read_header(read_text(path, option=option), where=f"{option} {path.name}")
     names = [name for name in header if name not in keys]
     if not names and all(key in header for key in keys):
         expected = f"a column of rewards beside {', '.join(keys)}"

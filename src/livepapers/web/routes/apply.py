@@ -1,6 +1,6 @@
 """A paper's method on a reader's own files: the form, the wait, the tables, the files to save."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -29,7 +29,7 @@ async def _given(request: Request) -> AsyncIterator[FormData]:
 def form(request: Request, slug: str) -> Response:
     """The form."""
     found = _with_form(request, slug)
-    return page(request, "apply.html.j2", paper=found, fields=applying.fields(found.slug), wrong="", kept=None)
+    return _page(request, found)
 
 
 @router.post("/papers/{slug}/apply")
@@ -43,10 +43,7 @@ def apply(request: Request, slug: str, given: Annotated[FormData, Depends(_given
         job = applying.begin(request.app.state.store, request.app.state.settings, found.slug, given)
     except InputError as error:
         kept = {name: value for name, value in given.items() if isinstance(value, str)}  # files stay with the browser
-        return page(
-            request, "apply.html.j2", http_status=400, paper=found, fields=applying.fields(found.slug),
-            wrong=str(error), kept=kept,
-        )  # fmt: skip
+        return _page(request, found, http_status=400, wrong=str(error), kept=kept)
     return RedirectResponse(f"/applied/{job}", 303)
 
 
@@ -77,6 +74,15 @@ def result(request: Request, job: str, number: int) -> Response:
     if path is None:
         raise HTTPException(404, "there is no such file: results are kept for a week")
     return FileResponse(path, media_type="application/octet-stream", filename=path.name, headers=PRIVATE)
+
+
+def _page(
+    request: Request, found: Paper, *, http_status: int = 200, wrong: str = "", kept: Mapping[str, str] | None = None
+) -> Response:
+    return page(
+        request, "apply.html.j2", http_status=http_status, paper=found, fields=applying.fields(found.slug),
+        left_out=applying.LEFT_OUT.get(found.slug, ""), wrong=wrong, kept=kept,
+    )  # fmt: skip
 
 
 def _with_form(request: Request, slug: str) -> Paper:
