@@ -6,12 +6,12 @@ from livepapers.lab.study import NOT_IN_PAPER, Cells, Claim, Effects
 from livepapers.studies.oc_gfn.design import RNA
 
 SCALE = (
-    "paper: network sizes, steps and seeds were not found; ours: 1,000 to 1,600 updates of 32 + 32 trajectories, one "
+    "paper: network sizes, steps and seeds were not found; ours: 1,000 to 3,200 updates of 32 + 32 trajectories, one "
     "2 x 256 network for all arms, 3 or 6 seeds a setting; a pair is a seed of a setting"
 )
 ADAPT_SCALE = (
     "paper: numbers of steps and seeds were not found; ours: 500 updates of 32 trajectories after a pre-training of "
-    "1,600 (grid) or 2,400 (RNA) updates, 8 nucleotides, ViennaRNA's energies, 3 seeds a target; the targets of a seed "
+    "3,200 (grid) or 2,400 (RNA) updates, 8 nucleotides, ViennaRNA's energies, 3 seeds a target; the targets of a seed "
     "share its pre-trained model"
 )
 WORLDS = ("grid-8", "grid-16", "bits-16", "bits-24")

@@ -134,17 +134,32 @@ def binding_rewards(energies: Tensor, target: str) -> Tensor:
 
 FAMILIES: dict[str, dict[str, Any]] = {
     "grid-8": {"updates": 1200, "teleport": False},
-    "grid-16": {"updates": 1600, "teleport": False},
+    "grid-16": {"updates": 3200, "teleport": False},
     "bits-16": {"updates": 1000, "teleport": True},
     "bits-24": {"updates": 1200, "teleport": True},
     "rna-8": {"updates": 2400, "teleport": True},
 }
 """Updates of the laptop preset, and the variant that adaptations start from: see Deviations 2 of the method."""
+RATES: dict[str, dict[str, float]] = {
+    "pre-training": {"grid": 1e-2, "bits": 1e-2, "rna": 1e-2},
+    "amortised": {"grid": 3e-3, "rna": 1e-2},
+    "scratch-db": {"grid": 1e-3, "rna": 3e-3},
+    "scratch-tb": {"grid": 1e-3, "rna": 1e-3},
+    "many-rewards": {"grid": 1e-2},
+    "dqn": {"grid": 1e-3, "rna": 1e-3},
+    "goal-conditioned": {"grid": 1e-3, "bits": 3e-3, "rna": 3e-3},
+}
+"""Learning rates of what is trained, by the kind of world: see Deviations of the study."""
 TELEPORT_FAILURE, LAST_FAILURE = 1e-4, 0.01
 """epsilon on every edge; and on the last one, over the number of outcomes: success can then be 99 %."""
 SMOKE_UPDATES, PAPER_UPDATES = 6, 20_000
 SEEDS = 16
 """Seeds for which models can be prepared."""
+
+
+def rate_of(arm: str, name: str) -> float:
+    """The learning rate of one of `RATES` in a world."""
+    return RATES[arm].get(name.partition("-")[0], Config.laptop().learning_rate)
 
 
 def config_of(name: str, preset: str, *, teleport: bool | None = None) -> Config:
@@ -159,7 +174,10 @@ def config_of(name: str, preset: str, *, teleport: bool | None = None) -> Config
     base = Config.laptop() if preset != "smoke" else replace(Config.laptop(), batch=8, adapt_batch=8)
     every = FAMILIES[name]["teleport"] if teleport is None else teleport
     failure = TELEPORT_FAILURE if every else min(TELEPORT_FAILURE, LAST_FAILURE / math.prod(world(name).bases))
-    return replace(base, updates=updates, teleport=every, failure_reward=failure)
+    return replace(
+        base, updates=updates, teleport=every, failure_reward=failure,
+        learning_rate=rate_of("pre-training", name), adapt_rate=rate_of("amortised", name),
+    )  # fmt: skip
 
 
 def prepare_model(folder: Path, preset: str, *, name: str, seed: int) -> None:

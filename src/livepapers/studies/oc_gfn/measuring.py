@@ -29,6 +29,7 @@ from livepapers.studies.oc_gfn.instances import (
     load_model,
     make_task,
     random_rewards,
+    rate_of,
     rna_task,
     world,
 )
@@ -158,7 +159,7 @@ def _success(tracked: Tracked) -> dict[str, float]:
 
 def _goal_conditioned(name: str, config: Config, seed: int) -> GoalConditioned:
     return GoalConditioned(
-        world(name), batch=config.batch, hidden=config.hidden, learning_rate=config.learning_rate,
+        world(name), batch=config.batch, hidden=config.hidden, learning_rate=rate_of("goal-conditioned", name),
         epsilon=config.epsilon, seed=seed,
     )  # fmt: skip
 
@@ -277,7 +278,8 @@ class _Adapting:
     def _gflownet(self, task: Task, objective: str, updates: int) -> fl_gfn.ForwardLookingGFlowNet:
         config = fl_gfn.Config(
             objective=objective, backward="uniform", updates=updates, batch=self.config.adapt_batch,  # type: ignore[arg-type]
-            hidden=self.config.hidden, layers=self.config.layers, learning_rate=self.config.learning_rate,
+            hidden=self.config.hidden, layers=self.config.layers,
+            learning_rate=rate_of(f"scratch-{objective}", self.name),
             epsilon=self.config.adapt_epsilon, epsilon_end=self.config.adapt_epsilon,
         )  # fmt: skip
         return fl_gfn.ForwardLookingGFlowNet(task.env, config, seed=self.weights)
@@ -333,7 +335,7 @@ class _Adapting:
         network = MLP(env.features, hidden, outputs=env.moves + env.has_stop, activation="relu", generator=stream)
         config = q_learning.Config(
             steps=env.longest, updates_per_step=2.0 / (lanes * env.longest), discount=1.0, batch=256,
-            learning_rate=self.config.learning_rate, explore_over=self.updates * lanes * env.longest, warm_up=lanes,
+            learning_rate=rate_of("dqn", self.name), explore_over=self.updates * lanes * env.longest, warm_up=lanes,
         )  # fmt: skip
         learner = q_learning.QLearning(task, network, config=config, seed=self.weights)
 
@@ -412,7 +414,8 @@ def _until_good(task: Task, config: Config, cap: int, run: Run, index: int) -> t
     """(updates of detailed balance from scratch until the distance is at most `GOOD`, the cap if never; distance)."""
     given = fl_gfn.Config(
         objective="db", backward="uniform", updates=cap, batch=config.adapt_batch, hidden=config.hidden,
-        learning_rate=config.learning_rate, epsilon=config.adapt_epsilon, epsilon_end=config.adapt_epsilon,
+        learning_rate=rate_of("many-rewards", "grid-8"), epsilon=config.adapt_epsilon,
+        epsilon_end=config.adapt_epsilon,
     )  # fmt: skip
     seed = int(torch.randint(2**31, (), generator=run.generator(f"weights {index}")))
     learner = fl_gfn.ForwardLookingGFlowNet(task.env, given, seed=seed)
