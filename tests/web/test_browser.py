@@ -100,7 +100,7 @@ def test_the_keyboard_reaches_everything_from_the_top(page: Page) -> None:
     for _ in range(8):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.textContent.trim() || document.activeElement.name"))
-    assert reached[0] == "Skip to the papers"
+    assert reached[0] == "Skip to the content"
     assert {"livepapers", "q", "Search", "Papers", "Runs", "Subscribe"} <= set(reached)
 
 
