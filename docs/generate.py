@@ -178,7 +178,7 @@ def _ours(found: Mapping[str, Any]) -> str:
     pooled = by_setting(found)
     wanted = asked(found["direction"], found["reference"], found["margin"])
     by = f"<br>by setting: {_cell(pooled)}" if pooled else ""
-    return f"{_cell(text)}<br>{_cell(found['effect_name'])}; claimed: {wanted}{by}"
+    return f"{_cell(text)}<br>{_cell(found['effect_name'])}; asked here: {wanted}{by}"
 
 
 def _figures(table: Table, current: Mapping[str, Any]) -> str:

@@ -175,7 +175,7 @@ def test_nothing_but_skipped_papers_is_a_failure(cli: Cli, place: str, tmp_path:
     (tmp_path / "a.bib").write_text("@misc{a, title={A}}")
     outcome = cli("import", "--bibtex", str(tmp_path / "a.bib"), "--store", place)
     assert outcome.status == 1
-    assert outcome.out.startswith("0 new, 0 known, 1 skipped: a (link: got nothing")
+    assert outcome.out.startswith("0 new, 0 known, 1 skipped: A (it is new here, and has no arXiv identifier")
 
 
 def test_imports_one_after_the_other_keep_the_pause(cli: Cli, place: str, api, monkeypatch) -> None:

@@ -106,7 +106,7 @@ def test_a_wrong_value_is_one_line_and_starts_nothing(
     client: TestClient, app: FastAPI, method: Path, field: str, value: str
 ) -> None:
     answer = client.post(f"/papers/{SLUG}/apply", data={field: value}, files=GOOD)
-    assert answer.status_code == 400
+    assert answer.status_code == 422
     assert f'role="alert">{field}: got ' in answer.text
     assert not method.exists()
     assert not list((app.state.store.home / applying.FOLDER).glob("*"))
@@ -118,7 +118,7 @@ def test_a_wrong_value_is_one_line_and_starts_nothing(
 def test_a_wrong_file_is_one_line(client: TestClient, method: Path, sets: tuple[str, bytes, str] | None) -> None:
     files = {"sets": sets} if sets else {"other": ("x.csv", b"x", "text/csv")}
     answer = client.post(f"/papers/{SLUG}/apply", files=files)
-    assert answer.status_code == 400
+    assert answer.status_code == 422
     assert 'role="alert">sets: got ' in answer.text
     assert not method.exists()
 
@@ -225,3 +225,36 @@ def test_a_real_method_is_applied(client: TestClient) -> None:
     assert until(lambda: "data-starting" not in client.get(place).text, 120)
     assert "Orders now" in client.get(place).text
     assert until(ended)
+
+
+def test_what_was_typed_comes_back_whatever_was_wrong(
+    client: TestClient, method: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(status: int, **more: str) -> str:
+        answer = client.post(f"/papers/{SLUG}/apply", data={"top": "7", **more}, files=GOOD)
+        assert answer.status_code == status
+        assert 'name="top" step="1" value="7"' in answer.text
+        return answer.text
+
+    with monkeypatch.context() as change:
+        change.setitem(running.AT_ONCE, "apply", 0)
+        assert "are at work" in refused(409)
+    with monkeypatch.context() as change:
+        change.setenv("LIVEPAPERS_TOKEN", "right")
+        text = refused(403, token="wr0ng")
+        assert "not the token of this page" in text
+        assert "wr0ng" not in text
+        change.setitem(guard.RATES, "token", (0.0, 0.001))
+        assert "try again in" in refused(429)
+    assert not method.exists()
+
+
+def test_a_reader_ends_the_work_that_takes_too_long(client: TestClient, method: Path, tmp_path: Path) -> None:
+    (tmp_path / "python").write_text("#!/bin/sh\nexec sleep 60\n")
+    place = client.post(f"/papers/{SLUG}/apply", files=GOOD, follow_redirects=False).headers["location"]
+    assert f'action="{place}/stop"' in client.get(place).text
+    assert client.get(f"{place}/stop").status_code == 405
+    assert client.post(f"{place}/stop", follow_redirects=False).headers["location"] == place
+    assert until(lambda: "it was stopped" in client.get(place).text)
+    assert client.post(f"{place}/stop", follow_redirects=False).status_code == 303  # nothing is left to end
+    assert client.post(f"/applied/{'0' * 32}/stop").status_code == 404

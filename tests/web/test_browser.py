@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
+from livepapers.lab.store import CellResult, Store
+from livepapers.lab.study import Cell
 from web.browser import DESKTOP, PHONE, chromium, served, watched
 
 pytestmark = pytest.mark.slow
@@ -98,7 +100,7 @@ def test_the_keyboard_reaches_everything_from_the_top(page: Page) -> None:
     for _ in range(8):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.textContent.trim() || document.activeElement.name"))
-    assert reached[0] == "Skip to the papers"
+    assert reached[0] == "Skip to the content"
     assert {"livepapers", "q", "Search", "Papers", "Runs", "Subscribe"} <= set(reached)
 
 
@@ -145,6 +147,30 @@ def test_a_run_is_cancelled_and_goes_on(page: Page) -> None:
     expect(page.locator("[data-status]")).to_have_text("running", timeout=60_000)
     page.get_by_role("button", name="Cancel").click(timeout=60_000)
     expect(page.locator("[data-status]")).to_have_text("interrupted", timeout=60_000)
+
+
+def test_a_page_that_watches_goes_on_after_a_server_in_front_had_no_answer(page: Page, folder: Path) -> None:
+    refusals = iter([502, 503])
+
+    def answered(route: Route) -> None:
+        if refusal := next(refusals, None):
+            route.fulfill(status=refusal)
+        else:
+            route.continue_()
+
+    page.route("**/events", answered)
+    with Store(str(folder / "store.sqlite3")) as store:
+        run, lease = store.create_run(
+            "hdpo", 1, preset="smoke", options={}, machine={}, versions={}, git_commit=None
+        )  # fmt: skip
+        cells = [Cell("method", "easy", seed) for seed in range(2)]
+        store.add_cells(run, cells)
+        page.goto(f"/runs/{run}")
+        expect(page.locator("[data-left]")).to_contain_text("trying again")
+        store.start_cell(run, cells[0])
+        store.finish_cell(run, CellResult(cells[0], "finished", {"cost": 1.0}, wall=2.0))
+        expect(page.locator("[data-finished]")).to_have_text("1", timeout=30_000)
+        store.end_run(run, lease, status="interrupted")
 
 
 def test_an_address_subscribes_and_confirms(page: Page, address: str, folder: Path) -> None:

@@ -62,9 +62,8 @@ def parsed(data: bytes | str) -> Element:
         for link in element.iterfind(f"{A}link"):
             assert link.get("href", "").startswith(("http://", "https://"))
     assert len(set(ids)) == len(ids)
-    assert root.findtext(f"{A}updated") == max(
-        (entry.findtext(f"{A}updated") or "" for entry in root.iterfind(f"{A}entry")), default="1970-01-01T00:00:00Z"
-    )
+    if entries := [entry.findtext(f"{A}updated") or "" for entry in root.iterfind(f"{A}entry")]:
+        assert root.findtext(f"{A}updated") == max(entries)
     return root
 
 
@@ -146,7 +145,7 @@ def test_every_text_makes_a_feed_that_can_be_read(
         "papers/x", title, "/papers/x", NOON, feeds._date(date, NOON), summary, tuple(names), tuple(names)
     )
     path = "/feeds/" + feeds.quote(path.encode("utf-8", "replace"))
-    root = defusedxml.ElementTree.fromstring(feeds.atom(Settings(), path, title, "/", [entry]))
+    root = defusedxml.ElementTree.fromstring(feeds.atom(Settings(), path, title, "/", [entry], since=NOON))
     assert len(root.findall(f"{A}entry")) == 1
 
 
@@ -188,3 +187,8 @@ def test_dates_are_those_of_the_papers(submitted: str, published: str) -> None:
 )
 def test_names_are_under_the_host_that_the_settings_say(base: str, authority: str) -> None:
     assert feeds._authority(base) == authority
+
+
+def test_an_empty_feed_is_as_old_as_what_it_is_of(client: TestClient, app: FastAPI) -> None:
+    for path in ("/feeds/paper/alpine.atom", "/feeds/search.atom?q=qxzqxz"):
+        assert "<updated>1970" not in client.get(path).text

@@ -2,6 +2,7 @@
 
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 from livepapers.core.errors import InputError
 from livepapers.web import guard
 from livepapers.web.app import create_app
-from livepapers.web.rendering import safe_link
-from livepapers.web.serving import listen
+from livepapers.web.rendering import safe_link, static
+from livepapers.web.serving import listen, server_config, warning
 from livepapers.web.settings import Settings, read
 
 HERE = "http://127.0.0.1:8765"
@@ -143,7 +144,7 @@ def test_a_reader_of_the_first_hour_votes_on(client: TestClient, monkeypatch: py
     ],
 )  # fmt: skip
 def test_an_ipv6_subscriber_is_one_network(one: str, other: str, same: bool) -> None:
-    found = [guard._network(guard.Request({"type": "http", "client": (host, 1)})) for host in (one, other)]
+    found = [guard.network(guard.Request({"type": "http", "client": (host, 1)})) for host in (one, other)]
     assert (found[0] == found[1]) is same
 
 
@@ -167,6 +168,81 @@ def test_a_page_is_public_by_its_address_or_by_the_server_in_front_of_it() -> No
     assert not Settings(url="http://localhost:8765").public
     assert Settings(host="0.0.0.0").public
     assert Settings(url="https://papers.example.org").public
+
+
+def test_a_token_that_is_set_says_that_the_page_is_public(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVEPAPERS_TOKEN", "s3cret")
+    assert Settings().public
+    assert "`url`" in warning(Settings())
+    assert "forwarded" in warning(Settings(url="https://papers.example.org"))
+    assert warning(Settings(url="https://papers.example.org", forwarded=True)) == ""
+
+
+def test_a_browser_under_a_name_that_the_settings_do_not_know_changes_nothing(client: TestClient) -> None:
+    origin = {"Origin": "https://papers.example:8443"}
+    answer = client.post("/papers/hdpo/vote", data={"up": "true"}, headers=origin)
+    assert answer.status_code == 403
+    assert "`url`" in answer.text
+
+
+def test_a_server_in_front_may_put_its_own_name_into_host(tmp_path: Path) -> None:
+    app = create_app(Settings(store=str(tmp_path / "s.sqlite3"), url="https://papers.example"))
+    client = TestClient(app, base_url=HERE, follow_redirects=False)
+    headers = {"Origin": "https://papers.example", "Referer": "https://papers.example/?sort=newest"}
+    answer = client.post("/papers/hdpo/vote", data={"up": "true"}, headers=headers)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/?sort=newest#hdpo")
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "chain", "taken"),
+    [(False, "9.9.9.{}", 20), (True, "9.9.9.{}, 8.8.8.8", 20), (True, "9.9.9.{}", 25)],
+)
+def test_readers_do_not_choose_their_network_unless_the_server_in_front_is_said_to_set_it(
+    tmp_path: Path, forwarded: bool, chain: str, taken: int
+) -> None:
+    """What the server in front appends is believed, what stood before it is not."""
+    settings = Settings(store=str(tmp_path / "s.sqlite3"), url="https://papers.example", forwarded=forwarded)
+    config = server_config(create_app(settings), settings)
+    config.load()
+    chained: Any = config.loaded_app
+    client = TestClient(chained, base_url="https://papers.example", client=("127.0.0.1", 5000))
+    codes = []
+    for number in range(25):
+        client.cookies.clear()
+        headers = {"Sec-Fetch-Site": "same-origin", "X-Forwarded-For": chain.format(number)}
+        answer = client.post("/papers/hdpo/vote", data={"up": "true"}, headers=headers, follow_redirects=False)
+        codes.append(answer.status_code)
+    assert codes == [303] * taken + [429] * (25 - taken)
+
+
+def test_refusals_are_pages_for_browsers_and_json_for_programs(client: TestClient) -> None:
+    for path, size in (("/papers/hdpo/vote", 70_000), ("/papers/hdpo/apply", 2_500_000)):
+        answer = client.post(path, content=b"x" * size)
+        assert answer.status_code == 413
+        assert "<h1>That did not work</h1>" in answer.text
+        assert f"at most {'64 kB' if size == 70_000 else '2 MB'} together" in answer.text
+    answer = client.post("/api/papers/hdpo/vote", content=b"x" * 70_000)
+    assert answer.json() == {"error": "files and values have at most 64 kB together"}
+    assert client.post("/papers/hdpo/vote", headers={"Sec-Fetch-Site": "none"}).text.startswith("<!doctype html>")
+
+
+def test_pages_are_one_readers_and_our_files_are_kept(client: TestClient) -> None:
+    home = client.get("/")
+    assert home.headers["cache-control"] == "private, no-cache"
+    assert "Cookie" in home.headers["vary"]
+    path = static("page.css")
+    assert "immutable" in client.get(path).headers["cache-control"]
+    assert "immutable" not in client.get("/static/page.css?v=older").headers.get("cache-control", "")
+
+
+def test_pages_are_compressed_where_the_browser_can(client: TestClient) -> None:
+    assert client.get("/").headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in client.get("/", headers={"Accept-Encoding": "identity"}).headers
+
+
+def test_what_browsers_and_crawlers_ask_for_by_themselves_is_there(client: TestClient) -> None:
+    assert client.get("/favicon.ico").headers["content-type"] == "image/svg+xml"
+    assert "Disallow: /applied/" in client.get("/robots.txt").text
 
 
 def test_a_public_page_asks_for_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from html.parser import HTMLParser
 
 import pytest
@@ -11,7 +12,8 @@ from fastapi.testclient import TestClient
 
 from livepapers.papers import catalogue
 from livepapers.web import tables
-from livepapers.web.store import COLD, HALF_LIFE, PageStore, heat
+from livepapers.web.rendering import shortened
+from livepapers.web.store import COLD, HALF_LIFE, PAGE, PageStore, heat
 
 PAYLOADS = (
     "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "'><svg/onload=alert(1)>", "{{ 7 * 7 }}",
@@ -63,17 +65,63 @@ def test_the_most_measured_come_first_and_carry_their_verdicts(client: TestClien
 @pytest.mark.parametrize("query", ["sort=best", "field=chemistry", "status=great", "page=0", "page=x", "period=year"])
 def test_a_wrong_filter_is_one_line(client: TestClient, query: str) -> None:
     answer = client.get(f"/?{query}")
-    assert answer.status_code in {400, 404, 422}
-    assert query.split("=", maxsplit=1)[0] in answer.text
+    assert answer.status_code == 422
+    name, value = query.split("=")
+    assert f"<p>{name}: got {value}, expected " in answer.text
 
 
-def test_a_field_and_a_period_narrow_the_list(client: TestClient, app: FastAPI) -> None:
+def test_an_empty_filter_is_none(client: TestClient) -> None:
+    assert titles(client.get("/?page=&sort=&period=&field=&status=").text) == titles(client.get("/").text)
+    for path in ("/runs?page=", "/search?q=x&page=", "/api/papers?page=&size=&sort=&since=", "/api/runs?page="):
+        assert client.get(path).status_code == 200
+
+
+def test_addresses_lead_somewhere(client: TestClient) -> None:
+    assert client.get("/papers", follow_redirects=False).headers["location"] == "/"
+    assert client.get("/papers/HDPO").status_code == client.get("/api/papers/HDPO").status_code == 200
+    for path in ("/api", "/api/"):
+        assert client.get(path).json() == {"error": "there is no page at this address"}
+    missing = client.get("/nope").text
+    assert "<h1>Not found</h1>" in missing
+    assert "there is no page at this address" in missing
+
+
+def test_a_script_is_told_what_was_wrong_as_json(client: TestClient) -> None:
+    asked = {"Accept": "application/json"}
+    assert client.post("/papers/nope/vote", data={"up": "true"}, headers=asked).json() == {"error": "no paper 'nope'"}
+    wrong = client.post("/papers/hdpo/vote", data={"up": "maybe"}, headers=asked)
+    assert (wrong.status_code, wrong.json()) == (422, {"error": "up: got maybe, expected true or false"})
+    assert client.post("/papers/hd%00po/vote", data={"up": "true"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "short"),
+    [("a b", 3, "a b"), ("some words, others", 12, "some words…"), ("abc def", 4, "abc…"), ("a b, c d", 5, "a b…")],
+)
+def test_a_summary_is_cut_between_words(text: str, most: int, short: str) -> None:
+    assert shortened(text, most) == short
+
+
+def test_a_field_narrows_the_list(client: TestClient) -> None:
     assert set(titles(client.get("/?field=samplers").text)) == {
         slug for slug, card in catalogue.load().items() if card.field == "samplers"
     }
-    assert titles(client.get("/?period=day").text) == []
-    add(app.state.store, submitted="2099-01-01")
+
+
+def test_a_period_is_of_what_is_new_here_whenever_it_was_submitted(client: TestClient, app: FastAPI) -> None:
+    assert len(titles(client.get("/?period=day").text)) == PAGE  # the catalogue came when the page was made
+    with app.state.store.writing() as connection:
+        connection.execute(sa.update(tables.papers).values(added=1.0))
+        connection.execute(sa.update(tables.news).values(at=1.0))
+    nothing = client.get("/?period=month").text
+    assert titles(nothing) == []
+    assert "came to this page in the last month" in nothing
+    add(app.state.store, submitted="1999-01-01", added=time.time())
+    with app.state.store.writing() as connection:
+        told = {"slug": "hdpo", "claim": "C1", "verdict": "reproduced", "before": "", "at": time.time() - 2 * 86_400}
+        connection.execute(sa.insert(tables.news).values(told))
     assert titles(client.get("/?period=day").text) == ["other"]
+    assert set(titles(client.get("/?period=week").text)) == {"other", "hdpo"}
 
 
 def test_a_vote_counts_once_and_is_taken_back(client: TestClient) -> None:

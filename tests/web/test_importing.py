@@ -19,7 +19,7 @@ from livepapers.papers import catalogue
 from livepapers.web import tables
 from livepapers.web.importing import arxiv, bibtex, saved_page
 from livepapers.web.importing.arxiv import ArxivApi, UnreachableError
-from livepapers.web.importing.entering import enter, family, slug_of
+from livepapers.web.importing.entering import UNLINKED, enter, family, slug_of
 from livepapers.web.importing.entry import Batch, Entry, arxiv_id, doi_of, make
 from livepapers.web.store import PageStore
 
@@ -157,8 +157,7 @@ def test_a_link_is_https_or_there_is_none() -> None:
     assert entry(arxiv="2306.11246", doi="10.1000/x").link == "https://arxiv.org/abs/2306.11246"
     assert entry(doi="doi:10.1000/a<b>#c").link == "https://doi.org/10.1000/a%3Cb%3E%23c"
     for url in ("http://example.org", "javascript:alert(1)", "https://", "https://[::1", "https://a b", "ftp://x", ""):
-        with pytest.raises(InputError, match="link: got"):
-            entry(url=url)
+        assert entry(url=url).link == ""
     assert doi_of("https://dx.doi.org/10.1000/x") == "10.1000/x"
     assert entry(doi="https://doi.org/10.48550/arXiv.2306.11246").doi == ""
 
@@ -432,12 +431,13 @@ def test_bibtex_is_read_with_its_accents() -> None:
         ("Another LSTM & More", ("Carl van der Berg Jr.", "P. Erdős"), "https://doi.org/10.1000/XYZ_1", "2019-04"),
         ("A Page of the Web", ("Ann Other",), "https://example.org/a_b", "2020"),
         ("As BibLaTeX Has It", ("Ann Other",), "https://arxiv.org/abs/2401.99902", "2024-01"),
+        ("Only an Unsafe Link", ("Ann Other",), "", ""),
+        ("A Script", ("Ann Other",), "", ""),
         ("An Abbreviation", (), "https://doi.org/10.1000/1", ""),
     ]  # fmt: skip
     why = {skipped.what: skipped.why for skipped in found.skipped}
-    assert list(why) == ["open", "plain", "script", "untitled"]
+    assert list(why) == ["open", "untitled"]
     assert "not closed" in why["open"]
-    assert why["plain"].startswith("link: got http://example.org/x, expected an arXiv identifier")
 
 
 @pytest.mark.parametrize(
@@ -583,10 +583,18 @@ def test_a_family_name_stands_last() -> None:
 
 def test_a_batch_is_entered_as_a_whole_or_not_at_all(store: PageStore, monkeypatch: pytest.MonkeyPatch) -> None:
     before = rows(store)
-    broken = Entry("Broken", (), "", "", None, "", ())  # pyright: ignore[reportArgumentType] - no link: the table refuses it
+    broken = Entry("Broken", (), "", "", "https://x.example", None, ())  # pyright: ignore[reportArgumentType] - the table refuses no date
     with pytest.raises(IntegrityError):
         enter(store, batch(entry("Good", arxiv="2401.00001"), broken), "page")
     assert rows(store) == before
+
+
+def test_what_has_no_link_is_known_by_its_title_or_skipped(store: PageStore) -> None:
+    enter(store, batch(entry("A Title of Five Words", "Ann Other", arxiv="2401.00001")), "arxiv")
+    unlinked = batch(entry("A title of five words", "A. Other", url=""), entry("Something else", "Ann Other", url=""))
+    outcome = enter(store, unlinked, "bibtex")
+    assert [paper.state for paper in outcome.papers] == ["known"]
+    assert [(skipped.what, skipped.why) for skipped in outcome.skipped] == [("Something else", UNLINKED)]
 
 
 def test_a_dry_run_says_the_same_and_enters_nothing(store: PageStore) -> None:

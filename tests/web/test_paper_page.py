@@ -83,6 +83,29 @@ def test_an_imported_paper_shows_what_is_known_and_nothing_else(client: TestClie
     assert client.get("/papers/dated/cite.bib").text.startswith("@misc{lovelace2020b,")
 
 
+def test_a_year_is_enough_to_cite_a_paper(client: TestClient, app: FastAPI) -> None:
+    add(app.state.store, slug="neat", title="Networks", authors=["Ada Lovelace"], submitted="2002")
+    assert "cite.bib" in client.get("/papers/neat").text
+    bib = client.get("/papers/neat/cite.bib").text
+    assert "= {2002}" in bib
+    assert "month" not in bib
+    assert "\nPY  - 2002\n" in client.get("/papers/neat/cite.ris").text.replace("\r", "")
+
+
+def test_a_paper_that_was_not_measured_is_not_measured_again(client: TestClient) -> None:
+    assert '<h2 id="run">Measure it again</h2>' in client.get("/papers/hdpo").text
+    assert '<h2 id="run">Measure it</h2>' in client.get("/papers/pdppo").text
+    assert not [slug for slug in catalogue.load() if "(none stated)" in client.get(f"/papers/{slug}").text]
+
+
+def test_what_is_shown_runs_on_the_file_that_ships() -> None:
+    commands, python = (code for _, code in sources.usage("pdppo"))
+    file = 'samples.path("bakery_plant.yml")'
+    assert f"--plant \"$(python -c 'from livepapers import samples; print({file})')\" --output result" in commands
+    assert f"pdppo.apply(plant={file})" in python
+    compile(python, "usage", "exec")
+
+
 def test_other_peoples_text_adds_no_element_and_no_attribute(client: TestClient, app: FastAPI) -> None:
     def shape(slug: str) -> set[tuple[str, ...]]:
         return Shape(client.get(f"/papers/{slug}").text).found

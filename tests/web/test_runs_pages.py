@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from livepapers.lab import schema
 from livepapers.lab.machine import process
 from livepapers.lab.store import CellResult, Store
 from livepapers.lab.study import Cell
-from livepapers.web import running, watching
+from livepapers.web import guard, running, watching
 from livepapers.web.app import create_app
 from livepapers.web.settings import Settings
 
@@ -131,6 +133,49 @@ def ended() -> bool:
 # ---- starting ----
 
 
+def test_a_token_is_guessed_a_few_times_only(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVEPAPERS_TOKEN", "right")
+    monkeypatch.setitem(guard.RATES, "token", (2.0, 0.001))
+    client = TestClient(app, base_url="http://localhost:8765", headers=HERE)
+    codes = [client.post("/papers/hdpo/run", data={"token": token}).status_code for token in ("a", "b", "right")]
+    assert codes == [403, 403, 429]
+
+
+def test_a_token_that_is_set_is_asked_for_also_where_the_address_was_forgotten(
+    client: TestClient, stub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVEPAPERS_TOKEN", "right")
+    assert 'name="token"' in client.get("/papers/hdpo").text
+    assert client.post("/papers/hdpo/run", data={"preset": "smoke"}).status_code == 403
+    assert client.post("/papers/hdpo/apply").status_code == 403
+    assert not stub.exists()
+
+
+def test_the_starting_page_knows_its_run_also_when_another_process_went_on_with_it(
+    client: TestClient, app: FastAPI, store: Store
+) -> None:
+    run, folder = made(store), app.state.store.home / running.FOLDER
+    name = store.driver(run).identity.replace(":", "-")
+    folder.mkdir(exist_ok=True)
+    about = {"kind": "run", "slug": "hdpo", "run": "", "host": socket.gethostname(), "began": 0.0}
+    (folder / f"{name}.json").write_text(json.dumps(about))
+    assert client.get(f"/runs/starting/{name}", follow_redirects=False).headers["location"] == f"/runs/{run}"
+    with store._write() as connection:
+        connection.execute(sa.update(schema.runs).values(process="1:1"))
+    assert client.get(f"/runs/starting/{name}", follow_redirects=False).headers["location"] == f"/runs/{run}"
+
+
+def test_the_answer_to_a_refused_change_is_loaded_again_as_the_page_it_was_on(client: TestClient, store: Store) -> None:
+    run = made(store)
+    for change in ("cancel", "resume", "judge"):
+        answer = client.get(f"/runs/{run}/{change}", follow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/runs/{run}")
+    assert client.get("/papers/hdpo/run", follow_redirects=False).headers["location"] == "/papers/hdpo"
+    refused = client.post(f"/runs/{run}/cancel", headers={"Referer": f"{client.base_url}/runs/{run}"})
+    assert refused.status_code == 409
+    assert f'<a href="/runs/{run}">Back</a>' in refused.text
+
+
 @pytest.mark.parametrize(
     ("form", "told"),
     [
@@ -143,13 +188,13 @@ def test_a_wrong_option_starts_nothing_and_is_one_line(
     client: TestClient, app: FastAPI, form: dict[str, str], told: str
 ) -> None:
     answer = client.post("/papers/hdpo/run", data={"preset": "smoke", **form})
-    assert answer.status_code == 400
+    assert answer.status_code == 422
     assert f"<p>{told}: got" in answer.text
     assert not (app.state.store.home / running.FOLDER).exists()
 
 
 def test_only_papers_with_a_study_can_be_run(client: TestClient) -> None:
-    assert client.post("/papers/alpine/run", data={"preset": "smoke"}).status_code == 400
+    assert client.post("/papers/alpine/run", data={"preset": "smoke"}).status_code == 422
     for slug in ("nope", "os", "hdpo%20--engine%20ray", "..%2F..%2Fetc"):
         assert client.post(f"/papers/{slug}/run", data={"preset": "smoke"}).status_code == 404
 
@@ -159,13 +204,15 @@ def test_a_start_is_one_command_without_secrets_and_its_failure_is_told(
 ) -> None:
     monkeypatch.setenv("LIVEPAPERS_TOKEN", "secret")
     monkeypatch.setenv("LIVEPAPERS_SMTP_PASSWORD", "secret")
-    answer = client.post("/papers/hdpo/run", data={"preset": "smoke", "seeds": "3"}, follow_redirects=False)
+    form = {"preset": "smoke", "seeds": "3", "token": "secret"}
+    answer = client.post("/papers/hdpo/run", data=form, follow_redirects=False)
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/runs/starting/")
     assert until(lambda: "did not start" in client.get(answer.headers["location"]).text)
     place = app.state.settings.store
     expected = f"-m livepapers run hdpo --preset smoke --seeds 3 --json --store {place} --engine local []"
     assert stub.read_text().strip() == expected
+    monkeypatch.delenv("LIVEPAPERS_TOKEN")  # only this machine reads the page again, so it says why
     text = client.get(answer.headers["location"]).text
     assert "&lt;b&gt;no&lt;/b&gt; study" in text
 
@@ -189,7 +236,11 @@ def test_a_public_page_starts_and_stops_nothing_without_its_token(
     paths = ("/papers/hdpo/run", f"/runs/{run}/cancel", f"/runs/{run}/resume", f"/runs/{run}/judge")
     for token in ("", "guess"):
         assert [client.post(path, data={"token": token}).status_code for path in paths] == [403] * 4
+    assert "is not set" in client.post(paths[0], data={"token": "guess"}).text
+    assert "<button>Run</button>" not in client.get("/papers/hdpo").text
     monkeypatch.setenv("LIVEPAPERS_TOKEN", "right")
+    assert "runs need its token" in client.post(paths[0]).text
+    assert "not the token of this page" in client.post(paths[0], data={"token": "guess"}).text
     assert [client.post(path, data={"token": "guess"}).status_code for path in paths] == [403] * 4
     assert not stub.exists()
     assert 'name="token"' in client.get("/papers/hdpo").text
@@ -265,6 +316,7 @@ def test_events_end_with_the_run(client: TestClient, store: Store, driver: Any) 
     told = []
     with client.stream("GET", f"/runs/{run}/events") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
+        assert "content-encoding" not in answer.headers  # what is held back to be compressed comes too late
         for line in answer.iter_lines():
             if line.startswith("data: "):
                 told.append(json.loads(line[6:]))
@@ -277,19 +329,27 @@ def test_events_end_with_the_run(client: TestClient, store: Store, driver: Any) 
     assert len(told[0]["cells"]) == 3
     assert [0, "finished", 1.0, "2 s"] in [cell for each in told for cell in each["cells"]]
     assert (told[-1]["status"], told[-1]["phase"]) == ("interrupted", "")
-    assert watching.listeners._now == 0
+    assert not watching.listeners._now
 
 
 def test_there_is_room_for_so_many_watchers_only(
     client: TestClient, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = made(store)
-    monkeypatch.setattr(watching, "listeners", watching.Listeners(1))
+    monkeypatch.setattr(watching, "listeners", watching.Listeners(1, 1))
     assert client.get(f"/runs/{run}/events").status_code == 200
     assert client.get("/runs/nope/events").status_code == 404  # which gives its place back
     assert client.get(f"/runs/{run}/events").status_code == 200
-    monkeypatch.setattr(watching, "listeners", watching.Listeners(0))
+    monkeypatch.setattr(watching, "listeners", watching.Listeners(0, 1))
     assert client.get(f"/runs/{run}/events").status_code == 503
+
+
+def test_one_network_does_not_take_every_place() -> None:
+    listeners = watching.Listeners(5, 2)
+    assert [listeners.enter("here") for _ in range(3)] == [True, True, False]
+    assert listeners.enter("there")
+    listeners.leave("here")
+    assert listeners.enter("here")
 
 
 def test_watchers_are_let_go_when_the_server_ends(
@@ -369,7 +429,7 @@ def test_two_runs_are_compared_claim_by_claim(client: TestClient, store: Store) 
     assert client.get(f"/runs/compare?a={a}").status_code == 422
     assert "another run" in client.get(f"/runs/compare?a={a}&b={a}").text
     other = client.get(f"/runs/compare?a={a}&b={made(store, 'fl-gfn')}")
-    assert other.status_code == 400
+    assert other.status_code == 422
     assert "expected a run of hdpo" in other.text
 
 

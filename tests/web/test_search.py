@@ -42,7 +42,7 @@ def store(place: str) -> Iterator[PageStore]:
 
 
 def found(store: PageStore, query: str) -> list[str]:
-    return [paper.slug for paper in search.find(store, query, limit=1000)[0]]
+    return [paper.slug for paper in search.find(store, query, limit=1000).papers]
 
 
 def by_words(store: PageStore, query: str) -> list[str]:
@@ -53,14 +53,14 @@ def by_words(store: PageStore, query: str) -> list[str]:
 @pytest.mark.parametrize("query", NATURAL)
 def test_every_natural_query_is_answered_by_both_databases(store: PageStore, query: str) -> None:
     add(store, title="Learning a thing", summary="a b c x")
-    papers, total = search.find(store, query)
+    papers, total, _ = search.find(store, query)
     assert len(papers) == total <= 1
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_answered(catalogued: PageStore, query: str) -> None:
-    papers, total = search.find(catalogued, query, limit=5)
+    papers, total, _ = search.find(catalogued, query, limit=5)
     assert len(papers) == min(5, total)
 
 
@@ -167,14 +167,14 @@ def test_no_paraphrase_is_a_question_of_a_card() -> None:
      ("inventory", "inventory"), ("Taxi", "Taxi"), ("xqzxq", "xqzxq"), ("", ""), ("optimis", "optimis")],
 )  # fmt: skip
 def test_misspelt_words_are_replaced_and_others_left_alone(catalogued: PageStore, typed: str, meant: str) -> None:
-    assert search.corrected(catalogued, typed) == meant
+    assert search.find(catalogued, typed).meant == meant
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=60))
 def test_correcting_twice_changes_nothing_more(catalogued: PageStore, query: str) -> None:
-    once = search.corrected(catalogued, query)
-    assert search.corrected(catalogued, once) == once
+    once = search.find(catalogued, query).meant
+    assert search.find(catalogued, once).meant == once
 
 
 def test_similar_papers_are_of_the_same_kind_and_never_the_paper_itself(catalogued: PageStore) -> None:
@@ -190,8 +190,8 @@ def test_similar_papers_are_of_the_same_kind_and_never_the_paper_itself(catalogu
 def test_results_come_page_by_page(client: TestClient, store: PageStore) -> None:
     for number in range(PAGE + 5):
         add(store, slug=f"p{number}", title=f"Zebrafish {number}")
-    first, total = search.find(store, "zebrafish")
-    second, _ = search.find(store, "zebrafish", offset=PAGE)
+    first, total, _ = search.find(store, "zebrafish")
+    second, _, _ = search.find(store, "zebrafish", offset=PAGE)
     assert (len(first), len(second), total) == (PAGE, 5, PAGE + 5)
     assert not {p.slug for p in first} & {p.slug for p in second}
     assert client.get("/search?q=inventory&page=2").status_code == 404
@@ -223,3 +223,28 @@ def test_searching_loads_no_torch() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True)
     assert told.stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["2306.11246", "arXiv:2306.11246v2", "https://arxiv.org/abs/2306.11246", "10.48550/arXiv.2306.11246"],
+)
+def test_an_arxiv_identifier_finds_its_paper(client: TestClient, query: str) -> None:
+    assert titles(client.get("/search", params={"q": query}).text) == ["hdpo"]
+    assert [found["slug"] for found in client.get("/api/search", params={"q": query}).json()["papers"]] == ["hdpo"]
+    assert client.get("/feeds/search.atom", params={"q": query}).text.count("<entry>") == 1
+
+
+@pytest.mark.parametrize("query", ["10.1162/Neat_1", "doi:10.1162/neat_1", "https://doi.org/10.1162/NEAT_1"])
+def test_a_doi_finds_its_paper_and_one_that_nobody_has_is_a_question(store: PageStore, query: str) -> None:
+    add(store, slug="neat", title="Networks", doi="10.1162/neat_1")
+    add(store, slug="other", title="Other")
+    assert found(store, query) == ["neat"]
+    assert "neat" not in found(store, "10.9999/nothing")
+
+
+def test_programs_get_misspelt_words_replaced_and_are_told(client: TestClient) -> None:
+    answer = client.get("/api/search?q=inventroy").json()
+    assert answer["meant"] == "inventory"
+    assert answer["papers"] == client.get("/api/search?q=inventory").json()["papers"]
+    assert client.get("/feeds/search.atom?q=inventroy").text.count("<entry>") > 0

@@ -250,17 +250,31 @@ def test_a_flood_is_told_to_wait(client: TestClient, monkeypatch: pytest.MonkeyP
     assert codes[-1] == 429
 
 
+def test_typos_are_no_flood_and_a_flood_keeps_what_was_typed(
+    client: TestClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(guard.RATES, "subscribe", (1.0, 0.0001))
+    with app.state.store.writing() as connection:
+        connection.execute(sa.delete(tables.buckets))  # of the tests before
+    codes = [client.post("/subscribe", data={"address": to}).status_code for to in ("a@", "b@", "ann@example.org")]
+    assert codes == [422, 422, 200]
+    answer = client.post("/subscribe", data={"address": "ann@example.org", "query": "fleets"})
+    assert answer.status_code == 429
+    assert answer.headers["retry-after"] == "10000"
+    assert 'value="fleets"' in answer.text
+
+
 def test_a_wrong_form_comes_back_filled_in(client: TestClient, app: FastAPI) -> None:
     form = {"address": 'no"><script>', "query": "fleets", "frequency": "weekly"}
     answer = client.post("/subscribe", data=form)
-    assert answer.status_code == 400
+    assert answer.status_code == 422
     assert 'role="alert"' in answer.text
     assert 'value="fleets"' in answer.text
     assert "<script>" not in answer.text
-    assert client.post("/subscribe", data={"address": "a@example.org", "frequency": "hourly"}).status_code == 400
-    assert client.post("/subscribe", data={"address": "a@example.org", "query": "x" * 501}).status_code == 400
-    assert client.post("/subscribe/mine", data={"address": "no"}).status_code == 400
-    assert client.post("/subscribe").status_code == 400
+    assert client.post("/subscribe", data={"address": "a@example.org", "frequency": "hourly"}).status_code == 422
+    assert client.post("/subscribe", data={"address": "a@example.org", "query": "x" * 501}).status_code == 422
+    assert client.post("/subscribe/mine", data={"address": "no"}).status_code == 422
+    assert client.post("/subscribe").status_code == 422
     assert list(outbox(app).glob("*.eml")) == []
 
 

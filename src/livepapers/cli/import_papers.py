@@ -47,10 +47,10 @@ def command(
     """List more papers: from arXiv, a saved page or BibTeX.
 
     Each ID is an arXiv identifier. A paper that is there already, by arXiv identifier, DOI, or title and first author,
-    is known: at most its empty columns are filled in, and papers of the catalogue are never changed. Nothing is ever
-    deleted. A file is entered as a whole or not at all. arXiv is asked once in three seconds, for a hundred papers at a
-    time; Ctrl-C keeps what is entered. Only facts are taken: abstracts are not copied. Exit status 1 if every paper was
-    skipped.
+    is known: at most its empty columns are filled in, and papers of the catalogue are never changed. A new one needs an
+    arXiv identifier, a DOI or an https:// address. Nothing is ever deleted. A file is entered as a whole or not at all.
+    arXiv is asked once in three seconds, for a hundred papers at a time; Ctrl-C keeps what is entered. Only facts are
+    taken: abstracts are not copied. Exit status 1 if every paper was skipped.
     """
     from livepapers.cli.output import note
     from livepapers.core.errors import Interrupted, LivepapersError

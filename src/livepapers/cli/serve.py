@@ -25,15 +25,16 @@ def command(host: str | None, port: int | None, settings: Path | None, store: st
     """Open the page: papers, votes, verdicts and runs.
 
     It listens on this machine only. To show it to others, put it behind a server that speaks TLS and name its address
-    as `url` in the settings, or give --host; then runs need the token in $LIVEPAPERS_TOKEN. Ctrl-C stops the page; runs
-    that were started on it go on, and the page finds them again.
+    as `url` in the settings, or give --host; then runs need the token in $LIVEPAPERS_TOKEN. The tutorial "Your own
+    page" has the lines for that server. Ctrl-C stops the page; runs that were started on it go on, and the page finds
+    them again.
     """
     with _uncollected():
         import uvicorn
 
         from livepapers.web import watching
         from livepapers.web.app import create_app
-        from livepapers.web.serving import listen, remember
+        from livepapers.web.serving import listen, remember, server_config, warning
         from livepapers.web.settings import read
 
         chosen = read(settings, {"host": host, "port": port, "store": store})
@@ -42,12 +43,9 @@ def command(host: str | None, port: int | None, settings: Path | None, store: st
         app = create_app(chosen)
         remember(app.state.store.home, chosen)
         click.echo(f"livepapers is at {chosen.base} (Ctrl-C stops it)", err=True)
-        config = uvicorn.Config(
-            app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=15,
-            limit_concurrency=500, timeout_graceful_shutdown=3,
-            # readers' addresses, which floods are counted by, as a server in front on this machine tells them
-            proxy_headers=bool(chosen.url), forwarded_allow_ips="127.0.0.1,::1",
-        )  # fmt: skip
+        if told := warning(chosen):
+            click.echo(f"Warning: {told}", err=True)
+        config = server_config(app, chosen)
 
     class Server(uvicorn.Server):
         """One that tells pages which watch a run that it ends: they would hold it until they are closed."""

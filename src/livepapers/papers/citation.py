@@ -36,7 +36,7 @@ def bibtex(card: Card) -> str:
         "title": f"{{{escape(card.title)}}}",
         "author": " and ".join(_bibtex_name(author) for author in card.authors),
         "year": str(card.year),
-        "month": _MONTHS[int(card.submitted[5:7]) - 1],
+        "month": _MONTHS[int(card.submitted[5:7]) - 1] if len(card.submitted) > 4 else "",
         "eprint": card.arxiv,
         "archiveprefix": "arXiv" if card.arxiv else "",
         "doi": escape(card.doi),
@@ -49,7 +49,7 @@ def bibtex(card: Card) -> str:
 
 def ris(card: Card) -> str:
     """The paper as one RIS record, for reference managers; lines end as the format wants, with CR LF."""
-    year, month, day = [*card.submitted.split("-"), ""][:3]
+    year, month, day = [*card.submitted.split("-"), "", ""][:3]
     pairs = [
         ("TY", "GEN"),
         ("TI", card.title),

@@ -45,6 +45,12 @@ class PaperList(BaseModel):
     pages: int
 
 
+class SearchList(PaperList):
+    """One page of what a search finds."""
+
+    meant: str = Field(description="the query that was answered: misspelt words replaced by words of the papers")
+
+
 class Verdict(BaseModel):
     """A claim and what was measured of it."""
 

@@ -9,18 +9,18 @@ from collections.abc import AsyncIterator
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
-from fastapi.staticfiles import StaticFiles
+from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 
 from livepapers import __version__
 from livepapers.core.errors import InputError
 from livepapers.lab.store import Store
 from livepapers.papers import catalogue
-from livepapers.web import applying, news, search, subscriptions
+from livepapers.web import applying, news, search, subscriptions, wrong
 from livepapers.web.guard import Guard, Secret
-from livepapers.web.rendering import STATIC, page
+from livepapers.web.rendering import STATIC, KeptFiles, refused
 from livepapers.web.settings import Settings
 from livepapers.web.store import PageStore
 
@@ -60,13 +60,15 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )  # fmt: skip
     app.state.settings, app.state.secret = settings, Secret(store.home)
-    app.state.store, app.state.runs = store, runs
+    app.state.store, app.state.runs, app.state.began = store, runs, time.time()
     for name in ROUTES:
         app.include_router(importlib.import_module(f"livepapers.web.routes.{name}").router)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", KeptFiles(directory=STATIC), name="static")
     app.add_exception_handler(HTTPException, _told)
     app.add_exception_handler(RequestValidationError, _told)
     app.add_exception_handler(InputError, _told)
+    # no secret is in a page but those that its address names, so the length of an answer tells nothing
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     app.add_middleware(Guard, settings=settings)
     return app
 
@@ -95,17 +97,4 @@ async def _tidy_hourly(store: PageStore) -> None:
 
 
 async def _told(request: Request, error: Exception) -> Response:
-    """An error as a page, or as JSON under /api: one line that says what was wrong."""
-    if isinstance(error, HTTPException):
-        status, told, headers = error.status_code, str(error.detail), error.headers
-    elif isinstance(error, RequestValidationError):
-        first = error.errors()[0]
-        status, told, headers = 422, f"{first['loc'][-1]}: {first['msg']}", None
-    else:
-        status, told, headers = 400, " ".join(str(error).split()), None
-    if request.url.path.startswith("/api/"):
-        told = " ".join(told.encode("utf-8", "backslashreplace").decode().split())  # it may quote half a surrogate pair
-        return JSONResponse({"error": told}, status, headers=headers)
-    answer = page(request, "error.html.j2", http_status=status, told=told)
-    answer.headers.update(headers or {})
-    return answer
+    return refused(request, *wrong.told(error))

@@ -6,6 +6,7 @@ are looked up in these files, numbers and choices. An option that names a module
 does: it could load code.
 """
 
+import contextlib
 import functools
 import json
 import math
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from fastapi import HTTPException
 from starlette.datastructures import FormData, UploadFile
 
 from livepapers.core.errors import InputError
@@ -28,7 +30,7 @@ from livepapers.web.guard import UPLOAD_LIMIT
 from livepapers.web.settings import Settings
 from livepapers.web.store import PageStore
 
-FOLDER = "page-applied"
+FOLDER, STOPPED = "page-applied", "stopped"
 KEPT = 7 * 86_400.0
 """Seconds that inputs and results are kept."""
 MOST = 1_000_000
@@ -223,12 +225,25 @@ def outcome(home: Path, job: str) -> Outcome | None:
         return Outcome(about["slug"], working=True, told=started.last_words(), result=None)
     result = running.printed(started)
     if result is None:
-        told = started.last_words() or "it ended without a word"
+        told = "it was stopped" if (folder / STOPPED).exists() else started.last_words() or "it ended without a word"
         if time.time() - started.began >= running.APPLY_SECONDS and not told.startswith("Error:"):
             told = f"it was stopped after {running.APPLY_SECONDS // 60} minutes; ask for less, or use the command line"
         return Outcome(about["slug"], working=False, told=told.removeprefix("Error: "), result=None)
     files = [(name, about_it) for name, about_it in result["files"].items() if _result(folder, name) is not None]
     return Outcome(about["slug"], working=False, told="", result=result, files=files)
+
+
+def stop(home: Path, job: str) -> bool:
+    """End an application that is at work; False for an id that was never given out or is too old."""
+    folder = _folder(home, job)
+    if folder is None:
+        return False
+    started = running.by_name(home, json.loads((folder / "job.json").read_bytes())["process"])
+    if started is not None and started.alive:
+        (folder / STOPPED).touch()
+        with contextlib.suppress(HTTPException):  # it has just ended by itself
+            running.stop(started.process)
+    return True
 
 
 def result_file(home: Path, job: str, number: int) -> Path | None:

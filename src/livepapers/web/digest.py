@@ -281,7 +281,7 @@ def _name(reader: Subscription, issue: str) -> str:
 def _searched(store: PageStore, query: str) -> set[str]:
     from livepapers.web import search
 
-    return {paper.slug for paper in search.find(store, query, limit=SEARCHED, offset=0)[0]}
+    return {paper.slug for paper in search.find(store, query, limit=SEARCHED).papers}
 
 
 def as_json(report: Report) -> dict[str, object]:

@@ -80,7 +80,7 @@ def of_changes(paper: Paper, changes: Sequence[Change]) -> list[Entry]:
     ]
 
 
-def atom(settings: Settings, path: str, title: str, page: str, entries: Sequence[Entry]) -> bytes:
+def atom(settings: Settings, path: str, title: str, page: str, entries: Sequence[Entry], *, since: float) -> bytes:
     """A feed as XML.
 
     Args:
@@ -89,13 +89,14 @@ def atom(settings: Settings, path: str, title: str, page: str, entries: Sequence
         title: Of the feed.
         page: The path of the page that shows the same.
         entries: What it tells.
+        since: When it was last updated if it tells nothing.
     """
     base = settings.base
     authority = _authority(base)
     feed = ET.Element("feed", {"xmlns": ATOM, "xml:lang": "en"})
     _add(feed, "id", f"tag:{authority},{SINCE}:{quote(path, safe='/')}")
     _add(feed, "title", title)
-    _add(feed, "updated", _time(max((entry.updated for entry in entries), default=0.0)))
+    _add(feed, "updated", _time(max((entry.updated for entry in entries), default=since)))
     ET.SubElement(feed, "link", {"rel": "self", "type": MEDIA_TYPE, "href": base + path})
     ET.SubElement(feed, "link", {"rel": "alternate", "type": "text/html", "href": base + page})
     _author(feed, "livepapers")

@@ -18,7 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from livepapers.core.errors import InputError
 from livepapers.lab.words import duration
-from livepapers.web.settings import LOOPBACK, Settings
+from livepapers.web.rendering import refused
+from livepapers.web.settings import LOOPBACK, TOKEN, Settings
 
 READER = "reader"  # the cookie
 YEAR = 365 * 86_400
@@ -36,11 +37,13 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 SAFE = frozenset({"GET", "HEAD"})
+NOT_OURS = "changes are made from the page itself only"
 # mail providers post here for their readers (RFC 8058), without Origin: the token in the path is the authority
 ONE_CLICK = re.compile(r"/subscribe/stop/[0-9a-f]{64}", re.ASCII)
 # (tokens, tokens a second): of one network and of one reader, for each kind of change
 RATES = {
     "vote": (60.0, 1.0), "new reader": (20.0, 20 / 86_400), "subscribe": (5.0, 1 / 60), "run": (5.0, 1 / 30),
+    "token": (20.0, 1 / 10),
 }  # fmt: skip
 
 
@@ -125,25 +128,36 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
-        if _hostname(headers.get("host", "")) not in self._hosts:
+        if _hostname(headers.get("host", "")) not in self._hosts:  # as text: a page's links would lead nowhere
             return PlainTextResponse("400: this page does not answer under that host name", 400)
+        request = Request(scope)
         if len(scope.get("query_string", b"")) > QUERY_LIMIT:
-            return PlainTextResponse(f"414: queries have at most {QUERY_LIMIT} bytes", 414)
+            return refused(request, 414, f"queries have at most {QUERY_LIMIT} bytes")
         one_click = scope["method"] == "POST" and ONE_CLICK.fullmatch(scope["path"])
-        if scope["method"] not in SAFE and not one_click and not self._same_origin(headers):
-            return PlainTextResponse("403: changes are made from the page itself only", 403)
+        if scope["method"] not in SAFE and not one_click and (told := self._foreign(headers)):
+            return refused(request, 403, told)
         length, most = headers.get("content-length", "0"), _most(scope)
         if not length.isdecimal() or int(length) > most:
-            return PlainTextResponse(f"413: bodies have at most {most:,} bytes", 413)
+            return refused(request, 413, _too_long(most))
         return None
 
-    def _same_origin(self, headers: Headers) -> bool:
-        """Fetch Metadata where the browser sends it, else an Origin that is ours; a request with neither is refused."""
+    def _foreign(self, headers: Headers) -> str:
+        """Why a change was not asked for by the page itself; empty if it was.
+
+        Fetch Metadata decides where the browser sends it, else an Origin that is ours; a request with neither is
+        refused. An Origin under a name that the settings do not know means that `url` was forgotten.
+        """
+        try:
+            origin = urlsplit(headers.get("origin", ""))
+            host = origin.hostname or ""
+        except ValueError:
+            return NOT_OURS
         site = headers.get("sec-fetch-site")
+        if site == "same-origin" and "origin" in headers and host not in self._hosts:
+            return "changes are made under the page's own address only; its settings name that as `url`"
         if site is not None:
-            return site == "same-origin"
-        origin = headers.get("origin", "")
-        return bool(origin) and urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+            return "" if site == "same-origin" else NOT_OURS
+        return "" if origin.netloc.lower() in self._settings.places(headers.get("host", "")) else NOT_OURS
 
 
 def _hostname(host: str) -> str:
@@ -163,6 +177,11 @@ def _most(scope: Scope) -> int:
     return UPLOAD_LIMIT if scope["method"] == "POST" and UPLOAD.fullmatch(scope["path"]) else BODY_LIMIT
 
 
+def _too_long(most: int) -> str:
+    size = f"{most // 2**20} MB" if most >= 2**20 else f"{most // 2**10} kB"
+    return f"files and values have at most {size} together"
+
+
 def _limited(receive: Receive, most: int) -> Receive:
     """The body's pieces, as long as they stay within the limit: a chunked body says no length beforehand."""
     seen = 0
@@ -172,7 +191,7 @@ def _limited(receive: Receive, most: int) -> Receive:
         message = await receive()
         seen += len(message.get("body", b""))
         if seen > most:
-            raise HTTPException(413, f"bodies have at most {most:,} bytes")
+            raise HTTPException(413, _too_long(most))
         return message
 
     return read
@@ -201,7 +220,7 @@ def limit(request: Request, kind: str, reader: str = "") -> None:
         return
     store = request.app.state.store
     capacity, rate = RATES[kind]
-    for who in filter(None, (f"network {_network(request)}", f"reader {reader}" if reader else "")):
+    for who in filter(None, (f"network {network(request)}", f"reader {reader}" if reader else "")):
         if not store.take(f"{kind} {who}", capacity=capacity, per_second=rate):
             wait = math.ceil(1 / rate) if rate else 86_400
             told = f"too many changes in a short time; try again in {duration(wait)}"
@@ -216,7 +235,7 @@ def voter(request: Request) -> str:
     return known or new_reader()
 
 
-def _network(request: Request) -> str:
+def network(request: Request) -> str:
     """Where a request comes from: an IPv4 address, or the part of an IPv6 address that one subscriber has."""
     host = request.client.host if request.client else "unknown"
     try:
@@ -227,10 +246,15 @@ def _network(request: Request) -> str:
 
 
 def require_token(request: Request, token: str = "") -> None:
-    """On a page that others reach, runs need the token, as a bearer or in the form: 403 without it."""
+    """On a page that others reach, runs need the token, as a bearer or in the form: 403 without it, guesses counted."""
     settings: Settings = request.app.state.settings
     if not settings.public:
         return
+    if not settings.token:
+        raise HTTPException(403, f"runs cannot be started on this page: it is public and ${TOKEN} is not set")
+    limit(request, "token")
     given = (token or request.headers.get("authorization", "").removeprefix("Bearer ")).strip()
-    if not settings.token or not hmac.compare_digest(given.encode(), settings.token.encode()):
-        raise HTTPException(403, "this page is public: runs need the token of LIVEPAPERS_TOKEN")
+    if not given:
+        raise HTTPException(403, f"this page is public: runs need its token, that of ${TOKEN}")
+    if not hmac.compare_digest(given.encode(), settings.token.encode()):
+        raise HTTPException(403, "that is not the token of this page")

@@ -3,14 +3,17 @@
 import functools
 import hashlib
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from starlette.types import Scope
 
 from livepapers.lab import figures
 from livepapers.lab.report.summary import by_setting, tally
@@ -23,8 +26,37 @@ STATIC = Path(__file__).parent / "static"
 
 def page(request: Request, template: str, *, http_status: int = 200, **values: Any) -> HTMLResponse:
     """An HTML answer of a template."""
-    html = environment().get_template(template).render(request=request, settings=request.app.state.settings, **values)
-    return HTMLResponse(html, http_status)
+    html = environment().get_template(template).render(
+        request=request, settings=request.app.state.settings, http_status=http_status, **values
+    )  # fmt: skip
+    # cards say what the reader voted for: no copy for others, and none that is used without asking
+    return HTMLResponse(html, http_status, headers={"Cache-Control": "private, no-cache", "Vary": "Cookie"})
+
+
+def refused(request: Request, status: int, told: str, headers: Mapping[str, str] | None = None) -> Response:
+    """An error: one line that says what was wrong, as a page, or as JSON under /api and for scripts that want it."""
+    if request.url.path == "/api" or request.url.path.startswith("/api/") or wants_json(request):
+        told = line(told.encode("utf-8", "backslashreplace").decode())  # it may quote half a surrogate pair
+        return JSONResponse({"error": told}, status, headers=headers)
+    answer = page(request, "error.html.j2", http_status=status, told=told)
+    answer.headers.update(headers or {})
+    return answer
+
+
+def came_from(request: Request) -> str:
+    """The path and query of this page that the request was sent from; home where it does not say, or says elsewhere."""
+    try:
+        parts = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return "/"
+    path = parts._replace(scheme="", netloc="", fragment="").geturl()
+    ours = parts.netloc.lower() in request.app.state.settings.places(request.headers.get("host", ""))
+    return path if ours and path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else "/"
+
+
+def wants_json(request: Request) -> bool:
+    """Whether a script asks, as that of the vote does."""
+    return "application/json" in request.headers.get("accept", "")
 
 
 @functools.cache
@@ -39,12 +71,12 @@ def environment() -> Environment:
     )
     made.filters |= {
         "safe_link": safe_link, "number": number, "duration": duration, "count": count, "p": p_text, "line": line,
-        "by_setting": by_setting, "when": when, "coded": coded,
+        "by_setting": by_setting, "when": when, "coded": coded, "shortened": shortened,
     }  # fmt: skip
     made.globals |= {
         "static": static, "with_query": with_query, "FIELDS": catalogue.FIELDS, "asked": asked, "estimate": estimate,
         "mark": figures.mark, "verdict_class": figures.verdict_class, "effect_plot": figures.effect_plot,
-        "tally": tally, "card": card,
+        "tally": tally, "card": card, "came_from": came_from,
     }  # fmt: skip
     return made
 
@@ -72,6 +104,11 @@ def line(text: str) -> str:
     return "".join(letter for letter in " ".join(text.split()) if letter.isprintable() or letter in joiners)
 
 
+def shortened(text: str, most: int) -> str:
+    """The text, cut between words where it is longer than `most` characters, without a comma before the ellipsis."""
+    return text if len(text) <= most else text[:most].rpartition(" ")[0].rstrip(" ,;:.–—-(") + "…"
+
+
 def when(seconds: float) -> str:
     """A time as pages show it: UTC, to the minute."""
     return time.strftime("%Y-%m-%d %H:%M", time.gmtime(seconds))
@@ -85,6 +122,17 @@ def static(name: str) -> str:
 @functools.cache
 def _version(name: str) -> str:
     return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+
+
+class KeptFiles(StaticFiles):
+    """Our files; under the address that `static` gives they never change."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """A file, kept by browsers if its version is asked for."""
+        answer = await super().get_response(path, scope)
+        if answer.status_code in {200, 304} and scope["query_string"] == f"v={_version(path)}".encode():
+            answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return answer
 
 
 def with_query(request: Request, **changes: Any) -> str:

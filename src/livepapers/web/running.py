@@ -2,7 +2,8 @@
 
 Each process leaves three files in the folder `page-runs` beside the store, named after the process ("pid-start time",
 as the run store knows drivers): what it was started for (.json), what it said (.log), what it printed (.out). A run
-started here is an ordinary run of the lab; nothing of it is kept here but the words of its driver.
+started here is an ordinary run of the lab; nothing of it is kept here but the words of its driver, and which run a
+process made (.made), because the store knows the last driver of a run only.
 """
 
 import functools
@@ -221,6 +222,18 @@ def by_name(home: Path, name: str) -> Started | None:
     except (FileNotFoundError, ValueError):
         return None
     return Started(folder, name, about["host"], about["kind"], about["slug"], about["run"], about["began"])
+
+
+def made(store: Store, source: Started) -> str | None:
+    """The id of the run that a process made, also when another one went on with it since; None while there is none."""
+    note = source.folder / f"{source.name}.made"
+    try:
+        return note.read_text()
+    except FileNotFoundError:
+        run = store.driven_by(source.process)
+    if run is not None:
+        write_atomic(note, run)
+    return run
 
 
 def forget(home: Path, name: str) -> None:

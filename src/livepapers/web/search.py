@@ -8,14 +8,17 @@ database says that a text has changed.
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from livepapers.papers import catalogue
 from livepapers.papers.search import terms
 from livepapers.web import fulltext, tables
 from livepapers.web.ideas import Index, Text
+from livepapers.web.importing.entry import arxiv_id, doi_of
 from livepapers.web.store import PAGE, PageStore, Paper
 
 STEADY = 5.0
@@ -28,30 +31,44 @@ LEAST = 0.2
 """Score that a paper needs to be found by its ideas, of 1."""
 
 
-def find(store: PageStore, query: str, *, limit: int = PAGE, offset: int = 0) -> tuple[list[Paper], int]:
+class Found(NamedTuple):
+    """What a search finds."""
+
+    papers: list[Paper]
+    total: int  # papers of the whole list: at most `fulltext.HITS` by words, as many by ideas
+    meant: str  # the query that was answered: misspelt words replaced by words of the papers
+
+
+def find(store: PageStore, query: str, *, limit: int = PAGE, offset: int = 0) -> Found:
     """Papers for a query, best first.
 
     Args:
         store: Holds the papers.
-        query: Any text. Blank, or without a letter or digit: no paper.
+        query: Any text. An arXiv identifier or a DOI, bare or as a link, is the paper that has it. Blank, or without a
+            letter or digit: no paper.
         limit: Papers wanted.
         offset: Papers of the list that are left out before them.
-
-    Returns:
-        The papers, and how many the whole list has (at most `fulltext.HITS` by words, as many by ideas).
     """
     if not terms(query):
-        return [], 0
+        return Found([], 0, query)
     with store.reading() as connection:
-        by_words = fulltext.matching(connection, query)
-    named = [slug for slug in by_words if slug == query.strip().casefold()]  # a paper's own name is no question
-    slugs = list(dict.fromkeys([*named, *fused(by_words, by_ideas(store, query))]))
-    return store.by_slug(slugs[offset : offset + limit]), len(slugs)
+        slugs, meant = _identified(connection, query), query
+    if not slugs:
+        meant = _index(store).corrected(query)
+        with store.reading() as connection:
+            by_words = fulltext.matching(connection, meant)
+        named = [slug for slug in by_words if slug == meant.strip().casefold()]  # a paper's own name is no question
+        slugs = list(dict.fromkeys([*named, *fused(by_words, by_ideas(store, meant))]))
+    return Found(store.by_slug(slugs[offset : offset + limit]), len(slugs), meant)
 
 
-def corrected(store: PageStore, query: str) -> str:
-    """The query, its misspelt words replaced by words of the papers; the query itself where there is nothing to do."""
-    return _index(store).corrected(query)
+def _identified(connection: Connection, query: str) -> list[str]:
+    """The papers whose identifier the query is."""
+    p, number, doi = tables.papers.c, arxiv_id(query), doi_of(query)
+    if not (number or doi):
+        return []
+    same = p.arxiv == number if number else p.doi.in_({doi, doi.lower(), doi.upper()})  # capitals mean nothing in it
+    return list(connection.execute(sa.select(p.slug).where(same).order_by(p.slug)).scalars())
 
 
 def warm(store: PageStore) -> None:

@@ -3,10 +3,15 @@
 import dataclasses
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from livepapers.core.errors import InputError
 from livepapers.core.files import write_atomic
-from livepapers.web.settings import Settings
+from livepapers.web.settings import LOOPBACK, Settings
+
+if TYPE_CHECKING:
+    import uvicorn
+    from starlette.types import ASGIApp
 
 ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - they are refused
 ADDRESS = "page.address"
@@ -46,3 +51,28 @@ def listen(settings: Settings) -> tuple[socket.socket, Settings]:
         shown = f"{settings.host}:{settings.port}"
         raise InputError.of("port", shown, expected="a free port of this machine", cause=str(error)) from None
     return made, dataclasses.replace(settings, port=made.getsockname()[1])
+
+
+def server_config(app: "ASGIApp", settings: Settings) -> "uvicorn.Config":
+    """How the page is served.
+
+    Readers choose what X-Forwarded-For says unless the server in front sets it, so it is believed only where the
+    settings say so: else all readers behind that server are one network, and share its limits.
+    """
+    import uvicorn
+
+    return uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=15, limit_concurrency=500,
+        timeout_graceful_shutdown=3, proxy_headers=settings.forwarded, forwarded_allow_ips="127.0.0.1,::1",
+    )  # fmt: skip
+
+
+def warning(settings: Settings) -> str:
+    """What the person who serves the page should know about the server in front of it; empty where nothing is odd."""
+    if not settings.public or settings.host not in LOOPBACK:
+        return ""
+    if not settings.url:
+        return "a token is set and no `url`: browsers elsewhere can only read, name the page's address in the settings"
+    if not settings.forwarded:
+        return "all readers count as one: let the server in front set X-Forwarded-For, then set `forwarded = true`"
+    return ""

@@ -23,6 +23,9 @@ class Settings:
     host: str = setting("127.0.0.1", "address to listen at; beyond loopback, runs need a token")
     port: int = setting(8765, "0 takes a free one", ge=0, le=65535)
     url: str = setting("", "under which readers reach the page, for links in mail and feeds; http://host:port if empty")
+    forwarded: bool = setting(
+        False, "the server in front sets X-Forwarded-For itself: readers' addresses, which floods are counted by"
+    )
     smtp_host: str = setting("", "mail server; empty: mails are written to the outbox")
     smtp_port: int = setting(587, "of the mail server", ge=1, le=65535)
     smtp_user: str = setting("", "empty: no login; its password is in LIVEPAPERS_SMTP_PASSWORD")
@@ -42,14 +45,22 @@ class Settings:
 
     @property
     def public(self) -> bool:
-        """Whether others than this machine can reach the page: by itself, or through a server in front of it."""
-        return self.host not in LOOPBACK or (urlsplit(self.base).hostname or "") not in LOOPBACK
+        """Whether others than this machine can reach the page: by itself, or through a server in front of it.
+
+        A token says so too: whoever sets one means it to be asked for, also where `url` was forgotten.
+        """
+        addresses = {self.host, urlsplit(self.base).hostname or ""}
+        return not addresses <= LOOPBACK or bool(self.token)
 
     @property
     def base(self) -> str:
         """The address that absolute links begin with, without a slash at its end; never taken from a request."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return (self.url or f"http://{host}:{self.port}").rstrip("/")
+
+    def places(self, host: str) -> set[str]:
+        """Host and port of the page as browsers know it: a server in front may put its own name into Host."""
+        return {place for place in (host.lower(), urlsplit(self.base).netloc.lower()) if place}
 
     @property
     def token(self) -> str:

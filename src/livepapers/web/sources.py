@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from livepapers.papers import catalogue
+from livepapers.web.applying import SAMPLES
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -74,12 +75,24 @@ def usage(slug: str) -> tuple[tuple[str, str], ...]:
         return blocks
     if not found.required:  # which of its inputs go together, only its help says
         return (("sh", f"livepapers apply {slug} --help"),)
+    return _called(slug, found)
+
+
+def _called(slug: str, found: Method) -> tuple[tuple[str, str], ...]:
+    """A call of `apply` in both languages, on the files that ship with livepapers where there are such."""
+    module, ours = catalogue.module_name(slug), SAMPLES.get(slug, {})
+    python = {name: f'samples.path("{file}")' for name, file in ours.items()}
+    words = {name: f"\"$(python -c 'from livepapers import samples; print({code})')\"" for name, code in python.items()}
     named = [name for name in found.required if name not in found.places]
-    options = "".join([f" {name.upper()}" for name in found.places]
-                      + [f" --{name.replace('_', '-')} {name.upper()}" for name in named])  # fmt: skip
-    module, given = catalogue.module_name(slug), ", ".join([*found.places, *(f"{name}=..." for name in named)])
-    python = f"from livepapers.methods import {module}\n\nresult = {module}.apply({given})\nprint(result.headline)"
-    return (("sh", f"livepapers apply {slug}{options} --output result"), ("python", python))
+    options = [words.get(name, name.upper()) for name in found.places]
+    options += [f"--{name.replace('_', '-')} {words.get(name, name.upper())}" for name in named]
+    given = ", ".join([python.get(name, name) for name in found.places]
+                      + [f"{name}={python.get(name, '...')}" for name in named])  # fmt: skip
+    imports = ("from livepapers import samples\n" if ours else "") + f"from livepapers.methods import {module}"
+    return (
+        ("sh", " ".join(["livepapers apply", slug, *options, "--output result"])),
+        ("python", f"{imports}\n\nresult = {module}.apply({given})\nprint(result.headline)"),
+    )
 
 
 @functools.cache

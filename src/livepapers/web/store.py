@@ -110,8 +110,9 @@ class PageStore:
             connection.execute(insert.on_conflict_do_update(index_elements=["slug"], set_=changed), rows)
 
     def papers(
-        self, sort: Sort, *, field: str = "", status: str = "", since: str = "", page: int = 1, size: int = PAGE
-    ) -> tuple[list[Paper], int]:
+        self, sort: Sort, *, field: str = "", status: str = "", since: str = "", after: float = 0.0, page: int = 1,
+        size: int = PAGE,
+    ) -> tuple[list[Paper], int]:  # fmt: skip
         """One page of a list, and how many papers the whole list has.
 
         Args:
@@ -119,6 +120,7 @@ class PageStore:
             field: Only this field.
             status: Only this status.
             since: Only papers submitted on that date (YYYY-MM-DD) or later.
+            after: Only papers that came here, or got a verdict or another one, after that time.
             page: From 1.
             size: Papers a page.
         """
@@ -132,6 +134,9 @@ class PageStore:
         if since:
             # of some papers only the month or the year is known; then all of it counts
             wanted.append(sa.or_(p.submitted >= since, p.submitted.in_([since[:7], since[:4]])))
+        if after:
+            n = tables.news.c
+            wanted.append(sa.or_(p.added > after, p.slug.in_(sa.select(n.slug).where(n.at > after))))
         query = sa.select(tables.papers).where(*wanted).order_by(*order).limit(size).offset((page - 1) * size)
         with self.reading() as connection:
             total = connection.execute(
@@ -147,8 +152,8 @@ class PageStore:
         return [found[slug] for slug in slugs if slug in found]
 
     def paper(self, slug: str) -> Paper | None:
-        """One paper, or None."""
-        return next(iter(self.by_slug([slug])), None)
+        """One paper, or None; capital letters are as good as small ones, and databases refuse control characters."""
+        return next(iter(self.by_slug([slug.casefold()])), None) if slug.isprintable() else None
 
     # ---- votes ----
 

@@ -55,6 +55,8 @@ papers = Table(
     Index("papers_of_field", "field", "heat", "submitted"),
     Index("papers_of_status", "status", "claims", "submitted"),
     Index("papers_arxiv", "arxiv"),
+    Index("papers_doi", "doi"),
+    Index("papers_added", "added"),
 )
 
 votes = Table(

@@ -1,6 +1,7 @@
 """How a run goes, seen once a second by the pages that show it."""
 
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,8 @@ EVERY = 1.0
 """Seconds between two looks."""
 LONGEST = 600.0
 """Seconds after which a page has to connect again, so that no forgotten one is kept for ever."""
-LISTENERS = 40
-"""Pages that may watch at the same time."""
+LISTENERS, EACH = 40, 6
+"""Pages that may watch at the same time, and those of one network among them."""
 
 
 @dataclass(frozen=True)
@@ -39,26 +40,26 @@ class Seen:
 
 
 class Listeners:
-    """Counts the pages that watch."""
+    """Counts the pages that watch, by the network that they are in."""
 
-    def __init__(self, most: int) -> None:
-        self._most, self._now, self._lock = most, 0, threading.Lock()
+    def __init__(self, most: int, each: int) -> None:
+        self._most, self._each, self._now, self._lock = most, each, Counter[str](), threading.Lock()
 
-    def enter(self) -> bool:
+    def enter(self, network: str) -> bool:
         """Take a place; False when there is none."""
         with self._lock:
-            if self._now >= self._most:
+            if self._now.total() >= self._most or self._now[network] >= self._each:
                 return False
-            self._now += 1
+            self._now[network] += 1
             return True
 
-    def leave(self) -> None:
+    def leave(self, network: str) -> None:
         """Give the place back."""
         with self._lock:
-            self._now -= 1
+            self._now -= Counter([network])  # keeps no network at zero
 
 
-listeners = Listeners(LISTENERS)
+listeners = Listeners(LISTENERS, EACH)
 closing = threading.Event()
 """Set when the server ends."""
 

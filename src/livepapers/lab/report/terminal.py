@@ -65,7 +65,7 @@ def _ours(verdict: Mapping[str, Any]) -> Text:
     mean, bounds = estimate(verdict["effect"], verdict["interval"])
     text = Text(mean, style="bold").append(f" {bounds}" if bounds else "", style="default not bold")
     wanted = asked(verdict["direction"], verdict["reference"], verdict["margin"])
-    text.append(f"\n{verdict['effect_name']}; claimed: {wanted}", style="dim not bold")
+    text.append(f"\n{verdict['effect_name']}; asked here: {wanted}", style="dim not bold")
     if verdict["p_holm"] is not None:
         text.append(f"; p {p_text(verdict['p_holm'])}", style="dim not bold")
     if verdict["units_needed"]:

@@ -29,7 +29,7 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 
 
 def read(path: Path) -> Batch:
-    """The papers of a BibTeX file, in its order; entries that cannot be read or linked are skipped.
+    """The papers of a BibTeX file, in its order; entries that cannot be read are skipped.
 
     Raises:
         InputError: The file cannot be read, or has no entry.

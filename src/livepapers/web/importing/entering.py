@@ -22,6 +22,7 @@ STEM = 60
 """Characters of a title in a slug."""
 TELLING = 4
 """Words a title needs to be the same paper's by itself, where one source names no authors."""
+UNLINKED = "it is new here, and has no arXiv identifier, no DOI and no https:// address"
 
 _SUFFIXES = frozenset({"jr", "sr", "ii", "iii", "iv"})
 _PLAIN = re.compile(r"[a-z0-9]+", re.ASCII)
@@ -136,14 +137,19 @@ def enter(
         connection.execute(hold.with_for_update()).all()
         known = _Known(connection)
         for entry in batch.entries:
-            outcome.papers.append(_one(connection, known, entry, source, at))
+            row = known.find(entry)
+            if row is None and not entry.link:
+                outcome.skipped.append(Skipped(entry.title, UNLINKED))
+            else:
+                outcome.papers.append(_one(connection, known, row, entry, source, at))
         if dry_run:
             connection.rollback()
     return outcome
 
 
-def _one(connection: Connection, known: _Known, entry: Entry, source: Source, now: float) -> Listed:
-    row = known.find(entry)
+def _one(
+    connection: Connection, known: _Known, row: _Row | None, entry: Entry, source: Source, now: float
+) -> Listed:  # fmt: skip
     if row is None:
         slug = _free(slug_of(entry), known.slugs)
         values = _columns(entry) | {"slug": slug, "source": source, "added": now}

@@ -40,7 +40,7 @@ class Entry:
     authors: tuple[str, ...]  # given names first; none where the source names none
     arxiv: str  # without version; empty where there is none
     doi: str
-    link: str  # https
+    link: str  # https; empty where the source has none, then only a paper that is known already is meant
     submitted: str  # YYYY-MM-DD, YYYY-MM or YYYY; empty where nothing is known
     tags: tuple[str, ...]  # arXiv's categories
 
@@ -90,10 +90,10 @@ def make(
 ) -> Entry:
     """An entry of other people's text: on one line each, without control characters, linked by https only.
 
-    An identifier or date that is none is left out, as long as something is left to link to.
+    An identifier, address or date that is none is left out.
 
     Raises:
-        InputError: There is no title, or nothing to link to.
+        InputError: There is no title.
     """
     shown = line(title)
     if not any(map(str.isalnum, shown)):
@@ -146,7 +146,7 @@ def _link(arxiv: str, doi: str, url: str) -> str:
         return f"https://doi.org/{quote(doi, safe='/:;()._-')}"
     if _URL.fullmatch(url.strip()) and len(url) <= LINK and _has_host(url.strip()):
         return url.strip()
-    raise InputError.of("link", url or "nothing", expected="an arXiv identifier, a DOI or an https:// address")
+    return ""
 
 
 def _has_host(url: str) -> bool:

@@ -14,21 +14,26 @@ from fastapi.responses import StreamingResponse
 from livepapers.lab.study import NOT_IN_PAPER
 from livepapers.web import answers, guard, running, subscriptions, tables, verdicts
 from livepapers.web.answers import PaperCard, PaperDetail, RunCard, Told
+from livepapers.web.routes.paper import known
+from livepapers.web.routes.parameters import Number, Order, Since, Size
 from livepapers.web.routes.subscribe import ask_to_confirm
 from livepapers.web.search import find
-from livepapers.web.store import PageStore, Paper, Sort, refuse_unknown
+from livepapers.web.store import PageStore, Paper, refuse_unknown
 
 if TYPE_CHECKING:
     from livepapers.lab.store import CellRecord, RunRecord, Store
 
 WRONG: dict[int | str, dict[str, Any]] = {
-    400: {"model": Told, "description": "A value is wrong, or the host is not this page's (as text)"},
-    422: {"model": Told, "description": "A value is missing or of the wrong kind"},
+    400: {"description": "The host is not this page's; as text"},
+    422: {"model": Told, "description": "A value is missing or wrong"},
 }
 GONE: dict[int | str, dict[str, Any]] = {404: {"model": Told, "description": "There is no such thing"}}
 CHANGE: dict[int | str, dict[str, Any]] = {
-    403: {"description": "Not sent by the page itself: no `Sec-Fetch-Site: same-origin` and no `Origin` of its own"},
-    413: {"description": "A body of more than 64 kB"},
+    403: {
+        "model": Told,
+        "description": "Not sent by the page itself: no `Sec-Fetch-Site: same-origin` and no `Origin` of its own",
+    },
+    413: {"model": Told, "description": "A body of more than 64 kB"},
     429: {"model": Told, "description": "Too many changes in a short time"},
 }
 DUMP: dict[int | str, dict[str, Any]] = {
@@ -42,14 +47,10 @@ BLOCK = 200
 
 router = APIRouter(prefix="/api", include_in_schema=True, responses=WRONG)
 
-Number = Annotated[int, Query(ge=1, le=100_000, alias="page")]
-Size = Annotated[int, Query(ge=1, le=100)]
-Since = Annotated[str, Query(pattern=r"^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$", max_length=10)]
-
 
 @router.get("/papers", responses=GONE)
 def papers(
-    request: Request, sort: Sort = "trending", field: str = "", status: str = "", since: Since = "",
+    request: Request, sort: Order = "trending", field: str = "", status: str = "", since: Since = "",
     number: Number = 1, size: Size = 30,
 ) -> answers.PaperList:  # fmt: skip
     """One page of the papers: sorted by votes that fade, by date or by measured claims; since a date of submission."""
@@ -61,16 +62,16 @@ def papers(
 @router.get("/papers/{slug}", responses=GONE)
 def paper(request: Request, slug: str) -> PaperDetail:
     """One paper: its card and its published verdicts, with intervals, pairs, machine and commit."""
-    return _detail(_known(request, slug))
+    return _detail(known(request, slug))
 
 
 @router.get("/search", responses=GONE)
 def search(
     request: Request, q: Annotated[str, Query(min_length=1, max_length=500)], number: Number = 1, size: Size = 30
-) -> answers.PaperList:
-    """Papers by words and by idea, best first."""
-    found, total = find(request.app.state.store, q, limit=size, offset=(number - 1) * size)
-    return _list(found, total, number, size)
+) -> answers.SearchList:
+    """Papers by words and by idea, best first; an arXiv identifier or a DOI, bare or as a link, finds its paper."""
+    found, total, meant = find(request.app.state.store, q, limit=size, offset=(number - 1) * size)
+    return answers.SearchList(**_list(found, total, number, size).model_dump(), meant=meant)
 
 
 @router.get("/runs", responses=GONE)
@@ -102,11 +103,10 @@ def vote(request: Request, response: Response, slug: str, wanted: answers.Vote) 
 
     Same-origin: `Sec-Fetch-Site: same-origin`, or without that header an `Origin` equal to the page's own.
     """
+    found = known(request, slug)
     reader = guard.voter(request)
     guard.limit(request, "vote", reader)
-    votes = request.app.state.store.vote(_text(slug), reader, up=wanted.up)
-    if votes is None:
-        raise HTTPException(404, f"no paper {slug!r}")
+    votes = request.app.state.store.vote(found.slug, reader, up=wanted.up)
     guard.remember(request, response, reader)
     return answers.Voted(votes=votes, voted=wanted.up)
 
@@ -117,8 +117,8 @@ def subscribe(request: Request, background: BackgroundTasks, wanted: answers.Sub
 
     Same-origin, as for votes.
     """
-    guard.limit(request, "subscribe")
     to, search = subscriptions.checked_address(wanted.address), subscriptions.checked_query(wanted.query)
+    guard.limit(request, "subscribe")
     ask_to_confirm(request, background, to, wanted.frequency, search)
     return answers.Asked(told="a mail with a link to confirm is on its way, unless that address had enough of them")
 
@@ -147,13 +147,6 @@ def _lines(store: PageStore) -> Iterator[bytes]:
 def _text(text: str) -> str:
     """A name as databases take it: one with control characters names nothing."""
     return text if text.isprintable() else ""
-
-
-def _known(request: Request, slug: str) -> Paper:
-    found = request.app.state.store.paper(_text(slug))
-    if found is None:
-        raise HTTPException(404, f"no paper {slug!r}")
-    return found
 
 
 def _list(found: list[Paper], total: int, number: int, size: int) -> answers.PaperList:

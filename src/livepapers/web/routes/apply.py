@@ -9,7 +9,7 @@ from starlette.datastructures import FormData
 
 from livepapers import samples
 from livepapers.core.errors import InputError
-from livepapers.web import applying, guard
+from livepapers.web import applying, guard, running, wrong
 from livepapers.web.rendering import page
 from livepapers.web.routes.paper import known
 from livepapers.web.store import Paper
@@ -28,22 +28,20 @@ async def _given(request: Request) -> AsyncIterator[FormData]:
 @router.get("/papers/{slug}/apply")
 def form(request: Request, slug: str) -> Response:
     """The form."""
-    found = _with_form(request, slug)
-    return _page(request, found)
+    return _form(request, _with_form(request, slug))
 
 
 @router.post("/papers/{slug}/apply")
 def apply(request: Request, slug: str, given: Annotated[FormData, Depends(_given)]) -> Response:
     """Start the method on what the form says."""
-    token = given.get("token", "")
-    guard.require_token(request, token if isinstance(token, str) else "")
     found = _with_form(request, slug)
-    guard.limit(request, "run")
+    values = {name: value for name, value in given.items() if isinstance(value, str)}  # files stay with the browser
     try:
+        guard.require_token(request, values.pop("token", ""))
+        guard.limit(request, "run")
         job = applying.begin(request.app.state.store, request.app.state.settings, found.slug, given)
-    except InputError as error:
-        kept = {name: value for name, value in given.items() if isinstance(value, str)}  # files stay with the browser
-        return _page(request, found, http_status=400, wrong=str(error), kept=kept)
+    except (InputError, HTTPException) as error:
+        return _form(request, found, error, values)
     return RedirectResponse(f"/applied/{job}", 303)
 
 
@@ -67,6 +65,14 @@ def applied(request: Request, job: str) -> Response:
     return answer
 
 
+@router.post("/applied/{job}/stop")
+def stop(request: Request, job: str) -> Response:
+    """End the method's work; whoever knows the address asked for it."""
+    if not applying.stop(request.app.state.store.home, job):
+        raise HTTPException(404, "there is no such result: they are kept for a week")
+    return RedirectResponse(f"/applied/{job}", 303)
+
+
 @router.get("/applied/{job}/files/{number}")
 def result(request: Request, job: str, number: int) -> Response:
     """One of the files that the method wrote, to save."""
@@ -76,13 +82,17 @@ def result(request: Request, job: str, number: int) -> Response:
     return FileResponse(path, media_type="application/octet-stream", filename=path.name, headers=PRIVATE)
 
 
-def _page(
-    request: Request, found: Paper, *, http_status: int = 200, wrong: str = "", kept: Mapping[str, str] | None = None
+def _form(
+    request: Request, paper: Paper, error: Exception | None = None, kept: Mapping[str, str] | None = None
 ) -> Response:
-    return page(
-        request, "apply.html.j2", http_status=http_status, paper=found, fields=applying.fields(found.slug),
-        left_out=applying.LEFT_OUT.get(found.slug, ""), wrong=wrong, kept=kept,
+    """The form, empty or with what was typed and why it was refused."""
+    status, told, headers = (200, "", None) if error is None else wrong.told(error)
+    answer = page(
+        request, "apply.html.j2", http_status=status, paper=paper, fields=applying.fields(paper.slug), wrong=told,
+        left_out=applying.LEFT_OUT.get(paper.slug, ""), kept=kept, most=guard.UPLOAD_LIMIT // 2**20, minutes=running.APPLY_SECONDS // 60,
     )  # fmt: skip
+    answer.headers.update(headers or {})
+    return answer
 
 
 def _with_form(request: Request, slug: str) -> Paper:

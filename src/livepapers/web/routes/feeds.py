@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from livepapers.papers import catalogue
 from livepapers.web import feeds, news
 from livepapers.web.rendering import line
+from livepapers.web.routes.paper import known
 
 router = APIRouter(include_in_schema=False)
 
@@ -39,7 +40,7 @@ def search(request: Request, q: Annotated[str, Query(min_length=1, max_length=50
     from livepapers.web.search import find
 
     store, asked = request.app.state.store, urlencode({"q": q})
-    entries = feeds.of_papers(store, find(store, q, limit=feeds.ENTRIES, offset=0)[0])
+    entries = feeds.of_papers(store, find(store, q, limit=feeds.ENTRIES).papers)
     title = f"livepapers: search for {line(q)}"
     return _answer(request, f"/feeds/search.atom?{asked}", title, f"/search?{asked}", entries)
 
@@ -48,19 +49,21 @@ def search(request: Request, q: Annotated[str, Query(min_length=1, max_length=50
 def paper(request: Request, slug: str) -> Response:
     """The verdicts of one paper as they came."""
     store = request.app.state.store
-    found = store.paper(slug) if slug.isprintable() else None
-    if found is None:
-        raise HTTPException(404, f"no paper {slug!r}")
+    found = known(request, slug)
     with store.reading() as connection:
-        changes = news.of(connection, slug, feeds.ENTRIES)
+        changes = news.of(connection, found.slug, feeds.ENTRIES)
     path = f"/papers/{found.slug}"
     title = f"livepapers: verdicts on {found.title}"
-    return _answer(request, f"/feeds/paper/{found.slug}.atom", title, path, feeds.of_changes(found, changes))
+    entries, feed = feeds.of_changes(found, changes), f"/feeds/paper/{found.slug}.atom"
+    return _answer(request, feed, title, path, entries, since=found.added)
 
 
-def _answer(request: Request, path: str, title: str, page: str, entries: Sequence[feeds.Entry]) -> Response:
-    """The feed, or 304 where the reader has it already."""
-    body = feeds.atom(request.app.state.settings, path, title, page, entries)
+def _answer(
+    request: Request, path: str, title: str, page: str, entries: Sequence[feeds.Entry], *, since: float | None = None
+) -> Response:
+    """The feed, or 304 where the reader has it already; `since` as for `feeds.atom`, the server's start if left out."""
+    began = request.app.state.began if since is None else since
+    body = feeds.atom(request.app.state.settings, path, title, page, entries, since=began)
     headers = {"ETag": feeds.etag(body), "Cache-Control": "public, max-age=300"}
     if feeds.matches(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=304, headers=headers)

@@ -1,36 +1,38 @@
 """Home: papers as cards, sorted by votes that fade, by date or by what was measured; votes; help."""
 
-import datetime as dt
+import time
 from typing import Annotated
-from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Form, HTTPException, Query, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 
+from livepapers.core.errors import InputError
 from livepapers.lab import figures
 from livepapers.lab.report.page import rules
 from livepapers.web import guard, verdicts
-from livepapers.web.rendering import page
-from livepapers.web.store import PAGE, SORTS, Paper, Sort, refuse_unknown
+from livepapers.web.rendering import STATIC, came_from, page, wants_json
+from livepapers.web.routes.paper import known
+from livepapers.web.routes.parameters import Number, Order
+from livepapers.web.store import PAGE, SORTS, Paper, refuse_unknown
 
 router = APIRouter(include_in_schema=False)
 
 PERIODS = {"day": 1, "week": 7, "month": 31}
-"""Days that a list may be narrowed to, by the name of the period."""
+"""Days that a list may be narrowed to, by the name of the period: what came here, or got a verdict, within them."""
 
 
 @router.get("/")
 def home(
     request: Request,
-    sort: Sort = "trending",
+    sort: Order = "trending",
     field: str = "",
     status: str = "",
     period: str = "",
-    number: Annotated[int, Query(ge=1, le=100_000, alias="page")] = 1,
+    number: Number = 1,
 ) -> Response:
     """One page of cards."""
     refuse_unknown(sort, field, status)
-    papers, total = request.app.state.store.papers(sort, field=field, status=status, since=since(period), page=number)
+    papers, total = request.app.state.store.papers(sort, field=field, status=status, after=begin(period), page=number)
     if number > 1 and not papers:
         raise HTTPException(404, f"the list has {total} papers, no page {number}")
     return page(
@@ -39,14 +41,17 @@ def home(
     )  # fmt: skip
 
 
-def since(period: str) -> str:
-    """The first date of a period that ends today, empty for all times; 404 for a period that does not exist."""
+def begin(period: str) -> float:
+    """When a period that ends now began, 0 for all times.
+
+    Raises:
+        InputError: There is no such period.
+    """
     if not period:
-        return ""
+        return 0.0
     if period not in PERIODS:
-        raise HTTPException(404, f"period: got {period!r}, expected one of {', '.join(PERIODS)}")
-    today = dt.datetime.now(dt.UTC).date()
-    return (today - dt.timedelta(days=PERIODS[period])).isoformat()
+        raise InputError.of("period", period, expected=f"one of {', '.join(PERIODS)}")
+    return time.time() - 86_400.0 * PERIODS[period]
 
 
 def cards(request: Request, papers: list[Paper]) -> list[tuple[Paper, tuple[str, ...], bool]]:
@@ -56,32 +61,39 @@ def cards(request: Request, papers: list[Paper]) -> list[tuple[Paper, tuple[str,
     return [(paper, verdicts.strip(paper.slug), paper.slug in voted) for paper in papers]
 
 
+@router.get("/papers")
+def all_papers() -> Response:
+    """What a reader finds who takes the end off a paper's address."""
+    return RedirectResponse("/", 303)
+
+
 @router.post("/papers/{slug}/vote")
 def vote(request: Request, slug: str, up: Annotated[bool, Form()] = True) -> Response:
     """Cast the reader's vote or take it back; to the page it came from, or as JSON where a script asks."""
+    found = known(request, slug)
     reader = guard.voter(request)
     guard.limit(request, "vote", reader)
-    votes = request.app.state.store.vote(slug, reader, up=up)
-    if votes is None:
-        raise HTTPException(404, f"no paper {slug!r}")
+    votes = request.app.state.store.vote(found.slug, reader, up=up)
     answer: Response
-    if "application/json" in request.headers.get("accept", ""):
+    if wants_json(request):
         answer = JSONResponse({"votes": votes, "voted": up})
     else:
-        answer = RedirectResponse(f"{came_from(request)}#{slug}", 303)
+        answer = RedirectResponse(f"{came_from(request)}#{found.slug}", 303)
     guard.remember(request, answer, reader)
     return answer
 
 
-def came_from(request: Request) -> str:
-    """The path and query of this page that the request was sent from; home where it does not say, or says elsewhere."""
-    try:
-        parts = urlsplit(request.headers.get("referer", ""))
-    except ValueError:
-        return "/"
-    path = parts._replace(scheme="", netloc="", fragment="").geturl()
-    ours = parts.netloc.lower() == request.headers.get("host", "").lower()
-    return path if ours and path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else "/"
+@router.get("/favicon.ico")
+def icon() -> Response:
+    """The icon where browsers and feed readers look for one by themselves."""
+    return FileResponse(STATIC / "icon.svg", headers={"Cache-Control": "max-age=86400"})
+
+
+@router.get("/robots.txt")
+def robots() -> Response:
+    """What crawlers shall leave alone: what costs work, what is the same again, and what is one reader's."""
+    hidden = ("/api/", "/applied/", "/feeds/", "/runs/", "/search", "/subscribe/")
+    return PlainTextResponse("".join(["User-agent: *\n", *(f"Disallow: {path}\n" for path in hidden)]))
 
 
 @router.get("/figures.css")

@@ -101,9 +101,15 @@ def run(
     return RedirectResponse(f"/runs/starting/{started.name}", 303)
 
 
+@router.get("/papers/{slug}/run")
+def not_run(request: Request, slug: str) -> Response:
+    """Where a browser gets that loads the answer to a refused start again."""
+    return RedirectResponse(f"/papers/{known(request, slug).slug}", 303)
+
+
 def known(request: Request, slug: str) -> Paper:
     """The paper of that name, or 404."""
-    found = request.app.state.store.paper(slug) if slug.isprintable() else None
+    found = request.app.state.store.paper(slug)
     if found is None:
         raise HTTPException(404, f"no paper {slug!r}")
     return found
@@ -160,10 +166,10 @@ def _runs(request: Request, slug: str) -> list[RunRecord]:
 
 
 def _cited(found: Paper, kind: str) -> str:
-    """A citation; empty where authors or the month are not known, because nothing is made up."""
+    """A citation; empty where authors or the year are not known, because nothing is made up."""
     if found.source == "catalogue":
         card = catalogue.card(found.slug)
-    elif found.authors and len(found.submitted) >= 7:
+    elif found.authors and found.submitted:
         card = Card(
             slug=found.slug, title=found.title, authors=found.authors, submitted=found.submitted, field=found.field,
             tags=found.tags, summary="", code_url="", code_licence="", venue="", arxiv=found.arxiv, doi=found.doi,

@@ -16,6 +16,7 @@ from livepapers.lab.store import RunRecord, Store
 from livepapers.web import comparing, guard, running, watching
 from livepapers.web.rendering import page
 from livepapers.web.routes.paper import drawn_curves
+from livepapers.web.routes.parameters import Number
 from livepapers.web.store import PAGE
 
 router = APIRouter(include_in_schema=False)
@@ -30,7 +31,7 @@ CELLS = 1000
 def runs(
     request: Request,
     slug: Annotated[str, Query(max_length=120)] = "",
-    number: Annotated[int, Query(ge=1, le=100_000, alias="page")] = 1,
+    number: Number = 1,
 ) -> Response:
     """One page of the runs, newest first."""
     wanted = slug if slug.isprintable() and slug else None
@@ -49,7 +50,7 @@ def starting(request: Request, name: str) -> Response:
     found = running.by_name(request.app.state.store.home, name)
     if found is None or found.kind != "run" or found.run:
         raise HTTPException(404, f"nothing was started here under {name!r}")
-    run = _store(request).driven_by(found.process)
+    run = running.made(_store(request), found)
     if run is not None:
         return RedirectResponse(f"/runs/{run}", 303)
     told = "" if found.alive else _shown(request, found.last_words()) or "it ended without a word"
@@ -100,12 +101,13 @@ def run(request: Request, id: str, stopping: bool = False) -> Response:  # noqa:
 async def events(request: Request, id: str) -> Response:  # noqa: A002
     """How the run goes, as server-sent events: once a second while it goes, then a last one."""
     settings, store = request.app.state.settings, _store(request)
-    if not watching.listeners.enter():
+    network = guard.network(request)
+    if not watching.listeners.enter(network):
         raise HTTPException(503, "too many pages watch runs; load the page again later", headers={"Retry-After": "30"})
     try:
         await anyio.to_thread.run_sync(running.known_run, store, id)
     except BaseException:
-        watching.listeners.leave()
+        watching.listeners.leave(network)
         raise
 
     async def stream() -> AsyncIterator[bytes]:
@@ -113,7 +115,7 @@ async def events(request: Request, id: str) -> Response:  # noqa: A002
             async for told in watching.changes(store, store.home, settings, id):
                 yield b"data: " + json.dumps(told, allow_nan=False).encode() + b"\n\n"
         finally:
-            watching.listeners.leave()
+            watching.listeners.leave(network)
 
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(stream(), media_type="text/event-stream", headers=headers)
@@ -157,6 +159,14 @@ def resume(request: Request, id: str, token: Annotated[str, Form()] = "") -> Res
     state = request.app.state
     running.launch(state.store, state.settings, ["resume", record.id], kind="run", slug=record.slug, run=record.id)
     return RedirectResponse(f"/runs/{record.id}", 303)
+
+
+@router.get("/runs/{id}/cancel")
+@router.get("/runs/{id}/resume")
+@router.get("/runs/{id}/judge")
+def not_changed(request: Request, id: str) -> Response:  # noqa: A002
+    """Where a browser gets that loads the answer to a refused change again."""
+    return RedirectResponse(f"/runs/{running.known_run(_store(request), id).id}", 303)
 
 
 @router.post("/runs/{id}/judge")

@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from livepapers.web import search
 from livepapers.web.rendering import page
 from livepapers.web.routes.home import cards
+from livepapers.web.routes.parameters import Number
 from livepapers.web.store import PAGE
 
 router = APIRouter(include_in_schema=False)
@@ -17,12 +18,11 @@ router = APIRouter(include_in_schema=False)
 def results(
     request: Request,
     q: Annotated[str, Query(max_length=500)] = "",
-    number: Annotated[int, Query(ge=1, le=100_000, alias="page")] = 1,
+    number: Number = 1,
 ) -> Response:
     """One page of what a search finds."""
     store = request.app.state.store
-    meant = search.corrected(store, q)
-    papers, total = search.find(store, meant, limit=PAGE, offset=(number - 1) * PAGE)
+    papers, total, meant = search.find(store, q, limit=PAGE, offset=(number - 1) * PAGE)
     if number > 1 and not papers:
         raise HTTPException(404, f"the search finds {total} papers, there is no page {number}")
     return page(

@@ -9,7 +9,7 @@ from fastapi import APIRouter, BackgroundTasks, Form, HTTPException, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from livepapers.core.errors import InputError
-from livepapers.web import guard, mail, subscriptions
+from livepapers.web import guard, mail, subscriptions, wrong
 from livepapers.web.rendering import page
 
 router = APIRouter(include_in_schema=False)
@@ -35,15 +35,18 @@ def subscribe(
     query: Annotated[str, Form()] = "",
 ) -> Response:
     """Send a link to confirm with; the answer is the same whether the address is known or not."""
-    guard.limit(request, "subscribe")
     try:
         to, often = subscriptions.checked_address(address), subscriptions.checked_frequency(frequency)
         search = subscriptions.checked_query(query)
-    except InputError as error:
-        return page(
-            request, "subscribe.html.j2", http_status=400, address=address, frequency=frequency, query=query,
-            wrong=str(error),
+        guard.limit(request, "subscribe")  # of what could be sent: typos are no flood
+    except (InputError, HTTPException) as error:
+        status, told, headers = wrong.told(error)
+        answer = page(
+            request, "subscribe.html.j2", http_status=status, address=address, frequency=frequency, query=query,
+            wrong=told,
         )  # fmt: skip
+        answer.headers.update(headers or {})
+        return answer
     ask_to_confirm(request, background, to, often, search)
     return page(request, "subscribe_sent.html.j2", what="confirm")
 
@@ -80,8 +83,8 @@ def stop(request: Request, token: str) -> Response:
 @router.post("/subscribe/mine")
 def ask_mine(request: Request, background: BackgroundTasks, address: Annotated[str, Form()] = "") -> Response:
     """Send a link to what is kept of an address; the answer is the same whether that is anything or not."""
-    guard.limit(request, "subscribe")
     to = subscriptions.checked_address(address)
+    guard.limit(request, "subscribe")
     state, now = request.app.state, time.time()
     token = subscriptions.mine_token(state.store, state.secret, to, now)
     if subscriptions.may_mail(state.store, state.secret, to, now) and token is not None:

@@ -29,17 +29,26 @@ function update(told) {
   return told.phase !== "";
 }
 
-if (shown && shown.dataset.phase) {
+function connect() {
   const source = new EventSource(`/runs/${shown.dataset.run}/events`);
   source.addEventListener("message", (event) => {
     if (!update(JSON.parse(event.data))) source.close();
   });
+  source.addEventListener("error", () => {
+    // browsers connect again by themselves, but not after an answer such as 502 or 503
+    if (source.readyState !== EventSource.CLOSED) return;
+    text("[data-left]", "; no connection, trying again");
+    setTimeout(connect, 5000);
+  });
 }
+
+if (shown && shown.dataset.phase) connect();
 
 async function look() {
   try {
     const answer = await fetch(location.href);
-    if (answer.redirected) location.replace(answer.url);
+    if (answer.status >= 500) setTimeout(look, 3000); // of a server in front, while ours starts again
+    else if (answer.redirected) location.replace(answer.url);
     else if (!(await answer.text()).includes("data-starting")) location.reload();
     else setTimeout(look, 1000);
   } catch {

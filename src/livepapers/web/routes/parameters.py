@@ -1,0 +1,32 @@
+"""Parameters that several addresses take. Where a form sends one empty, it is as if it was left out."""
+
+import datetime as dt
+import re
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import AfterValidator, BeforeValidator
+
+from livepapers.web.store import PAGE, Sort
+
+_DATE = re.compile(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?", re.ASCII)
+
+
+def _else(default: object) -> BeforeValidator:
+    return BeforeValidator(lambda given: default if given == "" else given)
+
+
+def _date(text: str) -> str:
+    """A date of which the day, or month and day, may be left out; or nothing."""
+    if text:
+        try:
+            dt.date.fromisoformat(text + "-01-01"[len(text) - 4 :] if _DATE.fullmatch(text) else "")
+        except ValueError:
+            raise ValueError("a date: YYYY, YYYY-MM or YYYY-MM-DD") from None
+    return text
+
+
+Number = Annotated[int, _else(1), Query(ge=1, le=100_000, alias="page")]
+Size = Annotated[int, _else(PAGE), Query(ge=1, le=100)]
+Order = Annotated[Sort, _else("trending")]
+Since = Annotated[str, AfterValidator(_date), Query(max_length=10)]
