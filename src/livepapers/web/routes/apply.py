@@ -89,7 +89,8 @@ def _form(
     status, told, headers = (200, "", None) if error is None else wrong.told(error)
     answer = page(
         request, "apply.html.j2", http_status=status, paper=paper, fields=applying.fields(paper.slug), wrong=told,
-        left_out=applying.LEFT_OUT.get(paper.slug, ""), kept=kept, most=guard.UPLOAD_LIMIT // 2**20, minutes=running.APPLY_SECONDS // 60,
+        left_out=applying.LEFT_OUT.get(paper.slug, ""), kept=kept, most=guard.UPLOAD_LIMIT // 2**20,
+        minutes=running.APPLY_SECONDS // 60,
     )  # fmt: skip
     answer.headers.update(headers or {})
     return answer
