@@ -144,7 +144,7 @@ RATES: dict[str, dict[str, float]] = {
     "pre-training": {"grid": 1e-2, "bits": 1e-2, "rna": 1e-2},
     "amortised": {"grid": 3e-3, "rna": 1e-2},
     "scratch-db": {"grid": 1e-3, "rna": 3e-3},
-    "scratch-tb": {"grid": 1e-3, "rna": 1e-3},
+    "scratch-tb": {"grid": 3e-3, "rna": 1e-3},
     "many-rewards": {"grid": 1e-2},
     "dqn": {"grid": 1e-3, "rna": 1e-3},
     "goal-conditioned": {"grid": 1e-3, "bits": 3e-3, "rna": 3e-3},
