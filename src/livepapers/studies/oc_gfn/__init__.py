@@ -34,8 +34,8 @@ DEVIATIONS = (
     "DQN on RNA by its modes, of the goal-conditioned rival on the 8 x 8 grid and 16 bits by its success (on RNA every "
     "rate reached all). Trajectory balance on the 16 x 16 grid got 0.003, by its distance after the adaptation's "
     "trajectories (0.08, against 0.76 and 0.80); 0.001 was closer in the end (0.018 against 0.028). DQN's rate on "
-    "that grid was not tuned; no claim rests on it. On the 16 x 16 grid pre-training got 3,200 updates instead of 1,600 then, and so did the budget of "
-    "those who start from scratch.",
+    "that grid was not tuned; no claim rests on it. On the 16 x 16 grid pre-training got 3,200 updates instead of "
+    "1,600 then, and so did the budget of those who start from scratch.",
     "Budgets are counted in trajectories: an update of pre-training makes 64, one of an adaptation 32, scratch arms "
     "get both together. On grids walks to drawn cells and walks of a policy differ in length; the environment steps of "
     "each cell are recorded beside.",
