@@ -21,6 +21,7 @@ PAGES = (
     "/papers/fl-gfn",
     "/runs",
     "/subscribe",
+    "/api",
     "/nope",
 )
 

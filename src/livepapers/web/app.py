@@ -27,7 +27,7 @@ from livepapers.web.store import PageStore
 HOUR = 3600.0
 SETTLED = 1.0
 """Seconds after the start that belong to those who have waited for it."""
-ROUTES = ("home", "search", "paper", "apply", "runs", "subscribe", "feeds", "api")
+ROUTES = ("home", "search", "paper", "apply", "runs", "subscribe", "feeds", "api", "reference")
 """The modules of `web/routes`; each holds a `router`."""
 
 

@@ -15,7 +15,7 @@ from livepapers.lab.study import NOT_IN_PAPER
 from livepapers.web import answers, guard, running, subscriptions, tables, verdicts
 from livepapers.web.answers import PaperCard, PaperDetail, RunCard, Told
 from livepapers.web.routes.paper import known
-from livepapers.web.routes.parameters import Number, Order, Since, Size
+from livepapers.web.routes.parameters import Field, Number, Order, Since, Size, Status
 from livepapers.web.routes.subscribe import ask_to_confirm
 from livepapers.web.search import find
 from livepapers.web.store import PageStore, Paper, refuse_unknown
@@ -50,7 +50,7 @@ router = APIRouter(prefix="/api", include_in_schema=True, responses=WRONG)
 
 @router.get("/papers", responses=GONE)
 def papers(
-    request: Request, sort: Order = "trending", field: str = "", status: str = "", since: Since = "",
+    request: Request, sort: Order = "trending", field: Field = "", status: Status = "", since: Since = "",
     number: Number = 1, size: Size = 30,
 ) -> answers.PaperList:  # fmt: skip
     """One page of the papers: sorted by votes that fade, by date or by measured claims; since a date of submission."""
@@ -67,7 +67,10 @@ def paper(request: Request, slug: str) -> PaperDetail:
 
 @router.get("/search", responses=GONE)
 def search(
-    request: Request, q: Annotated[str, Query(min_length=1, max_length=500)], number: Number = 1, size: Size = 30
+    request: Request,
+    q: Annotated[str, Query(min_length=1, max_length=500, description="what you want to do")],
+    number: Number = 1,
+    size: Size = 30,
 ) -> answers.SearchList:
     """Papers by words and by idea, best first; an arXiv identifier or a DOI, bare or as a link, finds its paper."""
     found, total, meant = find(request.app.state.store, q, limit=size, offset=(number - 1) * size)
@@ -75,7 +78,9 @@ def search(
 
 
 @router.get("/runs", responses=GONE)
-def runs(request: Request, slug: Annotated[str, Query(max_length=120)] = "", number: Number = 1, size: Size = 30
+def runs(
+    request: Request, slug: Annotated[str, Query(max_length=120, description="of a paper")] = "",
+    number: Number = 1, size: Size = 30,
 ) -> answers.RunList:  # fmt: skip
     """The runs of this store, newest first, of one paper where `slug` is given."""
     store = request.app.state.runs

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import AfterValidator, BeforeValidator
 
-from livepapers.web.store import PAGE, Sort
+from livepapers.papers import catalogue
+from livepapers.web.store import PAGE, STATUSES, Sort
 
 _DATE = re.compile(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?", re.ASCII)
 
@@ -27,6 +28,8 @@ def _date(text: str) -> str:
 
 
 Number = Annotated[int, _else(1), Query(ge=1, le=100_000, alias="page")]
-Size = Annotated[int, _else(PAGE), Query(ge=1, le=100)]
+Size = Annotated[int, _else(PAGE), Query(ge=1, le=100, description="things on a page")]
 Order = Annotated[Sort, _else("trending")]
-Since = Annotated[str, AfterValidator(_date), Query(max_length=10)]
+Since = Annotated[str, AfterValidator(_date), Query(max_length=10, description="YYYY, YYYY-MM or YYYY-MM-DD")]
+Field = Annotated[str, Query(description=f"one of {', '.join(catalogue.FIELDS)}")]
+Status = Annotated[str, Query(description=f"one of {', '.join(STATUSES)}")]
