@@ -46,6 +46,7 @@ FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "simplicial-closure": {"sets": _TABLE},
     "cities-to-series": {"series": _TABLE, "streets": (".csv", ".graphml"), "junctions": _TABLE, "facilities": _TABLE},
     "pdppo": {"plant": _DOCUMENT},
+    "ospo": {"trips": (".csv", ".parquet"), "zones": _TABLE},
     "fishery": {"model": _DOCUMENT},
     "yann-rl": {"model": _DOCUMENT},
     "sindy-rl": {"data": _TABLE},
@@ -56,6 +57,7 @@ FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 """The papers with a form, and the files that each takes, by option, with the endings that they may have."""
 TEXTS: Mapping[str, frozenset[str]] = {
+    "ospo": frozenset({"start"}),
     "sindy-rl": frozenset({"states", "inputs", "trajectory"}),
     "policy-smoothing": frozenset({"sigma", "budgets", "column"}),
     "oc-gfn": frozenset({"alphabet", "target"}),
