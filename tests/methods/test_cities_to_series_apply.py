@@ -123,6 +123,21 @@ def test_a_way_that_does_not_exist_is_empty_and_not_nothing(tmp_path):
     assert "one-way" in str(both[1]["likely"])
 
 
+def test_the_likely_cause_is_the_same_when_every_one_way_street_is_turned(tmp_path):
+    (tmp_path / "nodes.csv").write_text(NODES)
+    (tmp_path / "places.csv").write_text("lat,lon\n0,0\n0,0.02\n")
+    head, *lines = EDGES.splitlines()
+    found = []
+    for turned in (False, True):
+        rows = [",".join([b, a, *rest]) if turned else line for line in lines for a, b, *rest in [line.split(",")]]
+        (tmp_path / "edges.csv").write_text("\n".join([head, *rows]) + "\n")
+        made = apply(
+            streets=tmp_path / "edges.csv", junctions=tmp_path / "nodes.csv", facilities=tmp_path / "places.csv"
+        )
+        found.append([(row["facility"], row["likely"]) for row in made.tables["Facilities"]])
+    assert found[0] == found[1]
+
+
 def test_corners_tell_ways_of_each_direction(folder):
     made = apply(streets=folder / "town.gpkg", facilities=folder / "places.gpkg")
     row = made.tables["Inconsistent corners"][0]

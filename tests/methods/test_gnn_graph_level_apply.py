@@ -74,6 +74,11 @@ def test_the_output_folder_holds_what_is_announced(graphs, tmp_path):
     new = [row for row in made.tables["Predictions"] if row["part"] == "new"]
     assert {row["graph"] for row in new} == {"g0", "g1", "g2"}
     assert {row["predicted"] for row in made.tables["Predictions"]} <= {"few", "many"}
+    titles = [
+        title.text for title in ET.parse(made.output / "importance.svg").iter("{http://www.w3.org/2000/svg}title")
+    ]
+    for row in made.tables["Importance of edges"]:  # the picture says which edges these are
+        assert any(text and text.startswith(f"{row['node']} to {row['other node']}: ") for text in titles)
     weights = [float(str(row["importance"])) for row in made.tables["Importance of edges"]]
     assert 0 < min(weights) <= max(weights) < 1
 

@@ -86,14 +86,15 @@ class Inconsistencies:
         """A row for each facility: its perimeter in a straight line, who of it is badly served, by how much, and why.
 
         `detour index` is way by road over straight line; where it is high for all, the mesh is inadequate, where the
-        inconsistent corners sit in a perimeter of usual detours, the facility is misplaced (of two directions the
-        first is asked). The mean extra way is over those inconsistent corners that have a way to (or from) the
+        inconsistent corners sit in a perimeter of usual detours, the facility is misplaced (of two directions
+        their mean is asked). The mean extra way is over those inconsistent corners that have a way to (or from) the
         facility, and empty where none has; corners of its perimeter without one are counted as `no way`.
         """
         first = next(iter(self.perimeters.values()))
         bad, extra = self.inconsistent, self.severity
         detours = {way: found.detour for way, found in self.perimeters.items()}
-        overall = _median(next(iter(detours.values())))
+        mean_detour = np.mean(list(detours.values()), axis=0)
+        overall = _median(mean_detour)
         rows: list[Row] = []
         for place, node in enumerate(self.facilities):
             served = first.straight == place
@@ -111,7 +112,7 @@ class Inconsistencies:
                 row[f"no way {_WAYS[way]} it"] = int((served & ~np.isfinite(found.to_straight)).sum())
                 row[f"detour index, {way}"] = None if np.isnan(usual[way]) else usual[way]
             lost = any(row[f"no way {_WAYS[way]} it"] for way in self.perimeters)
-            row["likely"] = _explanation(int(wrong.sum()), next(iter(usual.values())), overall, lost=lost)
+            row["likely"] = _explanation(int(wrong.sum()), _median(mean_detour[served]), overall, lost=lost)
             rows.append(row)
         return rows
 

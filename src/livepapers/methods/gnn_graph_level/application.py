@@ -327,18 +327,20 @@ def _write(
     )  # fmt: skip
     content["models.svg"] = ("the models side by side", ranking)
     if "path-adaptive" in names:
-        picture = importance_svg(_pictures(cells[0], atoms=given.atoms))
+        picture = importance_svg(_pictures(cells[0], given.nodes, atoms=given.atoms))
         content["importance.svg"] = ("some graphs with their important edges", picture)
     return write(made, output, content)
 
 
-def _pictures(cell: Repeat, *, atoms: bool) -> list[tuple[str, nx.Graph]]:
+def _pictures(cell: Repeat, nodes: Sequence[str | int], *, atoms: bool) -> list[tuple[str, nx.Graph]]:
     from livepapers.tasks.molecules import ELEMENTS
 
     weights = cell.outcomes["path-adaptive"].importance
     pictures, done = [], 0
     for graph in _drawn(cell):
         picture = cell.table.to_networkx(int(graph))
+        for node, name in enumerate(nodes[cell.table.pointers[graph] : cell.table.pointers[graph + 1]]):
+            picture.nodes[node]["name"] = str(name)
         first, last = cell.table.edge_pointers[graph : graph + 2]
         ends = (cell.table.ends[first:last] - cell.table.pointers[graph]).tolist()
         for (a, b), weight in zip(ends, [] if weights is None else weights[done : done + len(ends)], strict=True):

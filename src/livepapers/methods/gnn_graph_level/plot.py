@@ -10,6 +10,8 @@ WIDTH = 640  # pixels
 _ROW, _LEFT, _RIGHT, _TOP, _BOTTOM = 28, 130, 70, 44, 44
 _OURS, _OTHER, _INK, _GRID = "#4477aa", "#bbbbbb", "#222222", "#dddddd"
 _PANEL, _MARGIN, _CAPTION = 200, 26, 24
+_NAMED = 16
+"""Nodes of the largest graph whose names are drawn."""
 _LOW, _HIGH = np.array([205.0, 205.0, 205.0]), np.array([204.0, 51.0, 17.0])
 
 
@@ -52,7 +54,11 @@ def ranking_svg(rows: Sequence[tuple[str, Sequence[float]]], *, title: str, unit
 
 
 def importance_svg(graphs: Sequence[tuple[str, nx.Graph]]) -> str:
-    """Up to six graphs; edges carry `importance`, brought to 0 ... 1 within their graph, nodes may carry `label`."""
+    """Up to six graphs; edges carry `importance`, brought to 0 ... 1 within their graph, and nodes `name`.
+
+    Nodes may carry a `label` that is drawn in their place; of others the name stands beside them in small graphs. Names
+    and importance show where the pointer rests, too.
+    """
     columns = min(3, len(graphs))
     lines = -(-len(graphs) // columns)
     width, height = columns * _PANEL, _TOP + lines * (_PANEL + _CAPTION)
@@ -78,14 +84,17 @@ def _drawn(graph: nx.Graph, left: float, top: float) -> list[str]:
     weights = dict(graph.edges.items())
     low = min((data["importance"] for data in weights.values()), default=0.0)
     high = max((data["importance"] for data in weights.values()), default=1.0)
+    names = nx.get_node_attributes(graph, "name")
     parts = []
     for (a, b), data in weights.items():
         share = (data["importance"] - low) / (high - low) if high > low else 0.5
         red, green, blue = (int(value) for value in _LOW + share * (_HIGH - _LOW))
         (x1, y1), (x2, y2) = at[a], at[b]
+        told = escape(f"{names[a]} to {names[b]}: {data['importance']:.3g}")
         parts.append(
             f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
-            f'stroke="#{red:02x}{green:02x}{blue:02x}" stroke-width="{1.5 + 4.5 * share:.2f}" stroke-linecap="round"/>'
+            f'stroke="#{red:02x}{green:02x}{blue:02x}" stroke-width="{1.5 + 4.5 * share:.2f}" stroke-linecap="round">'
+            f"<title>{told}</title></line>"
         )
     for node, (x, y) in at.items():
         label = graph.nodes[node].get("label", "")
@@ -93,7 +102,12 @@ def _drawn(graph: nx.Graph, left: float, top: float) -> list[str]:
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="8" fill="#ffffff"/>')
             parts.append(_text(x, y + 4, label, anchor="middle"))
         else:
-            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{_INK}"/>')
+            parts.append(
+                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{_INK}"><title>{escape(names[node])}</title></circle>'
+            )
+        if not label and len(graph) <= _NAMED:
+            shown = names[node] if len(names[node]) <= 12 else names[node][:11] + "…"
+            parts.append(_text(x + 6, y - 5, shown, size=9))
     return parts
 
 
