@@ -23,8 +23,9 @@ from lab import crash, tiny_study
 from livepapers.core.errors import InputError, Interrupted
 from livepapers.lab import machine, runner
 from livepapers.lab.engines.local import InlineEngine
+from livepapers.lab.estimating import estimate, published_walls
 from livepapers.lab.progress import LiveProgress, PlainProgress
-from livepapers.lab.runner import Listener, Silent, estimate, run_study
+from livepapers.lab.runner import Listener, Silent, run_study
 from livepapers.lab.store import Store
 from livepapers.lab.study import Cell, Study, from_module
 
@@ -242,11 +243,26 @@ def test_a_killed_run_resumes_to_the_same_bits(tmp_path: Path) -> None:
 
 def test_the_estimate_uses_the_arms_own_times_and_the_workers() -> None:
     walls = {Cell("a", "s", 0): 10.0, Cell("a", "t", 0): 30.0, Cell("b", "s", 0): 1.0}
-    assert estimate({Cell("a", "s", 1): 0.5}, walls, workers=4) == 5.0
-    assert estimate({Cell("a", "u", 1): 0.0}, walls, workers=1) == 20.0
-    assert estimate({Cell("b", "s", 1): 0.0, Cell("a", "s", 1): 0.0}, walls, workers=2) == 5.5
-    assert estimate({Cell("c", "s", 1): 0.0}, {}, workers=2) is None
-    assert estimate({}, walls, workers=2) == 0.0
+    assert estimate({Cell("a", "s", 1): 0.5}, walls, workers=4, published={}) == 5.0
+    assert estimate({Cell("a", "u", 1): 0.0}, walls, workers=1, published={}) == 20.0
+    assert estimate({Cell("b", "s", 1): 0.0, Cell("a", "s", 1): 0.0}, walls, workers=2, published={}) == 5.5
+    assert estimate({Cell("c", "s", 1): 0.0}, {}, workers=2, published={}) is None
+    assert estimate({}, walls, workers=2, published={}) == 0.0
+
+
+def test_before_an_arm_has_run_the_estimate_is_that_of_the_published_run_at_this_machines_pace() -> None:
+    published = {"a": 5.0, "c": 8.0}
+    assert estimate({Cell("a", "s", 0): 0.0, Cell("c", "s", 0): 0.5}, {}, workers=1, published=published) == 9.0
+    walls = {Cell("a", "s", 0): 10.0}  # twice as long as then
+    assert estimate({Cell("c", "s", 0): 0.0}, walls, workers=1, published=published) == 16.0
+    assert estimate({Cell("a", "s", 1): 0.0}, walls, workers=1, published=published) == 10.0
+    assert estimate({Cell("d", "s", 0): 0.0}, {}, workers=1, published=published) == 6.5
+
+
+def test_what_was_published_is_told_for_its_own_preset_only() -> None:
+    walls = published_walls("hdpo", "laptop")
+    assert walls["hdpo"] > 1.0
+    assert published_walls("hdpo", "smoke") == published_walls("nobody", "laptop") == {}
 
 
 def test_plain_progress_is_one_line_a_cell_and_no_control_characters(study: Study, store: Store) -> None:

@@ -12,7 +12,7 @@ from livepapers.core.errors import InputError, Interrupted
 from livepapers.core.loop import stop_signals
 from livepapers.lab.cell import CellSpec, drop_checkpoints, execute
 from livepapers.lab.engines import Engine, Lost, make_engine
-from livepapers.lab.estimating import estimate
+from livepapers.lab.estimating import estimate, published_walls
 from livepapers.lab.machine import CHANGED, git_commit, machine, versions
 from livepapers.lab.store import CellResult, Store
 from livepapers.lab.study import Cell, Study, load_study
@@ -336,8 +336,9 @@ class _Drive:
         """Seconds that the rest may take; cells that run alone have one worker."""
         together = {cell: share for cell, share in self._open.items() if cell not in self._alone}
         alone = {cell: share for cell, share in self._open.items() if cell in self._alone}
-        first = estimate(together, self._walls, workers=self._engine.workers)
-        second = estimate(alone, self._walls, workers=1)
+        published = published_walls(self._study.slug, self._plan.preset)
+        first = estimate(together, self._walls, workers=self._engine.workers, published=published)
+        second = estimate(alone, self._walls, workers=1, published=published)
         return None if first is None or second is None else first + second
 
     @contextlib.contextmanager

@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 
 from livepapers.lab.engines.local import available_cores
-from livepapers.lab.estimating import estimate
+from livepapers.lab.estimating import estimate, published_walls
 from livepapers.lab.store import CellRecord, RunRecord, Store
 from livepapers.lab.words import duration
 from livepapers.lab.words import last_line as last_line_of
@@ -70,9 +70,10 @@ def look(store: Store, home: Path, settings: Settings, run: str) -> Seen:
     phase = running.phase(home, record, store.driver(run))
     cells = [_cell(record, row) for row in rows]
     done = sum(share for _, share, _ in cells)
+    left = _left(record, rows, settings) if phase == "running" else ""
     return Seen(
         record.status, phase, sum(status == "finished" for status, _, _ in cells), len(cells),
-        round(done / len(cells), 4) if cells else 0.0, _left(rows, settings) if phase == "running" else "", cells,
+        round(done / len(cells), 4) if cells else 0.0, left, cells,
     )  # fmt: skip
 
 
@@ -82,10 +83,11 @@ def _cell(record: RunRecord, row: CellRecord) -> tuple[str, float, str]:
     return "interrupted" if dead else row.status, round(progress, 3), duration(row.wall) if row.wall else ""
 
 
-def _left(rows: Sequence[CellRecord], settings: Settings) -> str:
+def _left(record: RunRecord, rows: Sequence[CellRecord], settings: Settings) -> str:
     walls = {row.cell: row.wall for row in rows if row.status == "finished" and row.wall}
     shares = {row.cell: row.progress for row in rows if row.status not in {"finished", "failed"}}
-    seconds = estimate(shares, walls, workers=settings.workers or available_cores())
+    published = published_walls(record.slug, record.preset)
+    seconds = estimate(shares, walls, workers=settings.workers or available_cores(), published=published)
     return "" if seconds is None or not shares else f"about {duration(seconds)} left"
 
 

@@ -339,7 +339,8 @@ def _pictures(cell: Repeat, nodes: Sequence[str | int], *, atoms: bool) -> list[
     pictures, done = [], 0
     for graph in _drawn(cell):
         picture = cell.table.to_networkx(int(graph))
-        for node, name in enumerate(nodes[cell.table.pointers[graph] : cell.table.pointers[graph + 1]]):
+        begin, end = cell.table.pointers[graph : graph + 2].tolist()
+        for node, name in enumerate(nodes[begin:end]):
             picture.nodes[node]["name"] = str(name)
         first, last = cell.table.edge_pointers[graph : graph + 2]
         ends = (cell.table.ends[first:last] - cell.table.pointers[graph]).tolist()

@@ -96,7 +96,5 @@ def _kind(schema: Schema) -> str:
         return " or ".join(_kind(part) for part in schema["anyOf"])
     if "enum" in schema:
         return ", ".join(str(value) for value in schema["enum"])
-    kind = schema.get("type", "anything")
-    if kind == "array":
-        return f"list of {_kind(schema['items'])}"
-    return {"object": "object", "null": "null", **KINDS}.get(kind, kind)
+    kind: str = schema.get("type", "anything")
+    return f"list of {_kind(schema['items'])}" if kind == "array" else KINDS.get(kind, kind)
