@@ -25,7 +25,7 @@ from livepapers.core.files import write_atomic
 from livepapers.lab import figures
 from livepapers.lab.report.summary import by_setting, of_paper, tally
 from livepapers.lab.study import PRESETS, Study, Table, load_study
-from livepapers.lab.words import asked, estimate, number, p_text
+from livepapers.lab.words import asked, duration, estimate, number, p_text
 from livepapers.papers import catalogue, citation
 from livepapers.web import applying
 from livepapers.web.settings import PASSWORD, TOKEN, Settings
@@ -161,10 +161,11 @@ def _verdicts(current: Mapping[str, Any]) -> str:
         )
         lines.append(f"| {' | '.join(row)} |")
     machine, commit = run["machine"], run["git_commit"] or "unknown"
+    spent = duration(sum(arm["wall"] for arm in current["arms"]))
     lines += [
         "",
         f"Measured {run['date'][:10]} at the {run['preset']} preset by run `{run['id']}` of commit `{commit[:12]}` on "
-        f"{machine.get('cpu', 'an unknown processor')}, {machine['cores']} cores. Again: `{run['command']}`.",
+        f"{machine.get('cpu', 'an unknown processor')}, {machine['cores']} cores; its cells took {spent} together, each on one core. Again: `{run['command']}`.",
     ]
     return "\n".join(lines)
 
