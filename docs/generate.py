@@ -165,8 +165,8 @@ def _verdicts(current: Mapping[str, Any]) -> str:
     lines += [
         "",
         f"Measured {run['date'][:10]} at the {run['preset']} preset by run `{run['id']}` of commit `{commit[:12]}` on "
-        f"{machine.get('cpu', 'an unknown processor')}, {machine['cores']} cores; its cells took {spent} together, each on one core. "
-        f"Again: `{run['command']}`.",
+        f"{machine.get('cpu', 'an unknown processor')}, {machine['cores']} cores; its cells took {spent} together, "
+        f"each on one core. Again: `{run['command']}`.",
     ]
     return "\n".join(lines)
 
