@@ -1,6 +1,7 @@
 """Verdicts follow the rules that `lab.claims` states, and hold their error rates by simulation."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -115,7 +116,7 @@ def test_no_effect_at_all_is_inconclusive_for_any_number_of_units():
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_fewer_than_six_pairs_are_indicative_only(count):
     verdict = verdict_on(POSITIVE[:count], margin=0.1)
-    assert verdict.verdict == "direction only"
+    assert verdict.verdict == "inconclusive"
     assert verdict.indicative
     assert "indicative only" in verdict.reason
     assert verdict.p_holm is None
@@ -205,7 +206,7 @@ def test_a_spread_equality_is_inconclusive():
 
 def test_few_pairs_inside_the_margin_are_never_an_equality():
     verdict = verdict_on([0.01, 0.0, -0.01], direction="equal", margin=0.1)
-    assert (verdict.verdict, verdict.indicative) == ("direction only", True)
+    assert (verdict.verdict, verdict.indicative) == ("inconclusive", True)
 
 
 def test_exact_claims_need_every_unit_and_no_p_value():
@@ -229,9 +230,52 @@ def test_exact_claims_stay_out_of_holm():
 def test_items_are_tested_with_the_word_that_they_share_a_run():
     items = np.random.default_rng(0).normal(0.3, 1.0, 500)
     over_items = claim(unit="item", statistic=lambda _: {str(i): x for i, x in enumerate(items)})
-    verdict = judge([over_items], cells_of({}), resamples=500)[0]
+    verdict = judge([over_items], cells_of({}), needed=(), resamples=500)[0]
     assert verdict.verdict == "reproduced"
     assert "500 items, items of one run" in verdict.reason
+
+
+def over_two_settings(easy, hard, **declared) -> tuple[Claim, Cells]:
+    """A claim that pools two settings, and cells of both."""
+    values = {
+        Cell(arm, setting, seed): effect * (arm == "method")
+        for setting, effects in (("easy", easy), ("hard", hard))
+        for seed, effect in enumerate(effects)
+        for arm in ("method", "rival")
+    }
+    pooled = claim(
+        unit="seed x setting", settings=("easy", "hard"),
+        statistic=lambda cells: {**difference(cells, "easy"), **difference(cells, "hard")}, **declared,
+    )  # fmt: skip
+    return pooled, cells_of(values)
+
+
+def test_a_mean_that_one_setting_carries_against_another_is_direction_only():
+    pooled, cells = over_two_settings([5.0, 6.0, 7.0, 6.5, 5.5] * 2, [-0.2, 0.1, -0.3], margin=1.0)
+    verdict = judge([pooled], cells, resamples=200)[0]
+    assert verdict.verdict == "direction only"
+    assert verdict.reason.endswith("; on the other side in hard -0.1333")
+    pooled, cells = over_two_settings([5.0, 6.0, 7.0, 6.5, 5.5] * 2, [0.2, 0.1, 0.3], margin=1.0)
+    assert judge([pooled], cells, resamples=200)[0].verdict == "reproduced"
+
+
+def test_an_equality_does_not_hold_while_a_setting_is_beyond_its_margin():
+    apart = over_two_settings([0.5, 0.51, 0.49] * 4, [-0.5, -0.51, -0.49] * 4, direction="equal", margin=0.45)
+    verdict = judge([apart[0]], apart[1], resamples=200)[0]
+    assert (verdict.verdict, "beyond the margin in easy 0.5, hard -0.5" in verdict.reason) == ("inconclusive", True)
+    near = over_two_settings([0.05, 0.06, 0.04, 0.05], [-0.05, -0.06, -0.04, -0.05], direction="equal", margin=0.45)
+    assert judge([near[0]], near[1], resamples=200)[0].verdict == "reproduced"
+
+
+@pytest.mark.parametrize("unit", ["seed x setting", "exact"])
+def test_a_claim_of_which_a_part_was_not_measured_is_inconclusive(unit: Unit):
+    pooled, cells = over_two_settings(POSITIVE, [])
+    pooled = replace(pooled, unit=unit)
+    verdict = judge([pooled], cells, resamples=200)[0]
+    assert verdict.verdict == "inconclusive"
+    assert verdict.reason.endswith("; measured in part: no finished cell of method in hard, rival in hard")
+    planned = {("method", "easy"), ("rival", "easy")}  # a preset may leave the hard setting out
+    assert judge([pooled], cells, needed=planned, resamples=200)[0].verdict == "reproduced"
 
 
 def test_missing_cells_are_named():

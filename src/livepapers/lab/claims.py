@@ -3,10 +3,12 @@
     verdict            greater / less                                   equal
     reproduced         significant on the claimed side, mean effect     90 % interval inside the margin and both
                        at least `margin` beyond `reference`             one-sided tests significant
-    direction only     significant, but smaller than the margin         -
+    direction only     significant, but smaller than the margin, or     -
+                       on the other side in one of its settings
     contradicted       significant on the other side                    95 % interval outside the margin and the
                                                                         difference from its nearer edge significant
-    inconclusive       anything else; with how many units would decide, and for what
+    inconclusive       anything else; with how many units would decide, and for what; also where some of the cells
+                       that the claim is about have not been measured
     void               the claim's precondition gave a reason (an agent that did not learn)
     not tested here    the study cannot measure it, or its cells are not there
 
@@ -16,8 +18,11 @@ tested and was not (`--claims`, missing cells, a failed precondition) counts as 
 makes the judgement of the rest milder. An equality asserts one of two opposite things, "within" or "beyond" the
 margin, so its p is the smaller of the two tests': at most one of them can be wrong.
 
-Fewer than six pairs can never reach p <= 0.05. Such a claim is *indicative only*: at best "direction only", when every
-pair lies on the claimed side. If the study plans fewer than six pairs for it, it takes no part in Holm's correction,
+A claim over several settings is about each of them: a mean that one setting carries against another reproduces
+nothing. So no equality holds either while the mean of a setting is beyond the margin.
+
+Fewer than six pairs can never reach p <= 0.05. Such a claim is *indicative only*, and inconclusive even when every pair
+lies on the claimed side. If the study plans fewer than six pairs for it, it takes no part in Holm's correction,
 because it is never called significant (Tarone 1990). Nor do *exact* claims, which are identities: every unit has to
 hold; nor claims that the study cannot measure.
 
@@ -26,7 +31,7 @@ model, not for a new training. The verdict's reason says so.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -75,6 +80,7 @@ class _Tested:
     claim: Claim
     values: np.ndarray
     draft: Verdict
+    missing: str = ""  # cells that the claim is about and that are not there, as a clause
     equivalent: bool = False  # equalities: whether `p` speaks for equivalence, with its interval inside
 
 
@@ -91,6 +97,7 @@ def judge(
     cells: Cells,
     *,
     planned: Mapping[str, int] | None = None,
+    needed: Collection[tuple[str, str]] | None = None,
     seed: int = 0,
     resamples: int = statistics.RESAMPLES,
 ) -> list[Verdict]:
@@ -102,10 +109,14 @@ def judge(
         planned: How many pairs the study plans for each claim in the run's preset (`Study.pairs`); claims left out, as
             those over data sets and items are, could always be decided. None: what was measured is what was planned,
             and a claim of which nothing was measured could be decided.
+        needed: The (arm, setting) pairs that the run's preset has; a claim is about those of its arms in its settings.
+            None: all of them.
         seed: Of the resamples; each claim has its own stream, so adding one does not move another's interval.
         resamples: Bootstrap resamples of each interval.
     """
-    drafts: dict[str, Verdict | _Tested] = {claim.id: _draft(claim, cells, seed, resamples) for claim in claims}
+    drafts: dict[str, Verdict | _Tested] = {
+        claim.id: _draft(claim, cells, _missing(claim, cells, needed), seed, resamples) for claim in claims
+    }
     family = _family(claims, drafts, planned)
     return [draft if isinstance(draft, Verdict) else _decide(draft, family) for draft in drafts.values()]
 
@@ -125,10 +136,9 @@ def _family(
     return _Family(dict(zip(p_values, adjusted, strict=True)), untested)
 
 
-def _draft(claim: Claim, cells: Cells, seed: int, resamples: int) -> Verdict | _Tested:
+def _draft(claim: Claim, cells: Cells, missing: str, seed: int, resamples: int) -> Verdict | _Tested:
     if claim.needs:
         return Verdict(claim.id, "not tested here", f"needs {claim.needs}")
-    missing = _missing(claim, cells)
     try:
         void = claim.precondition(cells) if claim.precondition else None
         effects = {} if void else {name: float(value) for name, value in claim.statistic(cells).items()}
@@ -149,12 +159,15 @@ def _draft(claim: Claim, cells: Cells, seed: int, resamples: int) -> Verdict | _
         return replace(draft, reason=reason, effects={k: v for k, v in effects.items() if math.isfinite(v)})
     mean, middle = float(np.sort(values).mean()), float(statistics.iqm(values))
     draft = replace(draft, effect=mean, iqm=middle, on_side=_on_side(claim, values))
-    return _exact(claim, values, draft) if claim.unit == "exact" else _test(claim, values, draft, seed, resamples)
+    if claim.unit == "exact":
+        return _exact(claim, values, draft, missing)
+    return replace(_test(claim, values, draft, seed, resamples), missing=missing)
 
 
-def _missing(claim: Claim, cells: Cells) -> str:
+def _missing(claim: Claim, cells: Cells, needed: Collection[tuple[str, str]] | None) -> str:
     """Which (arm, setting) pairs of the claim have no finished cell, as a clause; empty if all have one."""
     pairs = [(arm, setting) for setting in claim.settings for arm in claim.arms]
+    pairs = [pair for pair in pairs if needed is None or pair in needed]
     gone = [f"{arm} in {setting}" for arm, setting in pairs if not cells.seeds(setting=setting, arms=[arm])]
     if not gone:
         return ""
@@ -169,7 +182,7 @@ def _on_side(claim: Claim, values: np.ndarray) -> float:
     return float(np.mean((side + 1) / 2))
 
 
-def _exact(claim: Claim, values: np.ndarray, draft: Verdict) -> Verdict:
+def _exact(claim: Claim, values: np.ndarray, draft: Verdict, missing: str) -> Verdict:
     """An identity or a deterministic comparison: every unit has to hold, nothing is estimated."""
     if claim.direction == "equal":
         distance = np.abs(values - claim.reference)
@@ -183,6 +196,8 @@ def _exact(claim: Claim, values: np.ndarray, draft: Verdict) -> Verdict:
     reason = f"{count} of {values.size} exact values are {wanted}; the one furthest from it is {number(worst)}"
     if values.size == 1:
         reason = f"the exact value is {number(worst)}, asked for: {wanted}"
+    if held.all() and missing:
+        return replace(draft, reason=f"{reason}; measured in part: {missing}")
     return replace(draft, verdict="reproduced" if held.all() else "contradicted", reason=reason)
 
 
@@ -215,11 +230,12 @@ def _decide(tested: _Tested, family: _Family) -> Verdict:
         if claim.direction == "equal"
         else _inequality(claim, draft, significant=significant)
     )
-    reason = _reason(claim, draft)
+    outcome, limits = _limited(tested, outcome)
+    reason = _reason(claim, draft) + limits
     if family.untested:
         count = len(family.corrected)
         reason += f" over {count} claims, {family.untested} of them not tested here and counted as p = 1"
-    if outcome != "inconclusive":
+    if outcome != "inconclusive" or limits:
         return replace(draft, verdict=outcome, reason=reason)
     needed = statistics.units_to_decide(
         tested.values,
@@ -237,6 +253,35 @@ def _decide(tested: _Tested, family: _Family) -> Verdict:
     return replace(
         draft, verdict=outcome, reason=reason, units_needed=needed, would_be=_leaning(claim, draft) if needed else ""
     )
+
+
+def _limited(tested: _Tested, outcome: Outcome) -> tuple[Outcome, str]:
+    """What is left of an outcome where cells are missing or a setting disagrees with the mean, and why, as clauses."""
+    if tested.missing:
+        return "inconclusive", f"; measured in part: {tested.missing}"
+    against = _against(tested.claim, tested.draft.effects)
+    if not against or outcome not in {"reproduced", "direction only"}:
+        return outcome, ""
+    named = ", ".join(f"{setting} {number(mean)}" for setting, mean in against.items())
+    if tested.claim.direction == "equal":
+        return "inconclusive", f"; beyond the margin in {named}"
+    return "direction only", f"; on the other side in {named}"
+
+
+def _against(claim: Claim, effects: Mapping[str, float]) -> dict[str, float]:
+    """The settings that a claim pools whose own mean lies on the other side, or beyond the margin of an equality."""
+    if claim.unit != "seed x setting":
+        return {}
+    pooled: dict[str, list[float]] = {}
+    for name, effect in effects.items():
+        pooled.setdefault(name.rpartition("/")[0], []).append(effect)
+    means = {setting: float(np.mean(values)) for setting, values in pooled.items()}
+    side = {"greater": 1, "less": -1, "equal": 0}[claim.direction]
+    return {
+        setting: mean
+        for setting, mean in means.items()
+        if (side * (mean - claim.reference) < 0 if side else abs(mean - claim.reference) > claim.margin)
+    }
 
 
 def _leaning(claim: Claim, draft: Verdict) -> Outcome:
@@ -266,14 +311,14 @@ def _equality(tested: _Tested, significant: bool) -> Outcome:
 
 
 def _indicate(claim: Claim, draft: Verdict) -> Verdict:
-    """Fewer than six pairs: the direction if all agree, and the words that say how little that is."""
+    """Fewer than six pairs: how many agree, and the words that say how little that is."""
     where = "inside the margin" if claim.direction == "equal" else "on the claimed side"
     held = round((draft.on_side or 0.0) * draft.n)
     reason = (
         f"indicative only: {held} of {draft.n} {_units(claim, draft.n)} {where}, mean {number(draft.effect or 0.0)}; "
         f"fewer than {statistics.FEWEST_PAIRS} can never decide"
     )
-    return replace(draft, verdict="direction only" if draft.on_side == 1.0 else "inconclusive", reason=reason)
+    return replace(draft, reason=reason)
 
 
 def _reason(claim: Claim, draft: Verdict) -> str:

@@ -315,6 +315,10 @@ class Study:
         counts = {setting.name: setting.count(preset, seeds) for setting in chosen}
         return {} if seeds is None else {name: count for name, count in counts.items() if count != seeds}
 
+    def arms_in_settings(self, preset: str) -> set[tuple[str, str]]:
+        """The (arm, setting) pairs that a preset measures."""
+        return {(arm, s.name) for s in self.settings.values() if s.seeds.get(preset) for arm in s.arms}
+
     def pairs(self, preset: str, *, seeds: int | None = None) -> dict[str, int]:
         """How many pairs each tested claim has when all cells of the preset are there.
 

@@ -35,7 +35,13 @@ def evidence(store: Store, run: str, *, study: Study | None = None, seed: int = 
     record = store.run(run)
     study = study or load_study(record.slug)
     cells, rows = store.cells(run), store.cell_records(run)
-    verdicts = judge(study.claims, cells, planned=_planned_pairs(study, record), seed=seed)
+    verdicts = judge(
+        study.claims,
+        cells,
+        planned=_planned_pairs(study, record),
+        needed=study.arms_in_settings(record.preset),
+        seed=seed,
+    )
     pairs = zip(study.claims, [verdict.to_json() for verdict in verdicts], strict=True)
     return {
         "format": FORMAT,
