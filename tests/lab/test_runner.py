@@ -349,6 +349,58 @@ def test_a_run_that_goes_on_with_changed_code_is_marked(
     assert store.run(whole).git_commit == "abc+changes"
 
 
+@pytest.mark.parametrize(("name", "value"), [("git_commit", "def"), ("versions", {"torch": "9"}), ("git_commit", None)])
+def test_a_run_that_goes_on_with_other_code_or_packages_is_marked(
+    study: Study, store: Store, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    monkeypatch.setattr(runner, "git_commit", lambda: "abc")
+    with pytest.raises(Interrupted):
+        run_tiny(study, store, listener=Stopper(after=2))
+    run = store.runs()[0].id
+    monkeypatch.setattr(runner, name, lambda: value)
+    run_tiny(study, store, resume=run)
+    assert store.run(run).git_commit == "abc+changes"
+
+
+def test_code_is_the_same_at_two_commits_that_differ_outside_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "livepapers"
+    (package / "lab").mkdir(parents=True)
+    monkeypatch.setattr(machine, "__file__", str(package / "lab" / "machine.py"))
+
+    def commit(path: Path, text: str) -> str:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        for command in (["add", "-A"], [*who, "commit", "-qm", text]):
+            subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+        head = subprocess.run(
+            ["git", "-C", str(tmp_path), "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+        )
+        return head.stdout.strip()
+
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    first = commit(package / "lab" / "machine.py", "one")
+    second = commit(tmp_path / "README.md", "two")
+    third = commit(package / "results" / "hdpo.json", "three")
+    fourth = commit(package / "lab" / "machine.py", "four")
+    assert machine.same_code(first, second)
+    assert machine.same_code(first, third)
+    assert not machine.same_code(third, fourth)
+    assert not machine.same_code(first, "0" * 40)
+    assert not machine.same_code(first, first + machine.CHANGED)
+
+
+def test_an_extended_run_is_repeated_by_all_that_was_asked_for(study: Study, store: Store) -> None:
+    settings = list(study.settings)
+    run = run_tiny(study, store, settings=settings[:1], seeds=1)
+    run_study("tiny", study=study, store=store, workers=0, resume=run, settings=settings[1:2])
+    assert store.run(run).options == {"seeds": 1, "arms": None, "settings": settings[:2]}
+    run_study("tiny", study=study, store=store, workers=0, resume=run, seeds=2)
+    assert store.run(run).options == {"seeds": 2, "arms": None, "settings": None}
+
+
 def test_driving_a_run_from_the_shell_ends_well_on_a_pipe(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(Path(crash.__file__)), "--drive", str(tmp_path), "--workers", "0", "--quick"],

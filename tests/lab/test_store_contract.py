@@ -292,6 +292,20 @@ def test_a_run_without_signs_of_life_is_marked_interrupted(store: Store, column:
     assert not store.beat(run, lease), "the driver that had fallen asleep learns that it has lost the run"
 
 
+def test_a_driver_that_lost_the_run_can_no_longer_change_its_cells(store: Store) -> None:
+    run, lease = new_run(store)
+    store.add_cells(run, [CELL])
+    assert store.start_cell(run, CELL, lease=lease)
+    by_hand(store, "UPDATE runs SET heartbeat = 0")
+    newer = store.take_lease(run)
+    assert store.finish_cell(run, finished(cost=1.0), lease=newer)
+    store.end_run(run, newer, status="finished")
+    assert not store.start_cell(run, CELL, lease=lease)
+    assert not store.finish_cell(run, CellResult(CELL, "interrupted"), lease=lease)
+    assert [record.status for record in store.cell_records(run)] == ["finished"]
+    assert store.cells(run).value("cost", arm=CELL.arm, setting=CELL.setting, seed=CELL.seed) == 1.0
+
+
 def test_a_heartbeat_on_another_host_counts_as_life(store: Store) -> None:
     run, _ = new_run(store)
     by_hand(store, "UPDATE runs SET host = 'elsewhere', process = '1:1'")

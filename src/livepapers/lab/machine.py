@@ -88,6 +88,13 @@ def git_commit() -> str | None:
     return commit + (CHANGED if edited is None or edited or added else "")
 
 
+def same_code(one: str, other: str) -> bool:
+    """Whether the package is the same at two commits, as `git_commit` gives them; not where nobody can tell."""
+    package = Path(__file__).parents[1]
+    compared = ("--", str(package), f":(exclude){package / 'results'}")
+    return one == other or _git("diff", "--quiet", one, other, *compared) is not None
+
+
 def _git(*arguments: str) -> str | None:
     git = shutil.which("git")
     if git is None:

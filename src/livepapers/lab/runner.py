@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from livepapers.core.errors import InputError, Interrupted
 from livepapers.core.loop import stop_signals
 from livepapers.lab.cell import CellSpec, drop_checkpoints, execute
 from livepapers.lab.engines import Engine, Lost, make_engine
 from livepapers.lab.estimating import estimate, published_walls
-from livepapers.lab.machine import CHANGED, git_commit, machine, versions
+from livepapers.lab.machine import CHANGED, git_commit, machine, same_code, versions
 from livepapers.lab.store import CellResult, Store
 from livepapers.lab.study import Cell, Study, load_study
 
@@ -169,7 +169,7 @@ class _Plan:
             cells = study.cells(self.preset, seeds=seeds, arms=arms, settings=settings) if extends else []
             self.run, self.lease = resume, store.take_lease(resume)
             if extends:
-                store.set_options(resume, options)
+                store.set_options(resume, _joined(store.run(resume).options, options))
         store.add_cells(self.run, cells)
         records = store.cell_records(self.run)
         if not records:  # killed between making the run and entering its cells
@@ -181,6 +181,15 @@ class _Plan:
         if resume is not None and len(self.finished) < len(self.cells):
             _mark_changes(store, resume)
         self.walls = {record.cell: record.wall for record in records if record.status == "finished" and record.wall}
+
+
+def _joined(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run was asked for in all, when it is extended: the command that repeats it has to cover every cell."""
+    joined: dict[str, Any] = {"seeds": now["seeds"] if now["seeds"] is not None else before.get("seeds")}
+    for name in ("arms", "settings"):
+        old, new = before.get(name), now[name]
+        joined[name] = list(dict.fromkeys([*old, *new])) if old and new else None
+    return joined
 
 
 def _check_resume(store: Store, study: Study, *, preset: str | None, resume: str) -> str:
@@ -204,9 +213,12 @@ def _check_resume(store: Store, study: Study, *, preset: str | None, resume: str
 
 
 def _mark_changes(store: Store, run: str) -> None:
-    """A run that goes on with uncommitted changes is marked as one that began with them."""
-    began, now = store.run(run).git_commit, git_commit()
-    if began is not None and now is not None and now.endswith(CHANGED) and not began.endswith(CHANGED):
+    """A run that goes on with other code or packages is marked as one that began with changes of its commit."""
+    record, now = store.run(run), git_commit()
+    began = record.git_commit
+    if began is None or began.endswith(CHANGED):
+        return
+    if dict(record.versions) != versions() or now is None or not same_code(began, now):
         store.set_commit(run, began + CHANGED)
 
 
@@ -289,14 +301,18 @@ class _Drive:
         )
 
     def _start(self, index: int) -> None:
-        self._store.start_cell(self._plan.run, self._batch[index])
+        if not self._store.start_cell(self._plan.run, self._batch[index], lease=self._plan.lease):
+            self._taken.set()
+            return
         self._listener.cell_started(self._batch[index])
 
     def _keep(self, index: int, result: CellResult | Lost) -> None:
         cell = self._batch[index]
         if isinstance(result, Lost):
             result = CellResult(cell, "failed", error=result.reason)
-        self._store.finish_cell(self._plan.run, result)
+        if not self._store.finish_cell(self._plan.run, result, lease=self._plan.lease):
+            self._taken.set()
+            return
         if result.status == "interrupted":
             self._interrupted = True
             return

@@ -279,13 +279,16 @@ class Store:
                 for row in connection.execute(query)
             ]
 
-    def start_cell(self, run: str, cell: Cell) -> None:
-        """Mark a cell as under way."""
+    def start_cell(self, run: str, cell: Cell, *, lease: str | None = None) -> bool:
+        """Mark a cell as under way; False, and nothing is marked, when the lease is another's by now."""
         values = {"status": "running", "error": None}
         with self._write() as connection:
+            if not self._holds(connection, run, lease):
+                return False
             connection.execute(
                 update(schema.cells).where(schema.cells.c.id == self._id(connection, run, cell)).values(values)
             )
+        return True
 
     def add_points(
         self, run: str, cell: Cell, points: Sequence[tuple[str, int, float]], *, progress: float | None = None
@@ -297,8 +300,11 @@ class Store:
                 connection.execute(update(schema.cells).where(schema.cells.c.id == number).values(progress=progress))
             self._put_points(connection, number, points)
 
-    def finish_cell(self, run: str, result: CellResult) -> None:
+    def finish_cell(self, run: str, result: CellResult, *, lease: str | None = None) -> bool:
         """Record a finished, failed or interrupted cell: measurements, curves, samples, work, all or nothing.
+
+        Returns:
+            False when the lease is another's by now: a driver that had been asleep must not undo what that one did.
 
         Raises:
             ValueError: A measurement is not finite.
@@ -315,6 +321,8 @@ class Store:
         values: dict[str, Any] = {"status": result.status, "error": _text(result.error) or None, "wall": result.wall}
         values |= {"work": dict(result.work)} | ({"progress": 1.0} if finished else {})
         with self._write(durable=True) as connection:
+            if not self._holds(connection, run, lease):
+                return False
             number = self._id(connection, run, result.cell)
             connection.execute(update(schema.cells).where(schema.cells.c.id == number).values(values))
             for name, seconds in result.prepared.items():
@@ -324,6 +332,7 @@ class Store:
                 self._replace(connection, number, result, files)
             else:
                 self._put_points(connection, number, result.points)
+        return True
 
     def cells(self, run: str) -> Cells:
         """The finished cells of a run, as claims see them."""
@@ -450,6 +459,10 @@ class Store:
                 "run", run, expected="the id of a run in this store", cause="`livepapers runs` lists them"
             )
         return row
+
+    def _holds(self, connection: Connection, run: str, lease: str | None) -> bool:
+        """Whether the lease is still the run's, and stays so until the transaction ends; writers without one may."""
+        return lease is None or self._run_row(connection, run, lock=True).lease == lease
 
     def _id(self, connection: Connection, run: str, cell: Cell) -> int:
         if (run, cell) not in self._ids:
