@@ -23,7 +23,7 @@ from livepapers.cli.apply import method_command
 from livepapers.cli.signature import fields, options
 from livepapers.core.files import write_atomic
 from livepapers.lab import figures
-from livepapers.lab.report.summary import by_setting, of_paper, tally
+from livepapers.lab.report.summary import by_setting, of_paper, told
 from livepapers.lab.study import PRESETS, Study, Table, load_study
 from livepapers.lab.words import asked, duration, estimate, number, p_text
 from livepapers.papers import catalogue, citation
@@ -105,19 +105,14 @@ def papers_table(slugs: Sequence[str], *, folder: str) -> str:
     lines = ["| paper | title | status | verdicts on the paper's claims (ours are on its page) |", "|---|---|---|---|"]
     for slug in slugs:
         results = catalogue.results(slug)
-        told = _tally(results["current"]["verdicts"]) if results else "not measured yet"
+        verdicts = told(of_paper(results["current"]["verdicts"])) if results else "not measured yet"
         title = _cell(catalogue.card(slug).title)
-        lines.append(f"| [{slug}]({folder}/{slug}.md) | {title} | {catalogue.status(slug)} | {told} |")
+        lines.append(f"| [{slug}]({folder}/{slug}.md) | {title} | {catalogue.status(slug)} | {verdicts} |")
     return "\n".join([*lines, ""])
 
 
 def _title(path: Path) -> str:
     return path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
-
-
-def _tally(verdicts: Sequence[Mapping[str, Any]]) -> str:
-    """The verdicts on the paper's own claims; questions of ours are on the paper's page."""
-    return ", ".join(f"{count} {name}" for name, count in tally(of_paper(verdicts)).items())
 
 
 # ---- one paper ----

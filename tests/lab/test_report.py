@@ -23,7 +23,7 @@ from livepapers.lab.report import evidence as collecting
 from livepapers.lab.report.evidence import CURVE_POINTS, summarise_curves
 from livepapers.lab.report.page import render_html
 from livepapers.lab.report.publishing import RESULTS_LIMIT, publish
-from livepapers.lab.report.summary import by_setting, notes
+from livepapers.lab.report.summary import by_setting, notes, told
 from livepapers.lab.report.terminal import render_terminal
 from livepapers.lab.store import CellResult, Store
 from livepapers.lab.study import NOT_IN_PAPER, Arm, Cell, Cells, Claim, Effects, Setting, Study, from_module
@@ -489,3 +489,14 @@ def test_plots_hold_for_single_equal_and_extreme_effects():
             assert "nan" not in plot
             assert "inf" not in plot.replace("infinity", "")
     assert figures.effect_plot({**base, "dots": [], "effect": None}) == ""
+
+
+def test_identities_are_told_apart_from_what_was_estimated():
+    def verdict(name: str, unit: str) -> dict[str, str]:
+        return {"verdict": name, "unit": unit}
+
+    found = [verdict("reproduced", "seed"), verdict("reproduced", "exact"), verdict("contradicted", "exact")]
+    assert told(found) == "2 reproduced (1 of them an identity), 1 contradicted"
+    assert told([*found, verdict("reproduced", "exact")]).startswith("3 reproduced (2 of them identities), ")
+    assert told(found[:1]) == "1 reproduced"
+    assert told([]) == ""

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from starlette.types import Scope
 
 from livepapers.lab import figures
-from livepapers.lab.report.summary import by_setting, tally
+from livepapers.lab.report.summary import by_setting, identities, tally
 from livepapers.lab.words import asked, coded, count, duration, estimate, number, p_text
 from livepapers.papers import catalogue
 from livepapers.web.store import Paper
@@ -76,7 +76,7 @@ def environment() -> Environment:
     made.globals |= {
         "static": static, "with_query": with_query, "FIELDS": catalogue.FIELDS, "asked": asked, "estimate": estimate,
         "mark": figures.mark, "verdict_class": figures.verdict_class, "effect_plot": figures.effect_plot,
-        "tally": tally, "card": card, "came_from": came_from,
+        "tally": tally, "identities": identities, "card": card, "came_from": came_from,
     }  # fmt: skip
     return made
 

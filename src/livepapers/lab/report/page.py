@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from livepapers.lab import figures
-from livepapers.lab.report.summary import by_setting, notes, of_ours, of_paper, tally
+from livepapers.lab.report.summary import by_setting, identities, notes, of_ours, of_paper, tally
 from livepapers.lab.words import asked, coded, count, duration, estimate, number, p_text
 
 
@@ -26,6 +26,7 @@ def render_html(found: Mapping[str, Any]) -> str:
         claimed=of_paper(found["verdicts"]),
         added=of_ours(found["verdicts"]),
         tally=tally,
+        identities=identities,
         notes=notes(found),
         arm_class=styles,
         blocks=[_blocks(setting, styles) for setting in found["settings"]],

@@ -16,6 +16,19 @@ def tally(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return {name: counts[name] for name in OUTCOMES if counts[name]}
 
 
+def identities(verdicts: Sequence[Mapping[str, Any]]) -> int:
+    """How many of the reproduced claims are exact: true by a proof, a count or given data, with nothing estimated."""
+    return sum(verdict["verdict"] == "reproduced" and verdict["unit"] == "exact" for verdict in verdicts)
+
+
+def told(verdicts: Sequence[Mapping[str, Any]]) -> str:
+    """How many claims got which verdict, "7 reproduced (2 of them identities), 1 void"; empty without claims."""
+    parts = {name: f"{count} {name}" for name, count in tally(verdicts).items()}
+    if exact := identities(verdicts):
+        parts["reproduced"] += f" ({exact} of them {'identities' if exact > 1 else 'an identity'})"
+    return ", ".join(parts.values())
+
+
 def of_paper(verdicts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The verdicts on claims that the paper makes."""
     return [verdict for verdict in verdicts if verdict["published"] != NOT_IN_PAPER]

@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from livepapers.lab.report.summary import notes, of_ours, of_paper, tally
+from livepapers.lab.report.summary import notes, of_ours, of_paper, told
 from livepapers.lab.words import asked, count, duration, estimate, p_text
 
 _TERMINAL = {
@@ -33,7 +33,7 @@ def render_terminal(found: Mapping[str, Any], console: Console) -> None:
         console.print(Text(note, style="yellow"))
     console.print(_verdict_table(found["verdicts"]))
     for about, verdicts in (("claims of the paper", of_paper), ("questions of ours", of_ours)):
-        counted = ", ".join(f"{amount} {name}" for name, amount in tally(verdicts(found["verdicts"])).items())
+        counted = told(verdicts(found["verdicts"]))
         if counted:
             console.print(Text(f"{about}: {counted}", style="bold"))
     for setting in found["settings"]:
