@@ -31,8 +31,9 @@ def evaluations_a_second() -> dict[str, object]:
     for seed in range(4):
         problem = GymNE(
             "CartPole-v1", "Linear(obs_length, 16) >> Tanh() >> Linear(16, act_length)", episode_length=STEPS,
-            initial_bounds=(-0.5, 0.5), seed=seed,
+            initial_bounds=(-0.5, 0.5),
         )  # fmt: skip
+        problem.manual_seed(seed)
         searcher = GeneticAlgorithm(
             problem, popsize=POPULATION, operators=[GaussianMutation(problem, stdev=0.05)], re_evaluate=False
         )
