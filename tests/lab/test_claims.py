@@ -250,12 +250,13 @@ def over_two_settings(easy, hard, **declared) -> tuple[Claim, Cells]:
     return pooled, cells_of(values)
 
 
-def test_a_mean_that_one_setting_carries_against_another_is_direction_only():
-    pooled, cells = over_two_settings([5.0, 6.0, 7.0, 6.5, 5.5] * 2, [-0.2, 0.1, -0.3], margin=1.0)
+@pytest.mark.parametrize(("hard", "mean"), [([-0.2, 0.1, -0.3], "-0.1333"), ([0.2, 0.1, 0.3], "0.2")])
+def test_a_mean_that_one_setting_carries_for_another_is_direction_only(hard: list[float], mean: str):
+    pooled, cells = over_two_settings([5.0, 6.0, 7.0, 6.5, 5.5] * 2, hard, margin=1.0)
     verdict = judge([pooled], cells, resamples=200)[0]
     assert verdict.verdict == "direction only"
-    assert verdict.reason.endswith("; on the other side in hard -0.1333")
-    pooled, cells = over_two_settings([5.0, 6.0, 7.0, 6.5, 5.5] * 2, [0.2, 0.1, 0.3], margin=1.0)
+    assert verdict.reason.endswith(f"; not beyond the margin in hard {mean}")
+    pooled, cells = over_two_settings([5.0, 6.0, 7.0, 6.5, 5.5] * 2, [1.2, 1.1, 1.3], margin=1.0)
     assert judge([pooled], cells, resamples=200)[0].verdict == "reproduced"
 
 

@@ -3,8 +3,8 @@
     verdict            greater / less                                   equal
     reproduced         significant on the claimed side, mean effect     90 % interval inside the margin and both
                        at least `margin` beyond `reference`             one-sided tests significant
-    direction only     significant, but smaller than the margin, or     -
-                       on the other side in one of its settings
+    direction only     significant, but smaller than the margin, if     -
+                       only in one of its settings
     contradicted       significant on the other side                    95 % interval outside the margin and the
                                                                         difference from its nearer edge significant
     inconclusive       anything else; with how many units would decide, and for what; also where some of the cells
@@ -18,8 +18,8 @@ tested and was not (`--claims`, missing cells, a failed precondition) counts as 
 makes the judgement of the rest milder. An equality asserts one of two opposite things, "within" or "beyond" the
 margin, so its p is the smaller of the two tests': at most one of them can be wrong.
 
-A claim over several settings is about each of them: a mean that one setting carries against another reproduces
-nothing. So no equality holds either while the mean of a setting is beyond the margin.
+A claim over several settings is about each of them: it is reproduced only while the mean of every setting is beyond
+the margin (inside it, for an equality), lest one setting carry the others.
 
 Fewer than six pairs can never reach p <= 0.05. Such a claim is *indicative only*, and inconclusive even when every pair
 lies on the claimed side. If the study plans fewer than six pairs for it, it takes no part in Holm's correction,
@@ -256,7 +256,7 @@ def _decide(tested: _Tested, family: _Family) -> Verdict:
 
 
 def _limited(tested: _Tested, outcome: Outcome) -> tuple[Outcome, str]:
-    """What is left of an outcome where cells are missing or a setting disagrees with the mean, and why, as clauses."""
+    """What is left of an outcome where cells are missing or a setting falls short, and why, as clauses."""
     if tested.missing:
         return "inconclusive", f"; measured in part: {tested.missing}"
     against = _against(tested.claim, tested.draft.effects)
@@ -265,11 +265,11 @@ def _limited(tested: _Tested, outcome: Outcome) -> tuple[Outcome, str]:
     named = ", ".join(f"{setting} {number(mean)}" for setting, mean in against.items())
     if tested.claim.direction == "equal":
         return "inconclusive", f"; beyond the margin in {named}"
-    return "direction only", f"; on the other side in {named}"
+    return "direction only", f"; not beyond the margin in {named}"
 
 
 def _against(claim: Claim, effects: Mapping[str, float]) -> dict[str, float]:
-    """The settings that a claim pools whose own mean lies on the other side, or beyond the margin of an equality."""
+    """The settings that a claim pools whose own mean is not where the claim puts it."""
     if claim.unit != "seed x setting":
         return {}
     pooled: dict[str, list[float]] = {}
@@ -280,7 +280,7 @@ def _against(claim: Claim, effects: Mapping[str, float]) -> dict[str, float]:
     return {
         setting: mean
         for setting, mean in means.items()
-        if (side * (mean - claim.reference) < 0 if side else abs(mean - claim.reference) > claim.margin)
+        if (side * (mean - claim.reference) < claim.margin if side else abs(mean - claim.reference) > claim.margin)
     }
 
 
