@@ -92,7 +92,7 @@ def test_a_form_says_what_it_leaves_out_and_takes_several_names(
 
 
 def test_papers_without_a_form_say_so(client: TestClient) -> None:
-    for slug in ("alpine", "ospo", "nope"):
+    for slug in ("alpine", "deep-ga", "nope"):
         assert client.get(f"/papers/{slug}/apply").status_code == 404
         assert client.post(f"/papers/{slug}/apply", files=GOOD).status_code == 404
 

@@ -449,7 +449,7 @@ def test_a_run_is_started_survives_its_server_and_is_judged(tmp_path: Path) -> N
         last = client.get(f"{run}/events").text.strip().splitlines()[-1]
         assert json.loads(last.removeprefix("data: "))["status"] == "finished"
         assert until(lambda: 'data-phase=""' in client.get(run).text, 60)
-        assert "direction only" in client.get(run).text
+        assert "indicative only" in client.get(run).text
         assert client.get(f"{run}/report").status_code == 200
         assert until(ended)
         assert run.removeprefix("/runs/") in client.get("/papers/simplicial-closure").text
