@@ -102,8 +102,8 @@ def load(folder: Path) -> Artifact:
 
 def _check_types(artifact: Artifact) -> None:
     """Raise `TypeError` for a field that JSON filled with something else than `Artifact` says."""
-    expected = {name: str for name in ("kind", "slug", "architecture", "version")} | {"format": int}
-    expected |= {name: dict for name in ("arguments", "made_by", "spaces", "files")}
+    expected = {"kind": str, "slug": str, "architecture": str, "version": str, "format": int}
+    expected |= {"arguments": dict, "made_by": dict, "spaces": dict, "files": dict}
     for name, kind in expected.items():
         if type(value := getattr(artifact, name)) is not kind:
             raise TypeError(f"{name} is {type(value).__name__}, expected {kind.__name__}")
