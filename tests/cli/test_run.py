@@ -149,6 +149,17 @@ def test_report_finds_a_run_by_id_by_paper_and_by_being_the_newest(cli: Cli, sma
     assert cli("report", "no-such-run").status == 2
 
 
+@pytest.mark.parametrize(("command", "name", "meant"), [("resume", "hdop", "hdpo"), ("report", "fl-gnf", "fl-gfn")])
+def test_a_misspelt_paper_is_guessed_where_a_run_is_asked_for(
+    cli: Cli, small_study: str, command: str, name: str, meant: str
+):
+    cli("run", small_study, "--workers", "0")
+    outcome = cli(command, name)
+    assert outcome.status == 2
+    assert f"got {name}, expected a paper or the id of a run in this store (did you mean {meant}" in outcome.err
+    assert "`livepapers runs` lists them" in cli(command, "nothing-here").err
+
+
 def test_publish_writes_the_committed_results(cli: Cli, small_study: str, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(runner, "git_commit", lambda: "0123456789abcdef")
     monkeypatch.setattr(checkout, "root", lambda needed_for: tmp_path)
