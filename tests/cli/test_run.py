@@ -70,15 +70,15 @@ def test_settings_that_keep_their_own_seeds_are_named(cli: Cli, small_study: str
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--claims", "C9"], "claims: got C9, expected one of C1, C2"),
+        (["--claims", "C9"], "--claims: got C9, expected one of C1, C2"),
         (["--claims", "C2"], "needs a thousand machines"),
-        (["--claims", "C1", "--arms", "floor"], "arms: got none of the claims' own, expected some of method, rival"),
-        (["--arms", "nobody"], "arms: got nobody, expected one of method, rival, floor"),
-        (["--settings", "nowhere"], "settings: got nowhere"),
+        (["--claims", "C1", "--arms", "floor"], "--arms: got none of the claims' own, expected some of method, rival"),
+        (["--arms", "nobody"], "--arms: got nobody, expected one of method, rival, floor"),
+        (["--settings", "nowhere"], "--settings: got nowhere"),
         (["--address", "127.0.0.1:1"], "only --engine ray has one"),
         (["--resume"], "expected an interrupted run of hdpo"),
         (["--resume", "nothing-here"], "nothing-here"),
-        (["--store", "mysql://somewhere"], "store: got mysql"),
+        (["--store", "mysql://somewhere"], "--store: got mysql"),
     ],
 )
 def test_bad_requests_are_one_line(cli: Cli, small_study: str, arguments: list[str], expected: str):
