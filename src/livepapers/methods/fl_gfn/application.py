@@ -242,7 +242,8 @@ def _report(
     bad = "NOT well trained yet: " if effective < 0.2 else ""
     headline = f"{bad}{len(evaluation.objects)} {problem.kind}; log Z {evaluation.log_z:.4f} ({known}){gap}"
     notes = ["Energies are in nats: a set has probability exp(-sum of energies) / Z.",
-             "samples.csv has each sample's log weight; weighted by exp(log_weight) they are unbiased."]  # fmt: skip
+             "samples.csv has log weights: means weighted by exp(log_weight) estimate Z times an expectation without "
+             "bias; divided by the mean weight, the expectation consistently."]  # fmt: skip
     if bad:
         notes.insert(0, "Few samples carry most of the weight: give more --updates, or another --objective.")
     tables = {
