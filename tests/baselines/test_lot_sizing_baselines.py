@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from baselines.lot_sizing_optimum import expected_cost, optimum
 from livepapers.baselines.lot_sizing_hindsight import hindsight_bound, hindsight_bounds
-from livepapers.baselines.lot_sizing_optimum import expected_cost, optimum
 from livepapers.baselines.lot_sizing_rules import GreedyRule, expected_shortage, idle, tuned, uniform
 from livepapers.core.errors import InputError
 from livepapers.core.rng import generator, numpy_generator

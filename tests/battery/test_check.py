@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from livepapers.battery import probe
 from livepapers.battery.check import all_checks
 from livepapers.battery.subject import Subject
 from livepapers.papers import catalogue
@@ -128,3 +129,15 @@ def test_a_declared_failure_that_passes_is_a_failure(method: ModuleType):
     assert "take the declaration out" in CHECKS["metrics_are_finite"].result(subject).detail
     returns({"loss": float("inf")})(method)
     assert CHECKS["metrics_are_finite"].result(subject).status == "expected failure"
+
+
+def test_a_method_that_fails_in_the_fresh_interpreter_is_told_in_its_answer_alone(
+    method: ModuleType, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    def missing(self: Any) -> dict[str, float]:
+        raise NotImplementedError("step() is missing")
+
+    monkeypatch.setattr(method.Descent, "update", missing)
+    answer = probe.told("battery.parabola")
+    assert answer["error"].startswith("NotImplementedError: step() is missing (test_check.py, line ")
+    assert not capfd.readouterr().err

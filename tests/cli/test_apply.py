@@ -88,6 +88,24 @@ def test_bad_input_is_one_line(cli: Cli):
     assert outcome.err == "Error: --data bad.csv line 3: sales: got -4, expected a number >= 0\n"
 
 
+@pytest.mark.parametrize(
+    ("field", "shown"),
+    [
+        ("data", "--data"), ("test_episodes", "--test-episodes"), ("test-episodes", "--test-episodes"),
+        ("data and test_episodes", "--data and --test-episodes"), ("--data", "--data"), ("world", "world"),
+        ("data: past", "data: past"), ("no and option", "no and option"),
+    ],
+)  # fmt: skip
+def test_a_message_names_an_option_as_it_is_typed(cli: Cli, monkeypatch: pytest.MonkeyPatch, field: str, shown: str):
+    def refuses(*, data: Path, test_episodes: int = 1) -> Application:
+        raise InputError.of(field, data, expected="another")
+
+    with pytest.raises(InputError, match=f"^{field}: got x"):
+        refuses(data=Path("x"))
+    monkeypatch.setattr(sys.modules["stand_in_method"], "apply", refuses)
+    assert cli("apply", "hdpo", "--data", "x").err == f"Error: {shown}: got x, expected another\n"
+
+
 def test_the_help_page_shows_the_method_s_options_and_examples(cli: Cli):
     shown = cli("apply", "hdpo", "--help").out
     assert "--amounts NUMBER" in shown

@@ -69,6 +69,16 @@ def test_the_mean_return_is_that_of_the_episodes(cli: Cli, saved: Path, tmp_path
     assert "cart-pole" in cli("evaluate", str(saved), "--episodes", "1").out
 
 
+@pytest.mark.parametrize(("key", "value"), [("files", []), ("architecture", 5)])
+def test_a_damaged_description_is_no_fault_of_ours(cli: Cli, saved: Path, key: str, value: object):
+    path = saved / "artifact.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    found = cli("evaluate", str(saved))
+    assert found.status == 2
+    assert f"{key} is {type(value).__name__}" in found.err
+    assert len(found.err.splitlines()) == 1
+
+
 def first_observation(saved: Path) -> torch.Tensor:
     """What a policy sees first in the worlds of seed 5."""
     seen: list[torch.Tensor] = []
@@ -133,7 +143,8 @@ def test_policies_of_states_are_evaluated_but_not_exported(cli: Cli, tmp_path: P
     assert refused.status == 2
     assert "states" in refused.err
     assert not (tmp_path / "x.onnx").exists()
-    assert "acts on its states" in cli("evaluate", str(samples_of_hdpo), "--env", "CartPole-v1").err
+    elsewhere = cli("evaluate", str(samples_of_hdpo), "--env", "CartPole-v1").err
+    assert "world: got gymnasium:CartPole-v1, expected a simulator (this policy acts on its states)" in elsewhere
 
 
 @pytest.fixture

@@ -151,10 +151,10 @@ def test_a_dry_run_names_the_papers_and_enters_none(cli: Cli, place: str) -> Non
     ("arguments", "said"),
     [
         ([], "Nothing to import: give --arxiv"),
-        (["--arxiv", "hello"], "arxiv: got hello, expected an arXiv identifier such as 2306.11246"),
+        (["--arxiv", "hello"], "--arxiv: got hello, expected an arXiv identifier such as 2306.11246"),
         (["--arxiv-query", " "], "arxiv-query: got"),
-        (["--page", "nowhere.html"], "page: got nowhere.html, expected a file that can be read"),
-        (["--bibtex", "nowhere.bib"], "bibtex: got nowhere.bib"),
+        (["--page", "nowhere.html"], "--page: got nowhere.html, expected a file that can be read"),
+        (["--bibtex", "nowhere.bib"], "--bibtex: got nowhere.bib"),
         (["--arxiv-query", "x", "--most", "0"], "'--most'"),
     ],
 )

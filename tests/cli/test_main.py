@@ -136,7 +136,10 @@ def test_errors_are_one_line_and_a_status(cli: Cli, monkeypatch, error: BaseExce
         (["run", "--presett", "smoke"], "--presett"),
         (["run"], "Missing argument 'SLUG'"),
         (["search", " "], "words: got"),
-        (["report", "--html", "nowhere/page.html"], "html: got nowhere/page.html, expected a file in a folder that"),
+        (
+            ["report", "--html", "nowhere/page.html"],
+            "Error: --html: got nowhere/page.html, expected a file in a folder that",
+        ),
     ],
 )
 def test_a_usage_error_is_one_line_that_says_where_to_read(cli: Cli, words: list[str], said: str):

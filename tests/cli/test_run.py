@@ -70,15 +70,15 @@ def test_settings_that_keep_their_own_seeds_are_named(cli: Cli, small_study: str
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--claims", "C9"], "claims: got C9, expected one of C1, C2"),
+        (["--claims", "C9"], "--claims: got C9, expected one of C1, C2"),
         (["--claims", "C2"], "needs a thousand machines"),
-        (["--claims", "C1", "--arms", "floor"], "arms: got none of the claims' own, expected some of method, rival"),
-        (["--arms", "nobody"], "arms: got nobody, expected one of method, rival, floor"),
-        (["--settings", "nowhere"], "settings: got nowhere"),
+        (["--claims", "C1", "--arms", "floor"], "--arms: got none of the claims' own, expected some of method, rival"),
+        (["--arms", "nobody"], "--arms: got nobody, expected one of method, rival, floor"),
+        (["--settings", "nowhere"], "--settings: got nowhere"),
         (["--address", "127.0.0.1:1"], "only --engine ray has one"),
         (["--resume"], "expected an interrupted run of hdpo"),
         (["--resume", "nothing-here"], "nothing-here"),
-        (["--store", "mysql://somewhere"], "store: got mysql"),
+        (["--store", "mysql://somewhere"], "--store: got mysql"),
     ],
 )
 def test_bad_requests_are_one_line(cli: Cli, small_study: str, arguments: list[str], expected: str):
@@ -147,6 +147,17 @@ def test_report_finds_a_run_by_id_by_paper_and_by_being_the_newest(cli: Cli, sma
     assert cli("report", "--html", str(tmp_path / "page.html"), "--json").json["run"]["id"] == second
     assert (tmp_path / "page.html").is_file()
     assert cli("report", "no-such-run").status == 2
+
+
+@pytest.mark.parametrize(("command", "name", "meant"), [("resume", "hdop", "hdpo"), ("report", "fl-gnf", "fl-gfn")])
+def test_a_misspelt_paper_is_guessed_where_a_run_is_asked_for(
+    cli: Cli, small_study: str, command: str, name: str, meant: str
+):
+    cli("run", small_study, "--workers", "0")
+    outcome = cli(command, name)
+    assert outcome.status == 2
+    assert f"got {name}, expected a paper or the id of a run in this store (did you mean {meant}" in outcome.err
+    assert "`livepapers runs` lists them" in cli(command, "nothing-here").err
 
 
 def test_publish_writes_the_committed_results(cli: Cli, small_study: str, tmp_path: Path, monkeypatch):

@@ -50,14 +50,25 @@ def test_only_registered_architectures_resolve(name: str):
         ("surprise", 1),
         ("files", {"../../etc/passwd": "0"}),
         ("files", {"gone": "0"}),
+        ("files", []),
+        ("files", {"equations.txt": 5}),
+        ("kind", ["policy"]),
+        ("slug", None),
+        ("architecture", 5),
+        ("arguments", []),
+        ("made_by", "me"),
+        ("spaces", None),
+        ("version", 1.0),
+        ("format", True),
     ],
 )
 def test_descriptions_that_do_not_fit_are_refused(tmp_path: Path, key: str, value: object):
     write(tmp_path)
     path = tmp_path / "artifact.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
-    with pytest.raises(CorruptFileError):
+    with pytest.raises(CorruptFileError) as caught:
         artifact.load(tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_altered_files_and_depth_bombs_are_refused(tmp_path: Path):

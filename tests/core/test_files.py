@@ -1,11 +1,13 @@
 """Files and folders are whole or not there."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from livepapers.core.errors import InputError
-from livepapers.core.files import check_output_folder, new_folder, sha256, write_atomic
+from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished, write_atomic
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -56,3 +58,60 @@ def test_outputs_that_would_overwrite_are_refused_before_any_work(tmp_path: Path
 def test_sha256_of_a_known_file(tmp_path: Path):
     write_atomic(tmp_path / "abc", b"abc")
     assert sha256(tmp_path / "abc").startswith("ba7816bf8f01cfea")
+
+
+def kept_checkpoint(output: Path, ends_well: bool) -> None:
+    with unfinished(output) as folder:
+        assert folder is not None
+        (folder / "step-1").write_text("x")
+        if not ends_well:
+            raise KeyboardInterrupt
+
+
+def test_checkpoints_are_kept_until_the_block_ends_well(tmp_path: Path):
+    with pytest.raises(KeyboardInterrupt):
+        kept_checkpoint(tmp_path / "out", ends_well=False)
+    assert (tmp_path / "out.partial" / "step-1").is_file()
+    kept_checkpoint(tmp_path / "out", ends_well=True)
+    assert not list(tmp_path.iterdir())
+    with unfinished(None) as folder:
+        assert folder is None
+
+
+def test_a_block_that_fails_without_a_checkpoint_leaves_nothing(tmp_path: Path):
+    with pytest.raises(RuntimeError), unfinished(tmp_path / "out"):
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from livepapers.core.files import unfinished
+with unfinished(Path(sys.argv[1])) as folder:
+    (folder / "step-1").write_text("x")
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_process_is_refused_at_once_and_a_killed_one_blocks_nobody(tmp_path: Path):
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path / "out")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(InputError, match=r"output: .*another process works on it"):
+            kept_checkpoint(tmp_path / "out", ends_well=True)
+        holder.kill()
+    assert (tmp_path / "out.partial" / "step-1").is_file()
+    kept_checkpoint(tmp_path / "out", ends_well=True)
+    assert not (tmp_path / "out.partial").exists()
+
+
+def test_an_output_that_was_filled_while_we_read_our_input_is_refused_before_any_work(tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "file").write_text("x")
+    with pytest.raises(InputError, match="it holds files"):
+        kept_checkpoint(tmp_path / "out", ends_well=True)
+    assert not (tmp_path / "out.partial").exists()

@@ -48,6 +48,7 @@ def test_sets_of_a_users_items_are_sampled_and_compared_with_the_exact_values(it
     assert log_z["ours"] == pytest.approx(log_z["perfect"], abs=0.1)
     assert made.tables["Inclusion"][0]["item"] == "apple"
     assert made.tables["Best sets"][0]["set"] == "apple; coffee; dates"
+    assert any("Z times an expectation without bias" in note and "consistently" in note for note in made.notes)
     assert made.output is None
 
 

@@ -219,6 +219,17 @@ def test_a_checkpoint_of_other_data_is_refused(files, tmp_path: Path):
         application.apply(network, demand, policy="mlp", updates=2, output=tmp_path / "out")
 
 
+def test_a_second_command_with_the_same_output_is_refused_before_it_trains(
+    files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from livepapers.core import loop
+    from livepapers.core.files import unfinished
+
+    monkeypatch.setattr(loop, "drive", lambda *_, **__: pytest.fail("it trained"))
+    with unfinished(tmp_path / "out"), pytest.raises(InputError, match=r"output: .*another process works on it"):
+        apply(*files, policy="mlp", updates=2, output=tmp_path / "out")
+
+
 def swap(old: str, new: str) -> Callable[[str], str]:
     def change(text: str) -> str:
         assert old in text

@@ -13,6 +13,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 
 HEAVY = ("torch", "matplotlib", "pandas", "sklearn", "gymnasium")
 SHARED = ("torch", "scipy.optimize", "scipy.special", "scipy.stats", "pandas", "gymnasium", "pydantic", "sklearn.base")
@@ -50,8 +51,8 @@ def told(module: str) -> dict[str, str]:
         torch.set_num_threads(1)
         return {"trace": trace(method, SEED)}
     except BaseException as error:  # noqa: BLE001 - whatever it is, the check tells it
-        traceback.print_exc()
-        return {"error": f"{type(error).__name__}: {error}"}
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return {"error": f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"}
 
 
 def say(answer: Mapping[str, object]) -> None:

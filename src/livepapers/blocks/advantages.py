@@ -1,7 +1,4 @@
-"""How much better an action was than expected: pure functions of `[T, N]` tensors, T steps of N lanes.
-
-Planned for: pdppo, fishery, ospo, sindy-rl.
-"""
+"""How much better an action was than expected: pure functions of `[T, N]` tensors, T steps of N lanes."""
 
 import torch
 from torch import Tensor

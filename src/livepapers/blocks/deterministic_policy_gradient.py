@@ -1,6 +1,6 @@
 """Deterministic policy gradients: DDPG (Lillicrap et al. 2016) with one critic, TD3 (Fujimoto et al. 2018) with two.
 
-Planned for: yann-rl, dcg-map-elites.
+Critics descend on the squared distance to the target, the actor on minus the first critic:
 
     target   y = r + discount (1 - terminated) min_i Q'_i(s', clip(pi'(s') + clip(noise)))
     critics  mean_i mean (w (Q_i(s, a) - y))^2, w = 1 unless a batch says otherwise

@@ -1,7 +1,5 @@
 """What an actor's outputs mean: categorical parts for discrete action spaces, a Gaussian for boxes.
 
-Planned for: pdppo, fishery, sindy-rl.
-
 Shapes: parameters `[batch, parameter_count(space)]`; actions as the space has them, with the batch in front. A
 `MultiDiscrete` action is a row of independent parts, whose log-probabilities stay apart: one column a part.
 """

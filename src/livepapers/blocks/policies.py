@@ -1,7 +1,4 @@
-"""What is saved of a trained agent: small modules that map observations to actions, the normaliser inside.
-
-Planned for: pdppo, fishery, yann-rl, sindy-rl.
-"""
+"""What is saved of a trained agent: small modules that map observations to actions, the normaliser inside."""
 
 import math
 from collections.abc import Mapping, Sequence

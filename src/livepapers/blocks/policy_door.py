@@ -1,7 +1,5 @@
 """One door for policies of any origin: artifact folders, ONNX files, torch modules, functions, objects with `predict`.
 
-Planned for: policy-smoothing, drl-diagnosis, deep-ga.
-
 Whatever comes in acts on batches afterwards: observations `[lane, ...]` and, where the world states one, a mask
 `[lane, action]` go in, actions `[lane, ...]` come out.
 """

@@ -1,7 +1,5 @@
 """Proximal policy optimisation (Schulman et al. 2017), batched over lanes, for any task and any actor-critic module.
 
-Planned for: pdppo, fishery, sindy-rl.
-
 One update collects T steps of N lanes, estimates advantages once, and takes `epochs` x `minibatches` gradient steps on
 
     -mean_c min(ratio_c A, clip(ratio_c, 1 - low, 1 + high) A) + value_weight (V - target)^2 - entropy_weight H

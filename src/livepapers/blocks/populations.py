@@ -1,7 +1,5 @@
 """Populations of networks as matrices: a flat weight vector each, all evaluated by batched products.
 
-Planned for: deep-ga, dcg-map-elites.
-
 A vector holds, layer by layer, the weight `[out, in]` row by row and then the bias `[out]`: the order of
 `torch.nn.utils.parameters_to_vector` of a `blocks.networks.MLP`.
 """

@@ -1,7 +1,5 @@
 """Q-learning with a network and a replay buffer: DQN (Mnih et al. 2015), double (van Hasselt et al. 2016).
 
-Planned for: ospo, policy-smoothing, drl-diagnosis.
-
     target  y = r + discount (1 - terminated) Q'(s', argmax_a Q(s', a)); without `double` the maximum of Q' itself
     loss    mean Huber(Q(s, a) - y)
 

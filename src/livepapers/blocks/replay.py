@@ -1,7 +1,4 @@
-"""Remembered steps: a ring buffer of tensors, and acting in a task while remembering.
-
-Planned for: yann-rl, ospo.
-"""
+"""Remembered steps: a ring buffer of tensors, and acting in a task while remembering."""
 
 from collections.abc import Callable
 from typing import Any

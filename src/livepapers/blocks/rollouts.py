@@ -1,7 +1,4 @@
-"""Collecting steps of a batched task.
-
-Planned for: pdppo, fishery, ospo, sindy-rl.
-"""
+"""Collecting steps of a batched task."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

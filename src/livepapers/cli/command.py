@@ -1,6 +1,8 @@
 """What all commands share: their class, their options, and the paper they are about."""
 
-from collections.abc import Sequence
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +19,41 @@ DEBUG = click.Option(
 
 
 class Command(click.Command):
-    """A command whose epilog is its examples, one a line, and that accepts `--debug`."""
+    """A command whose epilog is its examples, that accepts `--debug`, and whose errors name options as typed."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The command's own parameters, and `--debug`."""
         return [*super().get_params(ctx), DEBUG]
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does; options are checked here."""
+        with _options_as_typed(self.get_params(ctx)):
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does; the work is done here."""
+        with _options_as_typed(self.get_params(ctx)):
+            return super().invoke(ctx)
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples as they are typed, never wrapped."""
         write_examples(self.epilog, formatter)
+
+
+@contextlib.contextmanager
+def _options_as_typed(params: Sequence[click.Parameter]) -> Iterator[None]:
+    """Raise an `InputError` about `test_episodes`, or about `low and high`, as one about what was typed for them."""
+    from livepapers.core.errors import InputError
+
+    try:
+        yield
+    except InputError as error:
+        flags = {str(one.name).replace("_", "-"): one.opts[-1] for one in params if isinstance(one, click.Option)}
+        words = [word.replace("_", "-") for word in re.findall(r"[\w-]+", error.field)]
+        if not flags.keys() & words or not {*words} <= {*flags, "and", "or"}:
+            raise
+        typed = re.sub(r"[\w-]+", lambda word: flags.get(word[0].replace("_", "-"), word[0]), error.field)
+        raise InputError(typed + str(error).removeprefix(error.field)) from error
 
 
 def write_examples(epilog: str | None, formatter: click.HelpFormatter) -> None:

@@ -3,8 +3,12 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from livepapers.lab.store import Store
 
 engine_option = click.option(
     "--engine",
@@ -102,10 +106,23 @@ def find(name: str | None, store: str | None, *, resumable: bool = False) -> str
     slug = name if name in catalogue.load() else None
     with Store(store, create=False) as opened:
         if name is not None and slug is None:
-            return opened.run(name).id
+            return _run_named(name, opened)
         records = opened.runs(slug=slug)
     fitting = [r for r in records if not resumable or r.status in {"interrupted", "failed"}]
     if not fitting:
         wanted = ("an interrupted run" if resumable else "a run") + (f" of {slug}" if slug else "")
         raise InputError.of("run", "nothing", expected=wanted, cause="`livepapers runs` lists what is there")
     return fitting[0].id
+
+
+def _run_named(name: str, store: "Store") -> str:
+    """The id of a run, checked; a name that is close to a paper's is taken for that one misspelt."""
+    from livepapers.core.errors import InputError
+    from livepapers.papers import catalogue
+
+    try:
+        return store.run(name).id
+    except InputError:
+        if not (cause := catalogue.did_you_mean(name)):
+            raise
+        raise InputError.of("run", name, expected="a paper or the id of a run in this store", cause=cause) from None

@@ -85,6 +85,7 @@ def load(folder: Path) -> Artifact:
             raise CorruptFileError(f"{path}: larger than {_LARGEST_JSON} bytes; not an artifact of ours")
         values = json.loads(path.read_text(encoding="utf-8"))
         artifact = Artifact(**values)
+        _check_types(artifact)
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise CorruptFileError(f"{path}: not a readable artifact ({error})") from None
     if artifact.format != FORMAT or artifact.kind not in get_args(Kind):
@@ -97,6 +98,18 @@ def load(folder: Path) -> Artifact:
         if not (folder / name).is_file() or sha256(folder / name) != digest:
             raise CorruptFileError(f"{folder / name}: missing or altered after it was written")
     return artifact
+
+
+def _check_types(artifact: Artifact) -> None:
+    """Raise `TypeError` for a field that JSON filled with something else than `Artifact` says."""
+    expected = {"kind": str, "slug": str, "architecture": str, "version": str, "format": int}
+    expected |= {"arguments": dict, "made_by": dict, "spaces": dict, "files": dict}
+    for name, kind in expected.items():
+        if type(value := getattr(artifact, name)) is not kind:
+            raise TypeError(f"{name} is {type(value).__name__}, expected {kind.__name__}")
+    for name, digest in artifact.files.items():
+        if not isinstance(digest, str):
+            raise TypeError(f"the hash of {name} is {type(digest).__name__}, expected str")
 
 
 def load_weights(folder: Path) -> dict[str, Tensor]:

@@ -17,6 +17,9 @@ class InputError(LivepapersError, ValueError):
     The command line prints the message as one line and exits with status 2.
     """
 
+    field = ""
+    """What the message begins with, where `of` made it."""
+
     @classmethod
     def of(cls, field: str, value: Any, *, expected: str, cause: str = "") -> "InputError":
         """Build the message in the house form.
@@ -31,7 +34,9 @@ class InputError(LivepapersError, ValueError):
         if len(shown) > 80:  # of a path the end says which file it is, of all else the beginning
             shown = "..." + shown[-77:] if isinstance(value, Path) else shown[:77] + "..."
         why = " ".join(cause.split())  # what other programs say may have many lines
-        return cls(f"{field}: got {shown}, expected {expected}" + (f" ({why})" if why else ""))
+        error = cls(f"{field}: got {shown}, expected {expected}" + (f" ({why})" if why else ""))
+        error.field = field
+        return error
 
 
 class MissingExtraError(LivepapersError):

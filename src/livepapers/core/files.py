@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from livepapers.core.errors import InputError
 
@@ -63,6 +64,46 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise
+
+
+@contextlib.contextmanager
+def unfinished(output: Path | None) -> Iterator[Path | None]:
+    """Yield the folder beside `output` that keeps checkpoints, for this process alone; None for no output.
+
+    It vanishes when the block ends well, and when it does not and there is no checkpoint to go on from.
+
+    Raises:
+        InputError: Another process works on it, or has finished meanwhile; nothing was done.
+    """
+    if output is None:
+        yield None
+        return
+    folder = output.with_name(output.name + ".partial")
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / "lock"
+    with lock.open("w") as file:
+        _lock(file, output)
+        try:
+            check_output_folder(output)  # whoever held the lock while we read our input may have filled it
+            yield folder
+        except BaseException:
+            if list(folder.iterdir()) == [lock]:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock(file: TextIO, output: Path) -> None:
+    """Hold `file` until it is closed: by the system too, so a killed process blocks nobody."""
+    if os.name != "posix":
+        return
+    import fcntl  # only there
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        cause = "another process works on it; wait for it or choose another"
+        raise InputError.of("output", output, expected="a folder of this command alone", cause=cause) from None
 
 
 def check_output_folder(path: Path, *, replace: bool = False) -> None:

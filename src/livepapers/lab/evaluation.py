@@ -87,7 +87,7 @@ def evaluate(policy: SavedPolicy, *, episodes: int, seed: int, env: str | None =
     parts = []
     for first in range(0, episodes, most):
         task = worlds.make(name, arguments, lanes=min(most, episodes - first))
-        check_fit(policy, task)
+        check_fit(policy, task, world=name)
         parts.append(run_episodes(policy, task, seed=derive(seed, "evaluate", first) >> 32))
     returns, lengths, terminated = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Evaluation(
@@ -95,11 +95,11 @@ def evaluate(policy: SavedPolicy, *, episodes: int, seed: int, env: str | None =
     )
 
 
-def check_fit(policy: SavedPolicy, task: BatchedTask) -> None:
-    """Raise `InputError` unless the policy can act in this task."""
+def check_fit(policy: SavedPolicy, task: BatchedTask, *, world: str) -> None:
+    """Raise `InputError` unless the policy can act in this task, which a person knows as `world`."""
     if policy.takes == "state":
         if not isinstance(task, SimulatorTask):
-            raise InputError.of("world", str(task), expected="a simulator", cause="this policy acts on its states")
+            raise InputError.of("world", world, expected="a simulator", cause="this policy acts on its states")
         return
     for name in ("observation_space", "action_space"):
         made, here = getattr(policy.network, name, None), getattr(task, name)

@@ -106,7 +106,7 @@ def _visited(policy: SavedPolicy, count: int, seed: int) -> list[Batch]:
         return []
     name, arguments = world_of(policy, None)
     task: BatchedTask = worlds.make(name, arguments, lanes=4 if name.startswith(worlds.GYMNASIUM) else 16)
-    check_fit(policy, task)
+    check_fit(policy, task, world=name)
     observation = task.reset(derive(seed, "export", "visited") >> 32)
     batches: list[Batch] = []
     for _ in range(max(1, count // task.lanes)):

@@ -113,11 +113,16 @@ def card(slug: str) -> Card:
     cards = _cards()
     if slug in cards:
         return cards[slug]
+    cause = did_you_mean(slug) or "`livepapers list` shows all"
+    raise InputError.of("slug", slug, expected=f"one of the {len(cards)} papers", cause=cause)
+
+
+def did_you_mean(slug: str) -> str:
+    """A question that names the papers whose slugs are close to this one; empty when none is."""
     import difflib
 
-    close = difflib.get_close_matches(slug.casefold()[:80], cards, n=3, cutoff=0.6)
-    cause = f"did you mean {' or '.join(close)}?" if close else "`livepapers list` shows all"
-    raise InputError.of("slug", slug, expected=f"one of the {len(cards)} papers", cause=cause)
+    close = difflib.get_close_matches(slug.casefold()[:80], _cards(), n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(close)}?" if close else ""
 
 
 def module_name(slug: str) -> str:

@@ -3,14 +3,13 @@
 import hashlib
 import json
 import math
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from livepapers.core import artifact, loop
 from livepapers.core.application import Application, Row, check_numbers, refuse_changed, rounded, to_csv
 from livepapers.core.errors import InputError
-from livepapers.core.files import check_output_folder, new_folder
+from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.rng import derive
 from livepapers.core.user_code import function_named
 from livepapers.methods.dcg_map_elites import repertoire
@@ -137,10 +136,11 @@ def apply(
         gradient_steps=gradient_steps, reward_offset=reward_offset, iterations=iterations,
     )  # fmt: skip
     learner = DescriptorConditionedSearch(world, config=config, seed=seed)
-    partial, curve = _drive(learner, descriptor_from, output)
-    kept = Repertoire(world, learner.archive, config.hidden, reward_offset, descriptor_from)
-    done = _judged(learner, kept, seed)
-    return done if output is None else _write(done, output, partial, learner, kept, curve)
+    with unfinished(output) as partial:
+        curve = _drive(learner, descriptor_from, partial)
+        kept = Repertoire(world, learner.archive, config.hidden, reward_offset, descriptor_from)
+        done = _judged(learner, kept, seed)
+        return done if output is None else _write(done, output, learner, kept, curve)
 
 
 def _widths(text: str) -> tuple[int, ...]:
@@ -175,8 +175,8 @@ def _described(text: str, function: str, low: str, high: str) -> Descriptor | No
     return Descriptor(names, ends[0], ends[1], columns=tuple(map(int, parts)), statistic=statistic)
 
 
-def _drive(learner: DescriptorConditionedSearch, function: str, output: Path | None) -> tuple[Path | None, list[Row]]:
-    """Run all iterations; (where the checkpoints lie, the rows of the curve)."""
+def _drive(learner: DescriptorConditionedSearch, function: str, partial: Path | None) -> list[Row]:
+    """Run all iterations; the rows of the curve."""
     curve: list[Row] = []
 
     def log(step: int, metrics: dict[str, float]) -> None:
@@ -190,12 +190,11 @@ def _drive(learner: DescriptorConditionedSearch, function: str, output: Path | N
     told = [world.descriptor.names, world.descriptor.low, world.descriptor.high, world.descriptor.statistic, function]
     identity = ["dcg-map-elites", 1, world.name, world.arguments, told, learner.config.to_json(), learner.seed]
     fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-    partial = None if output is None else output.with_name(output.name + ".partial")
     loop.drive(
         learner, 1 + learner.config.iterations, folder=partial, fingerprint=fingerprint, log=log, recall=recall,
         memory=lambda: list(curve),
     )  # fmt: skip
-    return partial, curve
+    return curve
 
 
 def _judged(learner: DescriptorConditionedSearch, kept: Repertoire, seed: int) -> Application:
@@ -229,10 +228,10 @@ def _judged(learner: DescriptorConditionedSearch, kept: Repertoire, seed: int) -
 
 
 def _write(
-    done: Application, output: Path, partial: Path | None, learner: DescriptorConditionedSearch, kept: Repertoire,
+    done: Application, output: Path, learner: DescriptorConditionedSearch, kept: Repertoire,
     curve: list[Row],
 ) -> Application:  # fmt: skip
-    """The distilled policy with archive, page, cells and curve, whole or not at all; then the checkpoint goes."""
+    """The distilled policy with archive, page, cells and curve, whole or not at all."""
     files = {
         "cells.csv": to_csv(cell_rows(kept)), "iterations.csv": to_csv(curve),
         "atlas.html": page_of(kept, done.headline, output.name),
@@ -245,6 +244,4 @@ def _write(
     with new_folder(output) as folder:
         artifact.save(folder, learner.artifact(), weights=learner.policy().state_dict(), files=files)
         kept.save(folder / repertoire.FILE)
-    if partial is not None:
-        shutil.rmtree(partial, ignore_errors=True)
     return Application("dcg-map-elites", done.headline, done.tables, done.notes, holds, output)

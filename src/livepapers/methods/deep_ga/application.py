@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import Tensor
 from livepapers.core import artifact, loop
 from livepapers.core.application import Application, Row, Spread, check_numbers, refuse_changed, rounded, to_csv
 from livepapers.core.errors import CorruptFileError, InputError
-from livepapers.core.files import check_output_folder, new_folder
+from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.learner import JSON
 from livepapers.core.rng import derive
 from livepapers.core.rng import generator as make_generator
@@ -136,15 +135,16 @@ def apply(
     learner, name = Evolution(world, layout, config=config, seed=seed, cap=cap), worlds.full_name(env)
     if spread is not None:
         learner.crew = Crew(spread, name, {}, learner.evaluator)
-    partial, curve = _drive(learner, name, output)
-    if learner.elite is None:
-        raise RuntimeError("a search of at least one generation has an elite")
-    theta = Genome.from_bytes(learner.elite.to_bytes()).decode(layout.scale())  # from nothing but its bytes
-    task: dict[str, JSON] = {"name": name, "arguments": {}}
-    found = _Individual(learner.elite, layout, world, task, cap, theta)
-    made_by: dict[str, JSON] = {"algorithm": algorithm, "seed": seed, "config": config.to_json()}
-    done = _judged(found, test_episodes, seed, {CURVE: curve}, _work_notes(learner))
-    return done if output is None else _write(done, output, partial, found, made_by)
+    with unfinished(output) as partial:
+        curve = _drive(learner, name, partial)
+        if learner.elite is None:
+            raise RuntimeError("a search of at least one generation has an elite")
+        theta = Genome.from_bytes(learner.elite.to_bytes()).decode(layout.scale())  # from nothing but its bytes
+        task: dict[str, JSON] = {"name": name, "arguments": {}}
+        found = _Individual(learner.elite, layout, world, task, cap, theta)
+        made_by: dict[str, JSON] = {"algorithm": algorithm, "seed": seed, "config": config.to_json()}
+        done = _judged(found, test_episodes, seed, {CURVE: curve}, _work_notes(learner))
+        return done if output is None else _write(done, output, found, made_by)
 
 
 def _widths(text: str) -> list[int] | str:
@@ -164,8 +164,8 @@ def _side_by_side(layout: Layout) -> int:
     return max(min(500, _NUMBERS_AT_ONCE // layout.parameters), 1)
 
 
-def _drive(learner: Evolution, name: str, output: Path | None) -> tuple[Path | None, list[Row]]:
-    """Run all generations; (where the checkpoints lie, the rows of the curve)."""
+def _drive(learner: Evolution, name: str, partial: Path | None) -> list[Row]:
+    """Run all generations; the rows of the curve."""
     curve: list[Row] = []
 
     def log(step: int, metrics: dict[str, float]) -> None:
@@ -180,12 +180,11 @@ def _drive(learner: Evolution, name: str, output: Path | None) -> tuple[Path | N
     identity = ["deep-ga", 1, name, learner.layout.arguments, learner.config.to_json(), learner.seed]
     identity.append(learner.evaluator.cap)
     fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-    partial = None if output is None else output.with_name(output.name + ".partial")
     loop.drive(
         learner, learner.config.generations, folder=partial, fingerprint=fingerprint, log=log,
         memory=lambda: list(curve), recall=recall,
     )  # fmt: skip
-    return partial, curve
+    return curve
 
 
 def _replayed(path: Path, env: str, episodes: int, seed: int, output: Path | None) -> Application:
@@ -193,7 +192,7 @@ def _replayed(path: Path, env: str, episodes: int, seed: int, output: Path | Non
     found = read_genome(path, env)
     note = (f"rebuilt from {len(found.genome.seeds)} seeds; the bits of all weights are those that were saved",)
     done = _judged(found, episodes, seed, {}, note)
-    return done if output is None else _write(done, output, None, found, {"seed": seed, "replayed": True})
+    return done if output is None else _write(done, output, found, {"seed": seed, "replayed": True})
 
 
 def read_genome(path: Path, env: str = "") -> _Individual:
@@ -285,10 +284,8 @@ def _work_notes(learner: Evolution) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _write(
-    done: Application, output: Path, partial: Path | None, found: _Individual, made_by: Mapping[str, JSON]
-) -> Application:
-    """Save the policy with its genome and curve, whole or not at all; then the checkpoint goes."""
+def _write(done: Application, output: Path, found: _Individual, made_by: Mapping[str, JSON]) -> Application:
+    """Save the policy with its genome and curve, whole or not at all."""
     policy = EvolvedPolicy(**found.layout.arguments, theta=found.theta)
     described = described_policy(found.layout, found.genome, task=found.task, **made_by)
     kept = {
@@ -304,8 +301,6 @@ def _write(
         files["generations.csv"], holds["generations.csv"] = to_csv(done.tables[CURVE]), "the course of the search"
     with new_folder(output) as folder:
         artifact.save(folder, described, weights=policy.state_dict(), files=files)
-    if partial is not None:
-        shutil.rmtree(partial, ignore_errors=True)
     return Application("deep-ga", done.headline, done.tables, done.notes, holds, output)
 
 

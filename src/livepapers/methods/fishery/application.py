@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from livepapers.core import artifact, loop
 from livepapers.core.application import Application, Row, rounded, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
-from livepapers.core.files import check_output_folder, new_folder, sha256
+from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.fishery import control_rules, smoothing
 from livepapers.methods.fishery.learner import Config, HarvestLearner
@@ -78,23 +77,23 @@ def apply(
     ecosystem = Ecosystem.from_file(model)
     simulator = EcosystemSimulator(ecosystem)
     unfished = _unfished(simulator, episodes, seed)
-    tuned = _tune(simulator, seed)
-    partial = None if output is None else output.with_name(output.name + ".partial")
-    made_by = {"updates": updates, "seed": seed, "model": sha256(model)}
-    fingerprint = hashlib.sha256(json.dumps(["fishery", 1, made_by], sort_keys=True).encode()).hexdigest()
-    learner = HarvestLearner(simulator, config=replace(Config(), updates=updates), seed=seed)
-    loop.drive(learner, updates, folder=partial, fingerprint=fingerprint)
-    learned = _smoothed(simulator, learner, seed)
-    rules: dict[str, nn.Module] = {
-        "learned": learned.rule, "learned, smoothed": learned.smoothed,
-        **{f"tuned {kind}": found.rule for kind, found in tuned.items()},
-        "textbook mortality": textbook(ecosystem),
-    }  # fmt: skip
-    results = _compare(simulator, {**rules, **_shares(tuned["mortality"].rule)}, episodes, seed)
-    tables = _tables(ecosystem, learned, tuned, results, seed)
-    notes = _notes(ecosystem, unfished, tuned, results)
-    application = Application("fishery", _headline(results, list(rules)), tables, notes)
-    return application if output is None else _write(application, output, partial, ecosystem, learned, rules, made_by)
+    with unfinished(output) as partial:
+        tuned = _tune(simulator, seed)
+        made_by = {"updates": updates, "seed": seed, "model": sha256(model)}
+        fingerprint = hashlib.sha256(json.dumps(["fishery", 1, made_by], sort_keys=True).encode()).hexdigest()
+        learner = HarvestLearner(simulator, config=replace(Config(), updates=updates), seed=seed)
+        loop.drive(learner, updates, folder=partial, fingerprint=fingerprint)
+        learned = _smoothed(simulator, learner, seed)
+        rules: dict[str, nn.Module] = {
+            "learned": learned.rule, "learned, smoothed": learned.smoothed,
+            **{f"tuned {kind}": found.rule for kind, found in tuned.items()},
+            "textbook mortality": textbook(ecosystem),
+        }  # fmt: skip
+        results = _compare(simulator, {**rules, **_shares(tuned["mortality"].rule)}, episodes, seed)
+        tables = _tables(ecosystem, learned, tuned, results, seed)
+        notes = _notes(ecosystem, unfished, tuned, results)
+        application = Application("fishery", _headline(results, list(rules)), tables, notes)
+        return application if output is None else _write(application, output, ecosystem, learned, rules, made_by)
 
 
 def _check_numbers(updates: int, episodes: int, seed: int) -> None:
@@ -268,13 +267,12 @@ def _notes(
 def _write(
     application: Application,
     output: Path,
-    partial: Path | None,
     model: Ecosystem,
     learned: _Learned,
     rules: Mapping[str, nn.Module],
     made_by: Mapping[str, Any],
 ) -> Application:
-    """Save the learned rule with tables and curves, whole or not at all; the checkpoint goes when all is there."""
+    """Save the learned rule with tables and curves, whole or not at all."""
     task = {"name": "ecosystem", "arguments": {"model": model.to_json()}}
     spaces = {"task": task, "input": f"populations of {', '.join(model.names)} divided by {model.scale:g}",
               "output": f"share caught of {', '.join(one.species for one in model.fisheries)}"}  # fmt: skip
@@ -295,8 +293,6 @@ def _write(
                 made_by=dict(made_by), spaces=spaces,
             )  # fmt: skip
             artifact.save(folder / name, one, weights=rule.state_dict())
-    if partial is not None:
-        shutil.rmtree(partial, ignore_errors=True)
     holds = {
         "artifact.json": "what the learned rule is and what made it", artifact.WEIGHTS: "its weights",
         "smoothed_rule.csv": "the smoothed rule as a look-up table",

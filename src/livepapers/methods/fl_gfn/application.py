@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from livepapers.core import artifact
 from livepapers.core.application import Application, Row, to_csv
 from livepapers.core.errors import CorruptFileError, InputError, Interrupted
-from livepapers.core.files import check_output_folder, new_folder
+from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.learner import JSON
 from livepapers.core.loop import drive
 from livepapers.core.rng import generator
@@ -104,10 +103,11 @@ def apply(
     problem = read_problem(items, graph, size=size)
     env = problem.construction()
     learner = ForwardLookingGFlowNet(env, config, seed=seed)
-    _train(learner, problem, output=output)
-    evaluation = Sampler(learner).evaluate(samples, generator=generator(seed, SLUG, "samples"))
-    made = _report(problem, env, learner, evaluation)
-    return made if output is None else _write(made, problem, learner, evaluation, output=output)
+    with unfinished(output) as partial:
+        _train(learner, problem, folder=partial)
+        evaluation = Sampler(learner).evaluate(samples, generator=generator(seed, SLUG, "samples"))
+        made = _report(problem, env, learner, evaluation)
+        return made if output is None else _write(made, problem, learner, evaluation, output=output)
 
 
 def read_problem(items: Path | None, graph: Path | None, *, size: int | None) -> Problem:
@@ -206,8 +206,7 @@ def _check_name(name: str, *, where: str) -> None:
         raise InputError.of(where, name, expected="a name without ;", cause="in the output it separates names")
 
 
-def _train(learner: ForwardLookingGFlowNet, problem: Problem, *, output: Path | None) -> None:
-    folder = None if output is None else output.with_name(output.name + ".partial")
+def _train(learner: ForwardLookingGFlowNet, problem: Problem, *, folder: Path | None) -> None:
     described = json.dumps([asdict(problem), learner.config.to_json(), learner.seed], sort_keys=True)
     fingerprint = hashlib.sha256(f"{SLUG} {described}".encode()).hexdigest()
     try:
@@ -243,7 +242,8 @@ def _report(
     bad = "NOT well trained yet: " if effective < 0.2 else ""
     headline = f"{bad}{len(evaluation.objects)} {problem.kind}; log Z {evaluation.log_z:.4f} ({known}){gap}"
     notes = ["Energies are in nats: a set has probability exp(-sum of energies) / Z.",
-             "samples.csv has each sample's log weight; weighted by exp(log_weight) they are unbiased."]  # fmt: skip
+             "samples.csv has log weights: means weighted by exp(log_weight) estimate Z times an expectation without "
+             "bias; divided by the mean weight, the expectation consistently."]  # fmt: skip
     if bad:
         notes.insert(0, "Few samples carry most of the weight: give more --updates, or another --objective.")
     tables = {
@@ -318,7 +318,6 @@ def _write(
             "application.json": json.dumps(complete.to_json(), indent=2) + "\n",
         }
         artifact.save(folder, described, weights=learner.network.state_dict(), files=texts)
-    shutil.rmtree(output.with_name(output.name + ".partial"), ignore_errors=True)
     return complete
 
 

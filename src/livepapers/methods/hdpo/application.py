@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -13,7 +12,7 @@ import torch
 from livepapers.core import artifact, loop
 from livepapers.core.application import Application, Row, to_csv
 from livepapers.core.errors import Diverged, InputError
-from livepapers.core.files import check_output_folder, new_folder, sha256
+from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished
 from livepapers.methods.hdpo import training
 from livepapers.methods.hdpo.policies import Policy
 from livepapers.methods.hdpo.problem import Task, read, read_state
@@ -67,18 +66,18 @@ def apply(
     policies = [training.make_policy(task, policy, seed, start=i) for i in range(training.starts(task.network, policy))]
     learners = [training.make_learner(task, one, seed=seed, updates=updates) for one in policies]
     learner = BestOfStarts(learners)
-    partial = None if output is None else output.with_name(output.name + ".partial")
     made_by = {"policy": policy, "seed": seed, "updates": updates, "network": sha256(network), "demand": sha256(demand)}
     fingerprint = hashlib.sha256(json.dumps(["hdpo", 3, made_by], sort_keys=True).encode()).hexdigest()
-    stopped = _train(learner, policy, folder=partial, fingerprint=fingerprint)
-    learner.best_policy()
-    trained = policies[learner.learners.index(learner.chosen)].eval()
-    results = _backtest(task, {policy: trained, **training.rules(task, policy, seed=seed, updates=updates)})
-    state_now = results[policy].final if today is None else today
-    tables = _tables(task, results, orders=_orders(task, trained, state_now))
-    notes = (*stopped, *_notes(task, today_given=today is not None))
-    application = Application("hdpo", _headline(task, policy, results), tables, notes)
-    return application if output is None else _write(application, output, partial, trained, made_by, world=task.world())
+    with unfinished(output) as partial:
+        stopped = _train(learner, policy, folder=partial, fingerprint=fingerprint)
+        learner.best_policy()
+        trained = policies[learner.learners.index(learner.chosen)].eval()
+        results = _backtest(task, {policy: trained, **training.rules(task, policy, seed=seed, updates=updates)})
+        state_now = results[policy].final if today is None else today
+        tables = _tables(task, results, orders=_orders(task, trained, state_now))
+        notes = (*stopped, *_notes(task, today_given=today is not None))
+        application = Application("hdpo", _headline(task, policy, results), tables, notes)
+        return application if output is None else _write(application, output, trained, made_by, world=task.world())
 
 
 def _train(learner: BestOfStarts, name: str, *, folder: Path | None, fingerprint: str) -> tuple[str, ...]:
@@ -194,13 +193,12 @@ def _notes(task: Task, *, today_given: bool) -> tuple[str, ...]:
 def _write(
     application: Application,
     output: Path,
-    partial: Path | None,
     policy: Policy,
     made_by: Mapping[str, Any],
     *,
     world: dict[str, Any],
 ) -> Application:
-    """Save the policy with its backtest and orders, whole or not at all; the checkpoint goes when all is there."""
+    """Save the policy with its backtest and orders, whole or not at all."""
     names = {"Backtest on the held-out periods": "backtest.csv", "By node": "nodes.csv", "Orders now": "orders.csv"}
     described = artifact.Artifact(
         kind="policy", slug="hdpo", architecture=f"methods.hdpo:{type(policy).__name__}", arguments=policy.arguments,
@@ -210,8 +208,6 @@ def _write(
     with new_folder(output) as folder:
         files = {names[title]: to_csv(rows) for title, rows in application.tables.items()}
         artifact.save(folder, described, weights=policy.state_dict(), files=files)
-    if partial is not None:
-        shutil.rmtree(partial, ignore_errors=True)
     holds = {
         "artifact.json": "what the policy is and what made it", artifact.WEIGHTS: "its weights",
         **{names[title]: title.lower() for title in application.tables},

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import shutil
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +16,7 @@ from livepapers.core import artifact
 from livepapers.core.application import Application, Row, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import CorruptFileError, InputError, Interrupted
-from livepapers.core.files import check_output_folder, new_folder
+from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.learner import JSON, Learner
 from livepapers.core.loop import drive
 from livepapers.core.rng import generator
@@ -127,15 +126,18 @@ def apply(
         expected = "--rewards, --target or --reward-from" + ("" if pretrained else ", or --output to keep the model")
         raise InputError.of("rewards", "none", expected=expected)
     graph = _graph(problem, model, mode=mode if wanted else "mc")
-    if pretrained is None:
-        _drive(model, model.config.updates, f"{problem} {model.config} {seed}", output=output, name="pre-training")
-    flows = FlowTable.of(model, graph) if graph is not None and wanted and mode == "exact" else None
-    made = [
-        _sample(model, one, flows, graph, mode=mode, outcomes=outcomes, samples=samples, seed=seed, output=output)
-        for one in wanted
-    ]
-    report = _report(problem, model, made, mode=mode, seed=seed)
-    return report if output is None else _write(report, problem, model, made, output=output)
+    with unfinished(output) as partial:
+        if pretrained is None:
+            _drive(
+                model, model.config.updates, f"{problem} {model.config} {seed}", partial=partial, name="pre-training"
+            )
+        flows = FlowTable.of(model, graph) if graph is not None and wanted and mode == "exact" else None
+        made = [
+            _sample(model, one, flows, graph, mode=mode, outcomes=outcomes, samples=samples, seed=seed, partial=partial)
+            for one in wanted
+        ]
+        report = _report(problem, model, made, mode=mode, seed=seed)
+        return report if output is None else _write(report, problem, model, made, output=output)
 
 
 def load_model(folder: Path) -> tuple[Problem, OutcomeConditionedGFlowNet]:
@@ -184,8 +186,8 @@ def _graph(problem: Problem, model: OutcomeConditionedGFlowNet, *, mode: Mode) -
     return graph
 
 
-def _drive(learner: Learner, updates: int, made_of: str, *, output: Path | None, name: str) -> None:
-    folder = None if output is None else output.with_name(output.name + ".partial") / name.replace(" ", "-")
+def _drive(learner: Learner, updates: int, made_of: str, *, partial: Path | None, name: str) -> None:
+    folder = None if partial is None else partial / name.replace(" ", "-")
     fingerprint = hashlib.sha256(f"{SLUG} {name} {made_of}".encode()).hexdigest()
     try:
         drive(learner, updates, name=name, folder=folder, fingerprint=fingerprint)
@@ -204,7 +206,7 @@ def _sample(
     outcomes: int,
     samples: int,
     seed: int,
-    output: Path | None,
+    partial: Path | None,
 ) -> Made:
     adaptation: Adaptation | None = None
     sampler: PolicySampler
@@ -215,7 +217,7 @@ def _sample(
         weights = hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in model.network.parameters())).hexdigest()
         made_of = f"{reward.about} {model.config} {weights} {seed}"
         folder_name = f"adaptation {hashlib.sha256(reward.name.encode()).hexdigest()[:12]}"
-        _drive(adaptation, model.config.adapt_updates, made_of, output=output, name=folder_name)
+        _drive(adaptation, model.config.adapt_updates, made_of, partial=partial, name=folder_name)
         sampler = AmortisedSampler(model.env, adaptation.networks)
     else:
         stream = generator(seed, SLUG, "outcomes", reward.name)
@@ -311,7 +313,6 @@ def _write(
         artifact.save(folder, described, weights=model.network.state_dict(), files=texts)
         for name, one in adapted.items():
             _save_adapted(folder / name, one, made_by)
-    shutil.rmtree(output.with_name(output.name + ".partial"), ignore_errors=True)
     return complete
 
 

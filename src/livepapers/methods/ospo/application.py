@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from livepapers.core import artifact, loop
 from livepapers.core.application import Application, Row, rounded, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
-from livepapers.core.files import check_output_folder, new_folder, sha256
+from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.ospo.config import Config
 from livepapers.methods.ospo.dispatch_map import Minute, Sent, dispatch_map
@@ -100,22 +99,20 @@ def apply(
     if objective == "grpo":
         config = replace(config, horizon="return", group="episode")
     learner = GroupPolicyOptimizer(problem.fleet, config=config, seed=seed)
-    partial = None if output is None else output.with_name(output.name + ".partial")
     made_by = {
         "objective": objective, "episodes": episodes, "seed": seed, "vehicles": vehicles, "seats": seats,
         "start": start, "minutes": minutes, "trips": sha256(trips), "zones": "" if zones is None else sha256(zones),
     }  # fmt: skip
     fingerprint = hashlib.sha256(json.dumps(["ospo", 1, made_by], sort_keys=True).encode()).hexdigest()
-    loop.drive(learner, learner.updates, name=objective, folder=partial, fingerprint=fingerprint)
-    results = _compare(problem, learner, seed)
-    minute, rows = _minute(problem, learner)
-    tables = {COMPARISON: _rows(results), MINUTE: rows[:SHOWN]}
-    application = Application("ospo", _headline(results, objective), tables, _notes(problem, results))
-    if output is None:
-        return application
-    return _write(
-        application, output, partial, learner, made_by, {"dispatch_map.svg": minute, FILES[MINUTE]: to_csv(rows)}
-    )
+    with unfinished(output) as partial:
+        loop.drive(learner, learner.updates, name=objective, folder=partial, fingerprint=fingerprint)
+        results = _compare(problem, learner, seed)
+        minute, rows = _minute(problem, learner)
+        tables = {COMPARISON: _rows(results), MINUTE: rows[:SHOWN]}
+        application = Application("ospo", _headline(results, objective), tables, _notes(problem, results))
+        if output is None:
+            return application
+        return _write(application, output, learner, made_by, {"dispatch_map.svg": minute, FILES[MINUTE]: to_csv(rows)})
 
 
 def _problem(
@@ -263,16 +260,14 @@ def _point(state: FleetState, vehicle: int) -> tuple[float, float]:
 
 
 def _write(
-    application: Application, output: Path, partial: Path | None, learner: GroupPolicyOptimizer,
+    application: Application, output: Path, learner: GroupPolicyOptimizer,
     made_by: Mapping[str, str | int], files: Mapping[str, str],
 ) -> Application:  # fmt: skip
-    """Save the policy with its tables and the map, whole or not at all; then the checkpoint goes."""
+    """Save the policy with its tables and the map, whole or not at all."""
     everything = {FILES[COMPARISON]: to_csv(application.tables[COMPARISON]), **files}
     with new_folder(output) as folder:
         described = learner.artifact(**made_by)
         artifact.save(folder, described, weights=learner.policy().state_dict(), files=everything)
-    if partial is not None:
-        shutil.rmtree(partial, ignore_errors=True)
     holds = {
         "artifact.json": "what the policy is and what made it", artifact.WEIGHTS: "its weights",
         FILES[COMPARISON]: "dispatchers on the same orders", FILES[MINUTE]: "all assignments of the minute on the map",

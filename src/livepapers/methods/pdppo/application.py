@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from livepapers.core import artifact, loop
 from livepapers.core.application import Application, Row, rounded, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
-from livepapers.core.files import check_output_folder, new_folder, sha256
+from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.pdppo.chart import gantt
 from livepapers.methods.pdppo.config import Config
@@ -90,23 +89,23 @@ def apply(
     learner = PostDecisionPPO(simulator, config=_config(options), seed=seed)
     made_by = {"aggregate": aggregate, "steps": steps, "seed": seed, "plant": sha256(plant)}
     fingerprint = hashlib.sha256(json.dumps(["pdppo", 1, made_by], sort_keys=True).encode()).hexdigest()
-    partial = None if output is None else output.with_name(output.name + ".partial")
-    loop.drive(learner, learner.config.updates, folder=partial, fingerprint=fingerprint)
-    policy = learner.policy.eval()
+    with unfinished(output) as partial:
+        loop.drive(learner, learner.config.updates, folder=partial, fingerprint=fingerprint)
+        policy = learner.policy.eval()
 
-    def act(state: object) -> Tensor:
-        return policy(simulator.observe(state))  # type: ignore[arg-type]
+        def act(state: object) -> Tensor:
+            return policy(simulator.observe(state))  # type: ignore[arg-type]
 
-    judged = _judge(simulator, act, options)
-    schedule = simulator.rollout(act, _today(simulator, options))
-    tables = {
-        COST_TABLE: _cost_rows(judged, options), NOW_TABLE: _now(simulator, act, judged),
-        SCHEDULE_TABLE: _schedule_rows(simulator.plant, schedule),
-    }  # fmt: skip
-    application = Application("pdppo", _headline(judged), tables, _notes(judged, options))
-    if output is None:
-        return application
-    return _write(application, output, partial, learner, made_by, _chart(simulator.plant, schedule))
+        judged = _judge(simulator, act, options)
+        schedule = simulator.rollout(act, _today(simulator, options))
+        tables = {
+            COST_TABLE: _cost_rows(judged, options), NOW_TABLE: _now(simulator, act, judged),
+            SCHEDULE_TABLE: _schedule_rows(simulator.plant, schedule),
+        }  # fmt: skip
+        application = Application("pdppo", _headline(judged), tables, _notes(judged, options))
+        if output is None:
+            return application
+        return _write(application, output, learner, made_by, _chart(simulator.plant, schedule))
 
 
 def _checked(options: _Options) -> _Options:
@@ -247,16 +246,14 @@ def _notes(judged: _Judged, options: _Options) -> tuple[str, ...]:
 
 
 def _write(
-    application: Application, output: Path, partial: Path | None, learner: PostDecisionPPO,
+    application: Application, output: Path, learner: PostDecisionPPO,
     made_by: Mapping[str, str | int], chart: str,
 ) -> Application:  # fmt: skip
-    """Save the policy with its tables and the chart, whole or not at all; then the checkpoint goes."""
+    """Save the policy with its tables and the chart, whole or not at all."""
     names = {COST_TABLE: "costs.csv", NOW_TABLE: "now.csv", SCHEDULE_TABLE: "schedule.csv"}
     files = {names[title]: to_csv(rows) for title, rows in application.tables.items()} | {"schedule.svg": chart}
     with new_folder(output) as folder:
         artifact.save(folder, learner.artifact(**made_by), weights=learner.policy.state_dict(), files=files)
-    if partial is not None:
-        shutil.rmtree(partial, ignore_errors=True)
     holds = {
         "artifact.json": "what the policy is and what made it", artifact.WEIGHTS: "its weights",
         **{names[title]: title.lower() for title in application.tables}, "schedule.svg": "the schedule as a chart",

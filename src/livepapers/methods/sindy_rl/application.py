@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from livepapers.core import artifact, loop
 from livepapers.core.application import Application, Row, check_numbers, rounded, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
-from livepapers.core.files import check_output_folder, new_folder, sha256
+from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished
 from livepapers.core.rng import derive
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.sindy_rl import equations, trajectories
@@ -176,7 +175,6 @@ def _of_environment(env: str, config: Config, seed: int, output: Path | None) ->
     config = replace(config, horizon=horizon)
     learner = SindyRL(task, config=config, seed=seed, known=Known(circles=circles))
     made_by: dict[str, Any] = {"env": env, "seed": seed, **config.to_json()}
-    partial = None if output is None else output.with_name(output.name + ".partial")
     fingerprint = hashlib.sha256(json.dumps(["sindy-rl", 1, made_by], sort_keys=True).encode()).hexdigest()
     learning: list[Row] = []
 
@@ -189,55 +187,56 @@ def _of_environment(env: str, config: Config, seed: int, output: Path | None) ->
                 "one step, % of changes": rounded(100 * metrics["model_error"]),
             })  # fmt: skip
 
-    loop.drive(
-        learner, config.updates, folder=partial, fingerprint=fingerprint, log=log, memory=lambda: learning,
-        recall=learning.extend,
-    )  # fmt: skip
-    network = learner.best_policy()
-    dictionary, _ = distil(
-        network, learner.surrogate, config=config, generator=make_generator(seed, "sindy-rl", "apply", "dictionary")
-    )
-    rows, random_return = _compare(make, {"network": network, "dictionary": dictionary}, horizon, seed)
-    returns = {str(row["policy"]): float(row["mean return"] or 0.0) for row in rows}
-    states = [f"x{i + 1}" for i in range(learner.observations)]
-    inputs = [f"u{i + 1}" for i in range(learner.actions)]
-    model, reward = learner.dynamics, learner.reward_model
-    if not isinstance(model, SparseModel) or reward is None:
-        raise RuntimeError("the loop ended without models")
-    lines = [*_equations(model, states, inputs), *reward.written([f"{x}'" for x in states], inputs, ["reward"])]
-    tables: dict[str, list[Row]] = {
-        EQUATIONS: [{"equation": line} for line in [*lines, *dictionary.written(states, inputs)]],
-        POLICIES: rows, LEARNING: learning,
-    }  # fmt: skip
-    better = returns["network"] > random_return
-    headline = (
-        f"after {learner.real_steps + PROBED:,} real steps the network returns {returns['network']:.4g}, the "
-        f"dictionary policy of {dictionary.terms} terms {returns['dictionary']:.4g}, random actions {random_return:.4g}"
-        + ("" if better else ": NOTHING WAS LEARNED")
-    )
-    notes = _environment_notes(learner, circles, horizon, network=returns["network"], dictionary=returns["dictionary"])
-    if output is None:
-        return Application("sindy-rl", headline, tables, notes)
-    world = _world_name(env)
-    spaces: dict[str, Any] = {} if world is None else {"task": {"name": world, "arguments": {}}}
-    written = _model_files(model, states, inputs)
-    written |= {"policy.c": dictionary.in_c(states, inputs), "equations.txt": "\n".join(
-        str(row["equation"]) for row in tables[EQUATIONS]) + "\n"}  # fmt: skip
-    written |= {FILES[title]: to_csv(tables[title]) for title in (POLICIES, LEARNING)}
-    with new_folder(output) as folder:
-        described = artifact.Artifact(
-            "policy", "sindy-rl", "blocks.policies:GreedyPolicy", network.arguments, made_by, spaces
+    with unfinished(output) as partial:
+        loop.drive(
+            learner, config.updates, folder=partial, fingerprint=fingerprint, log=log, memory=lambda: learning,
+            recall=learning.extend,
+        )  # fmt: skip
+        network = learner.best_policy()
+        dictionary, _ = distil(
+            network, learner.surrogate, config=config, generator=make_generator(seed, "sindy-rl", "apply", "dictionary")
         )
-        artifact.save(folder, described, weights=network.state_dict(), files=written)
-        (folder / "dictionary").mkdir()
-        described = artifact.Artifact(
-            "policy", "sindy-rl", "methods.sindy_rl:DictionaryPolicy", dictionary.arguments, made_by, spaces
+        rows, random_return = _compare(make, {"network": network, "dictionary": dictionary}, horizon, seed)
+        returns = {str(row["policy"]): float(row["mean return"] or 0.0) for row in rows}
+        states = [f"x{i + 1}" for i in range(learner.observations)]
+        inputs = [f"u{i + 1}" for i in range(learner.actions)]
+        model, reward = learner.dynamics, learner.reward_model
+        if not isinstance(model, SparseModel) or reward is None:
+            raise RuntimeError("the loop ended without models")
+        lines = [*_equations(model, states, inputs), *reward.written([f"{x}'" for x in states], inputs, ["reward"])]
+        tables: dict[str, list[Row]] = {
+            EQUATIONS: [{"equation": line} for line in [*lines, *dictionary.written(states, inputs)]],
+            POLICIES: rows, LEARNING: learning,
+        }  # fmt: skip
+        better = returns["network"] > random_return
+        headline = (
+            f"after {learner.real_steps + PROBED:,} real steps the network returns {returns['network']:.4g}, the "
+            f"dictionary policy of {dictionary.terms} terms {returns['dictionary']:.4g}, "
+            f"random actions {random_return:.4g}" + ("" if better else ": NOTHING WAS LEARNED")
         )
-        artifact.save(folder / "dictionary", described, weights=dictionary.state_dict())
-    if partial is not None:
-        shutil.rmtree(partial, ignore_errors=True)
-    holds = _holds(written) | {"dictionary": "the dictionary policy, an artifact of its own"}
-    return Application("sindy-rl", headline, tables, notes, holds, output)
+        notes = _environment_notes(
+            learner, circles, horizon, network=returns["network"], dictionary=returns["dictionary"]
+        )
+        if output is None:
+            return Application("sindy-rl", headline, tables, notes)
+        world = _world_name(env)
+        spaces: dict[str, Any] = {} if world is None else {"task": {"name": world, "arguments": {}}}
+        written = _model_files(model, states, inputs)
+        written |= {"policy.c": dictionary.in_c(states, inputs), "equations.txt": "\n".join(
+            str(row["equation"]) for row in tables[EQUATIONS]) + "\n"}  # fmt: skip
+        written |= {FILES[title]: to_csv(tables[title]) for title in (POLICIES, LEARNING)}
+        with new_folder(output) as folder:
+            described = artifact.Artifact(
+                "policy", "sindy-rl", "blocks.policies:GreedyPolicy", network.arguments, made_by, spaces
+            )
+            artifact.save(folder, described, weights=network.state_dict(), files=written)
+            (folder / "dictionary").mkdir()
+            described = artifact.Artifact(
+                "policy", "sindy-rl", "methods.sindy_rl:DictionaryPolicy", dictionary.arguments, made_by, spaces
+            )
+            artifact.save(folder / "dictionary", described, weights=dictionary.state_dict())
+        holds = _holds(written) | {"dictionary": "the dictionary policy, an artifact of its own"}
+        return Application("sindy-rl", headline, tables, notes, holds, output)
 
 
 def _world(env: str) -> Any:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -18,7 +17,7 @@ from livepapers.core import artifact, loop
 from livepapers.core.application import Application, Row, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
-from livepapers.core.files import check_output_folder, new_folder, sha256
+from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished
 from livepapers.core.rng import generator as make_generator
 from livepapers.core.rng import numpy_generator
 from livepapers.methods.yann_rl.critic import YannCritic
@@ -80,27 +79,27 @@ def apply(
     actor = _actor(found, outside=outside, nodes=nodes if env else 0, seed=seed)
     literal = YannNetwork.of(found.law, state_set_point=found.state, input_set_point=found.input)
     network: nn.Module = literal if found.law.regions <= MOST_LITERAL else actor
-    check = _verify(found, network, points=points, seed=seed)
-    tables: dict[str, Any] = {
-        "Check against the quadratic program": _check_rows(check),
-        "Regions": _region_rows(found, check),
-    }
-    made_by: dict[str, Any] = {"model": sha256(model), "outside": outside, "seed": seed}
-    partial = None if output is None else output.with_name(output.name + ".partial")
-    headline = _headline(found, check)
-    if task is not None:
-        made_by |= {"env": env, "steps": steps, "nodes": nodes}
-        rows = _train(
-            task, actor, found, env=env, steps=steps, nodes=nodes, seed=seed, partial=partial, made_by=made_by
-        )
-        tables["Cost before and after training"] = rows
-        headline += "; " + _improvement(rows, steps)
-    notes = _notes(found, check, outside, trained=task is not None)
-    application = Application("yann-rl", headline, tables, notes)
-    if output is None:
-        return application
-    trained = actor if task is not None else None
-    return _write(application, output, partial, found, network, trained, made_by)
+    with unfinished(output) as partial:
+        check = _verify(found, network, points=points, seed=seed)
+        tables: dict[str, Any] = {
+            "Check against the quadratic program": _check_rows(check),
+            "Regions": _region_rows(found, check),
+        }
+        made_by: dict[str, Any] = {"model": sha256(model), "outside": outside, "seed": seed}
+        headline = _headline(found, check)
+        if task is not None:
+            made_by |= {"env": env, "steps": steps, "nodes": nodes}
+            rows = _train(
+                task, actor, found, env=env, steps=steps, nodes=nodes, seed=seed, partial=partial, made_by=made_by
+            )
+            tables["Cost before and after training"] = rows
+            headline += "; " + _improvement(rows, steps)
+        notes = _notes(found, check, outside, trained=task is not None)
+        application = Application("yann-rl", headline, tables, notes)
+        if output is None:
+            return application
+        trained = actor if task is not None else None
+        return _write(application, output, found, network, trained, made_by)
 
 
 def _check_numbers(points: int, steps: int, nodes: int, seed: int) -> None:
@@ -287,13 +286,12 @@ def _notes(model: Model, check: Verification, outside: str, *, trained: bool) ->
 def _write(
     application: Application,
     output: Path,
-    partial: Path | None,
     model: Model,
     network: nn.Module,
     trained: YannActor | None,
     made_by: Mapping[str, Any],
 ) -> Application:
-    """Save everything, whole or not at all; the checkpoint goes when all is there."""
+    """Save everything, whole or not at all."""
     names = {"Regions": "regions.csv", "Check against the quadratic program": "check.csv",
              "Cost before and after training": "training.csv"}  # fmt: skip
     law = model.law
@@ -320,8 +318,6 @@ def _write(
                 "policy", "yann-rl", "methods.yann_rl:YannActor", trained.arguments, dict(made_by), spaces
             )
             artifact.save(folder / "trained", described, weights=trained.state_dict())
-    if partial is not None:
-        shutil.rmtree(partial, ignore_errors=True)
     holds = {
         "artifact.json": "what the network is and what made it", artifact.WEIGHTS: "the exact network's weights",
         "law.json": "regions, gains and offsets as numbers",
