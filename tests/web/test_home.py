@@ -79,7 +79,8 @@ def test_an_empty_filter_is_none(client: TestClient) -> None:
 def test_addresses_lead_somewhere(client: TestClient) -> None:
     assert client.get("/papers", follow_redirects=False).headers["location"] == "/"
     assert client.get("/papers/HDPO").status_code == client.get("/api/papers/HDPO").status_code == 200
-    for path in ("/api", "/api/"):
+    assert "<h1>The API</h1>" in client.get("/api").text
+    for path in ("/api/nothing", "/api/v1/"):
         assert client.get(path).json() == {"error": "there is no page at this address"}
     missing = client.get("/nope").text
     assert "<h1>Not found</h1>" in missing
