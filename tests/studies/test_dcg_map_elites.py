@@ -74,12 +74,12 @@ def test_verdicts_follow_the_figures_both_ways():
         dcg=_archive(0.7, actor=0.65), pga=_archive(0.5, coverage=0.6, drift=9.0),
         unconditioned_actor=_archive(0.6), **rest,
     )  # fmt: skip
-    verdicts = {v.claim_id: v.verdict for v in judge(study.CLAIMS, good)}
+    verdicts = {v.claim_id: v.verdict for v in judge(study.CLAIMS, good, needed=())}
     wanted = ("C1a", "C1b", "C1c", "C3a", "C4a", "C4b", "C5a", "C5b", "C5c", "C5d", "L1")
     assert {verdicts[name] for name in wanted} == {"reproduced"}, verdicts
     bad = _cells(
         dcg=_archive(0.5, coverage=0.5, drift=9.0, actor=0.1), pga=_archive(0.7),
         unconditioned_actor=_archive(0.6), **rest,
     )  # fmt: skip
-    verdicts = {v.claim_id: v.verdict for v in judge(study.CLAIMS, bad)}
+    verdicts = {v.claim_id: v.verdict for v in judge(study.CLAIMS, bad, needed=())}
     assert {verdicts[name] for name in ("C1a", "C1b", "C3a", "C4a")} == {"contradicted"}, verdicts

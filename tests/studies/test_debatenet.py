@@ -74,7 +74,10 @@ def verdicts(study, lead):
         raise KeyError
 
     cells = Cells({Cell(*key): found for key, found in invented(lead).items()}, samples=none, curves=none)
-    return {one.claim_id: one.verdict for one in judge(study.claims, cells, planned=study.pairs("laptop"))}
+    return {
+        one.claim_id: one.verdict
+        for one in judge(study.claims, cells, planned=study.pairs("laptop"), needed=study.arms_in_settings("laptop"))
+    }
 
 
 def test_claims_hold_where_they_should_and_fail_where_they_should(study):
