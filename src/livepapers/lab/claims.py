@@ -39,7 +39,7 @@ import numpy as np
 
 from livepapers.core.rng import numpy_generator
 from livepapers.lab import statistics
-from livepapers.lab.study import Cells, Claim
+from livepapers.lab.study import Cells, Claim, effects_of_settings
 from livepapers.lab.words import Outcome, asked, estimate, number, p_text
 
 LEVEL = 0.05
@@ -272,10 +272,7 @@ def _against(claim: Claim, effects: Mapping[str, float]) -> dict[str, float]:
     """The settings that a claim pools whose own mean is not where the claim puts it."""
     if claim.unit != "seed x setting":
         return {}
-    pooled: dict[str, list[float]] = {}
-    for name, effect in effects.items():
-        pooled.setdefault(name.rpartition("/")[0], []).append(effect)
-    means = {setting: float(np.mean(values)) for setting, values in pooled.items()}
+    means = {setting: float(np.mean(values)) for setting, values in effects_of_settings(effects).items()}
     side = {"greater": 1, "less": -1, "equal": 0}[claim.direction]
     return {
         setting: mean

@@ -40,9 +40,8 @@ def estimate(
     for cell, wall in walls.items():
         for key in ((cell.arm, cell.setting), cell.arm, None):
             groups[key].append(wall)
-    seconds = 0.0
-    for cell, share in shares.items():
-        seconds += _expected(cell, groups, {arm: pace * wall for arm, wall in published.items()}) * (1.0 - share)
+    here = {arm: pace * wall for arm, wall in published.items()}
+    seconds = sum(_expected(cell, groups, here) * (1.0 - share) for cell, share in shares.items())
     return seconds / max(1, min(workers, len(shares)))
 
 

@@ -206,6 +206,14 @@ Effects = Mapping[str, float]
 `Claim.direction` says on which side of `Claim.reference` the paper puts it."""
 
 
+def effects_of_settings(effects: Effects) -> dict[str, list[float]]:
+    """The effects of each setting of a claim that pools seeds of several, named "setting/seed"."""
+    found: dict[str, list[float]] = {}
+    for name, effect in effects.items():
+        found.setdefault(name.rpartition("/")[0], []).append(effect)
+    return found
+
+
 @dataclass(frozen=True)
 class Claim:
     """One claim of the paper as data, fixed before the run; code computes its verdict (`lab.claims.judge`)."""

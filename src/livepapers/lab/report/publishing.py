@@ -69,7 +69,8 @@ def require_publishable(run: Mapping[str, Any]) -> None:
         raise InputError.of("run", got, expected=expected, cause=f"it was made by: {run['command']}")
     if not run["git_commit"] or run["git_commit"].endswith(CHANGED):
         got = run["git_commit"] or "no commit"
-        raise InputError.of("run", got, expected="a run of committed code", cause="commit first, then measure")
+        cause = "commit first, then measure; a run goes on with the code and packages that it began with"
+        raise InputError.of("run", got, expected="a run of committed code", cause=cause)
 
 
 def summary(found: Mapping[str, Any]) -> dict[str, Any]:

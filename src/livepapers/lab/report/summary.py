@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from livepapers.lab.machine import CHANGED
-from livepapers.lab.study import NOT_IN_PAPER
+from livepapers.lab.study import NOT_IN_PAPER, effects_of_settings
 from livepapers.lab.words import OUTCOMES, number
 
 
@@ -44,10 +44,7 @@ def by_setting(verdict: Mapping[str, Any]) -> str:
 
     A mean over settings can hide that they disagree. Empty for claims that do not pool settings.
     """
-    pooled: dict[str, list[float]] = {}
-    if verdict["unit"] == "seed x setting":
-        for name, effect in verdict["effects"].items():
-            pooled.setdefault(name.rpartition("/")[0], []).append(effect)
+    pooled = effects_of_settings(verdict["effects"]) if verdict["unit"] == "seed x setting" else {}
     if len(pooled) < 2:
         return ""
     return ", ".join(f"{name} {number(fmean(effects))} ({len(effects)})" for name, effects in pooled.items())
@@ -68,7 +65,7 @@ def notes(found: Mapping[str, Any]) -> list[str]:
         )
         said.append(f"Measured with {versions}.")
     if (run["git_commit"] or "").endswith(CHANGED):
-        said.append("The code had uncommitted changes when this was measured.")
+        said.append("The code differed from its commit, or changed while this was measured.")
     if run["preset"] == "smoke":
         said.append("The smoke preset shows that everything runs; its figures say little about the paper.")
     return said

@@ -27,8 +27,8 @@ def _date(text: str) -> str:
     return text
 
 
-Number = Annotated[int, _else(1), Query(ge=1, le=100_000, alias="page")]
-Size = Annotated[int, _else(PAGE), Query(ge=1, le=100, description="things on a page")]
+Number = Annotated[int, Query(ge=1, le=100_000, alias="page"), _else(1)]
+Size = Annotated[int, Query(ge=1, le=100, description="things on a page"), _else(PAGE)]
 Order = Annotated[Sort, _else("trending")]
 Since = Annotated[str, AfterValidator(_date), Query(max_length=10, description="YYYY, YYYY-MM or YYYY-MM-DD")]
 Field = Annotated[str, Query(description=f"one of {', '.join(catalogue.FIELDS)}")]

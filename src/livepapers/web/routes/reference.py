@@ -11,7 +11,7 @@ router = APIRouter(include_in_schema=False)
 
 Schema = dict[str, Any]
 KINDS = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
-LIMITS = {"ge": "from {}", "minimum": "from {}", "le": "to {}", "maximum": "to {}", "maxLength": "at most {} letters"}
+LIMITS = {"minimum": "from {}", "maximum": "to {}", "maxLength": "at most {} letters"}
 
 
 class Value(NamedTuple):
