@@ -411,9 +411,24 @@ def test_runs_of_an_earlier_version_of_the_study_are_not_published(store, tmp_pa
         publish(found, tmp_path / "hdpo.json")
 
 
-def test_more_seeds_than_planned_may_be_published(store, tmp_path):
+def test_more_seeds_than_planned_may_be_published_when_they_were_asked_for_before_the_run(store, tmp_path):
     publish(evidence(store, fill(store, seeds=9)), tmp_path / "hdpo.json")
     assert (tmp_path / "hdpo.json").exists()
+
+
+def extend(store: Store, run: str) -> dict:
+    store.set_options(run, store.run(run).options | {"extended": True})
+    return evidence(store, run)
+
+
+def test_seeds_beyond_the_plan_that_were_added_after_a_look_are_named_and_not_published(store, tmp_path):
+    found = extend(store, fill(store, seeds=9))
+    assert any("4 cells beyond the study's plan" in note for note in notes(found))
+    with pytest.raises(InputError, match="got 4 cells beyond the plan, asked for when others were finished, expected"):
+        publish(found, tmp_path / "hdpo.json")
+    whole = extend(store, fill(store))
+    assert not notes(whole)
+    publish(whole, tmp_path / "hdpo.json")
 
 
 @pytest.mark.parametrize(

@@ -396,9 +396,15 @@ def test_an_extended_run_is_repeated_by_all_that_was_asked_for(study: Study, sto
     settings = list(study.settings)
     run = run_tiny(study, store, settings=settings[:1], seeds=1)
     run_study("tiny", study=study, store=store, workers=0, resume=run, settings=settings[1:2])
-    assert store.run(run).options == {"seeds": 1, "arms": None, "settings": settings[:2]}
+    assert store.run(run).options == {"seeds": 1, "arms": None, "settings": settings[:2], "extended": True}
     run_study("tiny", study=study, store=store, workers=0, resume=run, seeds=2)
-    assert store.run(run).options == {"seeds": 2, "arms": None, "settings": None}
+    assert store.run(run).options == {"seeds": 2, "arms": None, "settings": None, "extended": True}
+
+
+def test_a_run_is_not_extended_by_asking_for_cells_that_it_has(study: Study, store: Store) -> None:
+    run = run_tiny(study, store, seeds=2)
+    run_study("tiny", study=study, store=store, workers=0, resume=run, seeds=2, settings=["short"])
+    assert "extended" not in store.run(run).options
 
 
 def test_driving_a_run_from_the_shell_ends_well_on_a_pipe(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from livepapers.lab.cell import CellSpec, drop_checkpoints, execute
 from livepapers.lab.engines import Engine, Lost, make_engine
 from livepapers.lab.estimating import estimate, published_walls
 from livepapers.lab.machine import CHANGED, git_commit, machine, same_code, versions
-from livepapers.lab.store import CellResult, Store
+from livepapers.lab.store import CellResult, RunRecord, Store
 from livepapers.lab.study import Cell, Study, load_study
 
 BEAT = 10.0
@@ -169,12 +169,12 @@ class _Plan:
             cells = study.cells(self.preset, seeds=seeds, arms=arms, settings=settings) if extends else []
             self.run, self.lease = resume, store.take_lease(resume)
             if extends:
-                store.set_options(resume, _joined(store.run(resume).options, options))
+                store.set_options(resume, _joined(store.run(resume), options, adds=_adds(store, resume, cells)))
         store.add_cells(self.run, cells)
         records = store.cell_records(self.run)
         if not records:  # killed between making the run and entering its cells
             asked = store.run(self.run).options
-            store.add_cells(self.run, study.cells(self.preset, **asked))
+            store.add_cells(self.run, study.cells(self.preset, **{name: asked.get(name) for name in options}))
             records = store.cell_records(self.run)
         self.cells = [record.cell for record in records]
         self.finished = [record.cell for record in records if record.status == "finished"]
@@ -183,12 +183,24 @@ class _Plan:
         self.walls = {record.cell: record.wall for record in records if record.status == "finished" and record.wall}
 
 
-def _joined(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run was asked for in all, when it is extended: the command that repeats it has to cover every cell."""
+def _adds(store: Store, run: str, cells: Sequence[Cell]) -> bool:
+    """Whether any of the cells is new to the run."""
+    return not {*cells} <= {record.cell for record in store.cell_records(run)}
+
+
+def _joined(record: RunRecord, now: Mapping[str, Any], *, adds: bool) -> dict[str, Any]:
+    """What a run was asked for in all, when it is extended: the command that repeats it has to cover every cell.
+
+    Cells that come in when others are finished were asked for by someone who could have seen these: the run says so
+    under "extended", and may not be published with more than the study's plan.
+    """
+    before = record.options
     joined: dict[str, Any] = {"seeds": now["seeds"] if now["seeds"] is not None else before.get("seeds")}
     for name in ("arms", "settings"):
         old, new = before.get(name), now[name]
         joined[name] = list(dict.fromkeys([*old, *new])) if old and new else None
+    if before.get("extended") or (adds and record.cells.get("finished")):
+        joined["extended"] = True
     return joined
 
 

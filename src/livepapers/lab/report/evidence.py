@@ -77,6 +77,7 @@ def _run(record: RunRecord, study: Study, seed: int) -> dict[str, Any]:
         "cells": dict(record.cells),
         "statistics_seed": seed,
         "kept_seeds": study.kept_seeds(record.preset, record.options.get("seeds"), record.options.get("settings")),
+        "extended": bool(record.options.get("extended")),
         "command": _command(record, study),
     }
 
@@ -88,10 +89,12 @@ def _planned_pairs(study: Study, record: RunRecord) -> dict[str, int]:
 
 
 def _plan(study: Study, preset: str, rows: Sequence[CellRecord]) -> dict[str, int]:
-    """How many cells the study plans for the preset, and how many of these are finished."""
+    """How many cells the study plans for the preset, how many of these are finished, and how many more there are."""
     known = any(preset in setting.seeds for setting in study.settings.values())
     planned = set(study.cells(preset)) if known else set()
-    return {"cells": len(planned), "finished": sum(row.status == "finished" and row.cell in planned for row in rows)}
+    inside = [row for row in rows if row.cell in planned]
+    finished = sum(row.status == "finished" for row in inside)
+    return {"cells": len(planned), "finished": finished, "beyond": len(rows) - len(inside)}
 
 
 def _command(record: RunRecord, study: Study) -> str:

@@ -66,6 +66,11 @@ def notes(found: Mapping[str, Any]) -> list[str]:
         said.append(f"Measured with {versions}.")
     if (run["git_commit"] or "").endswith(CHANGED):
         said.append("The code differed from its commit, or changed while this was measured.")
+    if run.get("extended") and run["plan"]["beyond"]:  # results of before 2026-11-29 do not say
+        said.append(
+            f"{run['plan']['beyond']} cells beyond the study's plan were asked for when others were finished: how many "
+            "there are may depend on what the first ones said."
+        )
     if run["preset"] == "smoke":
         said.append("The smoke preset shows that everything runs; its figures say little about the paper.")
     return said
