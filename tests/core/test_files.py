@@ -1,11 +1,14 @@
 """Files and folders are whole or not there."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from livepapers.core import files
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished, write_atomic
 
@@ -87,6 +90,7 @@ def test_a_block_that_fails_without_a_checkpoint_leaves_nothing(tmp_path: Path):
 HOLDER = """
 import sys
 from pathlib import Path
+from typing import Any
 from livepapers.core.files import unfinished
 with unfinished(Path(sys.argv[1])) as folder:
     (folder / "step-1").write_text("x")
@@ -107,6 +111,28 @@ def test_a_second_process_is_refused_at_once_and_a_killed_one_blocks_nobody(tmp_
     assert (tmp_path / "out.partial" / "step-1").is_file()
     kept_checkpoint(tmp_path / "out", ends_well=True)
     assert not (tmp_path / "out.partial").exists()
+
+
+@pytest.mark.parametrize("moment", ["before the lock is opened", "before it is held"])
+def test_a_folder_that_another_process_takes_away_meanwhile_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+):
+    folder, opened, locked = tmp_path / "out.partial", Path.open, files._lock
+
+    def gone_then_opened(path: Path, *rest: Any) -> Any:
+        shutil.rmtree(folder)
+        return opened(path, *rest)
+
+    def gone_then_locked(*rest: Any) -> None:
+        shutil.rmtree(folder)
+        locked(*rest)
+
+    if moment == "before it is held":
+        monkeypatch.setattr(files, "_lock", gone_then_locked)
+    else:
+        monkeypatch.setattr(Path, "open", gone_then_opened)
+    with pytest.raises(InputError, match=r"output: .*another process works on it"), unfinished(tmp_path / "out"):
+        pass
 
 
 def test_an_output_that_was_filled_while_we_read_our_input_is_refused_before_any_work(tmp_path: Path):

@@ -79,10 +79,11 @@ def unfinished(output: Path | None) -> Iterator[Path | None]:
         yield None
         return
     folder = output.with_name(output.name + ".partial")
-    folder.mkdir(parents=True, exist_ok=True)
     lock = folder / "lock"
-    with lock.open("w") as file:
+    with _opened(lock, output) as file:
         _lock(file, output)
+        if not lock.exists() or not os.path.samestat(os.fstat(file.fileno()), lock.stat()):
+            raise _taken(output)  # we hold what another process has thrown away as it ended
         try:
             check_output_folder(output)  # whoever held the lock while we read our input may have filled it
             yield folder
@@ -91,6 +92,20 @@ def unfinished(output: Path | None) -> Iterator[Path | None]:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _opened(lock: Path, output: Path) -> TextIO:
+    """The file that is locked, in a folder that another process may take away as it ends."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return lock.open("w")
+    except FileNotFoundError:
+        raise _taken(output) from None
+
+
+def _taken(output: Path) -> InputError:
+    cause = "another process works on it; wait for it or choose another"
+    return InputError.of("output", output, expected="a folder of this command alone", cause=cause)
 
 
 def _lock(file: TextIO, output: Path) -> None:
@@ -102,8 +117,7 @@ def _lock(file: TextIO, output: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        cause = "another process works on it; wait for it or choose another"
-        raise InputError.of("output", output, expected="a folder of this command alone", cause=cause) from None
+        raise _taken(output) from None
 
 
 def check_output_folder(path: Path, *, replace: bool = False) -> None:
