@@ -91,8 +91,8 @@ class HardMaze:
         slant = ray_x * wall_y - ray_y * wall_x  # 0 for parallels: both shares are infinite or NaN, and no hit
         share = (gap_x * wall_y - gap_y * wall_x)[:, None] / slant
         spot = (gap_x[:, None] * ray_y - gap_y[:, None] * ray_x) / slant
-        hit = (share > 0.0) & (share < 1.0) & (spot > 0.0) & (spot < 1.0)
-        return torch.where(hit, share, 1.0).amin(-1)
+        hit = (share > 0.0) & (spot > 0.0) & (spot < 1.0)
+        return torch.where(hit, share, 1.0).amin(-1).clamp(max=1.0)
 
     def mask(self, state: MazeState) -> None:  # noqa: ARG002
         """None: every action is allowed."""
@@ -118,9 +118,9 @@ class HardMaze:
 
     def clearance(self, place: Tensor) -> Tensor:
         """Distance to the nearest wall, `[B, 2] -> [B]`."""
-        gap = place[:, None] - self._from
-        share = ((gap * self._along).sum(-1) / self._along.square().sum(-1)).clamp(0.0, 1.0)
-        return torch.linalg.vector_norm(gap - share[..., None] * self._along, dim=-1).amin(1)
+        (along_x, along_y), (gap_x, gap_y) = self._along.T, place.T[:, :, None] - self._from.T[:, None]  # [wall]
+        share = ((gap_x * along_x + gap_y * along_y) / (along_x.square() + along_y.square())).clamp(0.0, 1.0)
+        return torch.hypot(gap_x - share * along_x, gap_y - share * along_y).amin(1)
 
     def distance(self, state: MazeState) -> Tensor:
         """Distance to the goal, `[B]`; below 10 at the last step the maze is solved."""
