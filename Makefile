@@ -9,7 +9,8 @@ LIVEPAPERS := $(BIN)/livepapers
 SMOKE := hdpo:C1 fl-gfn:C1a simplicial-closure:C4a
 LAPTOP := hdpo:C1
 PRESET ?= smoke
-SEEDS ?= 8
+# Fewer pairs cannot decide a claim once it is corrected for all claims of its paper.
+SEEDS ?= 10
 WORKERS ?= 2
 
 # Tests start hundreds of processes: modules are compiled once, even where the environment says otherwise.
