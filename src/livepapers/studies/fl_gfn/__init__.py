@@ -42,8 +42,8 @@ DEVIATIONS = (
     "So were all verdicts of version 1, C1g's contradiction (-0.80 doublings) among them; no other claim had changed.",
     "Version 3 draws the shuffled energies of A2 anew for each seed; until then all ten pairs had shared one draw. The "
     "verdicts of version 2 were known; claims and margins are its.",
-    "C1e: detailed balance never reached the quality of the medium and of the large set within its budget in version 2: "
-    "its effects there are lower bounds, and those of the medium set are all the same number.",
+    "C1e: in version 2 detailed balance never reached the quality of the medium and of the large set within its "
+    "budget: its effects there are lower bounds, and those of the medium set are all the same number.",
     "Common exploration is measured on the small and the medium set, not on the large one.",
     "Exploration of the sub-trajectory arms, and of all arms on graphs, is 0.5: the paper gives no value.",
     "The best hundred objects come from 256 on-policy samples every 50 or 100 updates and a last 4,096, not from 16 at "
