@@ -63,7 +63,8 @@ def _learner(
     )
     env: Construction = known.env
     if arm.endswith("-shuffled"):
-        env = ShuffledEnergy(env, SHUFFLE_SCALE, seed=0)
+        draw = int(torch.randint(2**31, (), generator=run.generator("shuffled energies")))
+        env = ShuffledEnergy(env, SHUFFLE_SCALE, seed=draw)
     seed = int(torch.randint(2**31, (), generator=run.generator("weights and exploration")))
     return ForwardLookingGFlowNet(env, config, seed=seed)
 
