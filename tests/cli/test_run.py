@@ -176,3 +176,13 @@ def test_publish_writes_the_committed_results(cli: Cli, small_study: str, tmp_pa
     assert catalogue.results("hdpo")["current"]["verdicts"][0]["verdict"] == "reproduced"  # type: ignore[index]
     shown = cli("show", "hdpo")
     assert "C1     reproduced" in shown.out
+    again = cli("report", "hdpo", "--committed", "--publish", "--html", str(tmp_path / "page.html"))
+    assert (again.status, "published as hdpo.json" in again.err) == (0, True)
+    assert catalogue.results("hdpo")["superseded"] == []  # type: ignore[index]
+    assert (tmp_path / "page.html").is_file()
+    for words, message in (
+        (("report", "--committed"), "run: got nothing"),
+        (("report", "pdppo", "--committed"), "paper: got pdppo"),
+    ):
+        refused = cli(*words)
+        assert (refused.status, refused.out, message in refused.err) == (2, "", True)

@@ -5,8 +5,10 @@ from typing import NoReturn
 
 from livepapers.battery.check import NotApplicable, check, require
 from livepapers.battery.subject import Subject
+from livepapers.core.errors import InputError
 from livepapers.lab import statistics
 from livepapers.lab.claims import LEVEL, judge
+from livepapers.lab.report.committed import committed
 from livepapers.lab.study import Cells
 from livepapers.papers import catalogue
 
@@ -87,15 +89,22 @@ def presets_have_cells(subject: Subject) -> None:
 
 @check(42)
 def results_belong_to_this_study(subject: Subject) -> None:
-    """The committed results were measured by this version of the study, and speak of these claims."""
+    """The committed results were measured by this version of the study, and say what its claims and the rules say."""
     results = catalogue.results(subject.slug)
     if results is None:
         raise NotApplicable("no results are committed yet")
-    current, wanted = results["current"], subject.study.version
-    version = current["run"]["study_version"]
-    require(version == wanted, f"measured by study version {version}, the study is at {wanted}: measure again")
-    measured = [verdict["id"] for verdict in current["verdicts"]]
-    require(measured == [claim.id for claim in subject.study.claims], f"the results speak of claims {measured}")
+    try:
+        today = committed(subject.slug)
+    except InputError as error:
+        require(False, str(error))
+        return
+    for now, then in zip(today["verdicts"], results["current"]["verdicts"], strict=True):
+        for name in ("verdict", "statement", "published", "effect_name"):
+            require(
+                now[name] == then[name],
+                f"{then['id']}: {name} is committed as {then[name]!r} and is {now[name]!r} today; "
+                f"livepapers report {subject.slug} --committed --publish",
+            )
 
 
 def _absent(*_: object) -> NoReturn:

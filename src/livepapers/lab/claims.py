@@ -121,6 +121,41 @@ def judge(
     return [draft if isinstance(draft, Verdict) else _decide(draft, family) for draft in drafts.values()]
 
 
+def judge_again(
+    claims: Sequence[Claim], recorded: Mapping[str, Verdict], *, planned: Mapping[str, int]
+) -> list[Verdict]:
+    """The verdicts that the present rules give where only the verdicts of a whole run were kept, not its cells.
+
+    Tests and intervals stay as they were computed from the cells; the correction and what follows from it is new. What
+    depended on cells alone stays: identities, failed preconditions, claims that were not tested.
+
+    Args:
+        claims: As for `judge`.
+        recorded: The run's verdict on each claim, by its id.
+        planned: As for `judge`.
+    """
+    drafts = {claim.id: _redraft(claim, recorded[claim.id]) for claim in claims}
+    family = _family(claims, drafts, planned)
+    return [
+        recorded[name] if isinstance(draft, Verdict) else _kept_units(_decide(draft, family), recorded[name])
+        for name, draft in drafts.items()
+    ]
+
+
+def _redraft(claim: Claim, recorded: Verdict) -> Verdict | _Tested:
+    if recorded.p is None or claim.unit == "exact":
+        return recorded
+    draft = replace(recorded, verdict="inconclusive", reason="", p_holm=None, units_needed=None, would_be="")
+    values, interval = np.array(list(recorded.effects.values())), recorded.equivalence_interval
+    inside = interval is not None and abs(np.subtract(interval, claim.reference)).max() < claim.margin
+    return _Tested(claim, values, draft, equivalent=bool(inside))
+
+
+def _kept_units(verdict: Verdict, recorded: Verdict) -> Verdict:
+    """The recorded verdict where it stands, of which thousands of effects were not kept: they say how many decide."""
+    return recorded if not recorded.effects and verdict.verdict == recorded.verdict else verdict
+
+
 def _family(
     claims: Sequence[Claim], drafts: Mapping[str, Verdict | _Tested], planned: Mapping[str, int] | None
 ) -> _Family:
@@ -235,7 +270,7 @@ def _decide(tested: _Tested, family: _Family) -> Verdict:
     if family.untested:
         count = len(family.corrected)
         reason += f" over {count} claims, {family.untested} of them not tested here and counted as p = 1"
-    if outcome != "inconclusive" or limits:
+    if outcome != "inconclusive" or limits or not tested.values.size:
         return replace(draft, verdict=outcome, reason=reason)
     needed = statistics.units_to_decide(
         tested.values,

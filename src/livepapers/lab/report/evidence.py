@@ -48,7 +48,7 @@ def evidence(store: Store, run: str, *, study: Study | None = None, seed: int = 
         "slug": record.slug,
         "card": _card(record.slug),
         "run": _run(record, study, seed) | {"plan": _plan(study, record.preset, rows)},
-        "verdicts": [_claim(claim, verdict) for claim, verdict in pairs],
+        "verdicts": [claim_record(claim, verdict) for claim, verdict in pairs],
         "settings": _settings(study, cells, rows, seed),
         "curves": _curves(store, run, study, rows),
         "arms": _budget(study, rows),
@@ -120,7 +120,8 @@ def _claims_of(study: Study, arms: Sequence[str] | None, settings: Sequence[str]
     return [c.id for c in inside] if covered == ({*arms}, {*settings}) else []
 
 
-def _claim(claim: Claim, verdict: dict[str, Any]) -> dict[str, Any]:
+def claim_record(claim: Claim, verdict: dict[str, Any]) -> dict[str, Any]:
+    """What was claimed and what was found, of one claim."""
     names = ("id", "statement", "where", "published", "unit", "direction", "reference", "margin", "margin_why", "scale")
     declared = {name: getattr(claim, name) for name in (*names, "headline", "needs")}
     declared |= {"effect_name": claim.effect, "arms": list(claim.arms), "settings": list(claim.settings)}

@@ -67,7 +67,7 @@ def require_publishable(run: Mapping[str, Any]) -> None:
     if plan["finished"] < plan["cells"] or not plan["cells"]:
         got, expected = f"{plan['finished']} cells", f"all {plan['cells']} of the {run['preset']} preset"
         raise InputError.of("run", got, expected=expected, cause=f"it was made by: {run['command']}")
-    if run["extended"] and plan["beyond"]:
+    if run.get("extended") and plan["beyond"]:  # runs of before 2026-11-29 do not say
         got = f"{plan['beyond']} cells beyond the plan, asked for when others were finished"
         cause = f"who has seen some results must not choose how many more there are; start anew: {run['command']}"
         raise InputError.of("run", got, expected="cells fixed before the run", cause=cause)

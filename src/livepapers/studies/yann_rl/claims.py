@@ -376,7 +376,7 @@ CLAIMS = (
     ),
     Claim(
         "A2",
-        "Exploration noise does not help: with it the reactor's final cost is not lower.",
+        "Exploration noise does not help: with it the reactor's final cost is not lower by 5 % or more.",
         "section 4, no exploration",
         "not in the paper",
         "log2 of the final cost on the reactor, with noise over without",
