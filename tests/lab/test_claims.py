@@ -221,6 +221,23 @@ def test_exact_claims_need_every_unit_and_no_p_value():
     assert verdict_on([0.5], reference=1.0, direction="less", unit="exact").verdict == "reproduced"
 
 
+def test_too_few_units_for_the_family_are_told_so_even_when_all_agree():
+    claims = [
+        claim(id=f"C{i}", statistic=lambda cells: difference(cells, "many"), settings=("many",)) for i in range(3)
+    ]
+    few = claim(id="few", statistic=lambda cells: difference(cells, "few"), settings=("few",))
+    metrics = {Cell("method", "many", i): value for i, value in enumerate(MIXED)}
+    metrics |= {Cell("method", "few", i): 1.0 + 0.1 * i for i in range(6)}
+    metrics |= {Cell("rival", cell.setting, cell.seed): 0.0 for cell in metrics}
+    *_, found = judge([*claims, few], cells_of(metrics), resamples=200)
+    assert found.verdict == "inconclusive"
+    assert "beside the study's other claims 6 pairs cannot decide, even if all agree; about 8 pairs" in found.reason
+    assert found.units_needed == 8
+    alone = judge([few], cells_of(metrics), resamples=200)[0]
+    assert alone.verdict == "reproduced"
+    assert "cannot decide" not in verdict_on(MIXED).reason
+
+
 def test_exact_claims_stay_out_of_holm():
     cells = cells_from(np.array(POSITIVE[:6]))
     verdicts = judge([claim(), claim(id="C2", unit="exact")], cells, resamples=200)

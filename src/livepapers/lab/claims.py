@@ -88,8 +88,15 @@ class _Tested:
 class _Family:
     """The claims that Holm's correction is over, each with its corrected p value."""
 
+    p_values: Mapping[str, float]
     corrected: Mapping[str, float]
     untested: int  # how many of them count as p = 1 because they were not tested
+
+    def decidable(self, claim: Claim, units: int) -> bool:
+        """Whether so many units could be significant beside the other claims, if all of them agreed."""
+        best = statistics.smallest_p(units, alternative="greater" if claim.direction == "equal" else "two-sided")
+        p_values = {**self.p_values, claim.id: best}
+        return dict(zip(p_values, statistics.holm([*p_values.values()]), strict=True))[claim.id] <= LEVEL
 
 
 def judge(
@@ -166,9 +173,9 @@ def _family(
         pairs = (draft.n or math.inf) if planned is None else max(draft.n, planned.get(claim.id, math.inf))
         if claim.unit != "exact" and not claim.needs and pairs >= statistics.FEWEST_PAIRS:
             p_values[claim.id] = None if draft.indicative else draft.p
-    adjusted = statistics.holm([1.0 if p is None else p for p in p_values.values()])
-    untested = sum(p is None for p in p_values.values())
-    return _Family(dict(zip(p_values, adjusted, strict=True)), untested)
+    counted = {name: 1.0 if p is None else p for name, p in p_values.items()}
+    corrected = dict(zip(counted, statistics.holm([*counted.values()]), strict=True))
+    return _Family(counted, corrected, sum(p is None for p in p_values.values()))
 
 
 def _draft(claim: Claim, cells: Cells, missing: str, seed: int, resamples: int) -> Verdict | _Tested:
@@ -279,6 +286,10 @@ def _decide(tested: _Tested, family: _Family) -> Verdict:
         level=LEVEL / len(family.corrected),
     )
     needed = needed if needed is None else max(needed, draft.n + 1)
+    if not family.decidable(claim, draft.n):
+        reason += (
+            f"; beside the study's other claims {draft.n} {_units(claim, draft.n)} cannot decide, even if all agree"
+        )
     if claim.direction == "equal" and claim.margin <= 0:
         reason += "; the claim declares no margin, so no number of units could show equality"
     elif needed:
