@@ -417,7 +417,7 @@ def test_more_seeds_than_planned_may_be_published_when_they_were_asked_for_befor
 
 
 def extend(store: Store, run: str) -> dict:
-    store.set_options(run, store.run(run).options | {"extended": True})
+    store.set_options(run, {**store.run(run).options, "extended": True})
     return evidence(store, run)
 
 
