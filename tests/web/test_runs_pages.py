@@ -26,6 +26,7 @@ from livepapers.web.settings import Settings
 
 HERE = {"Sec-Fetch-Site": "same-origin"}
 CELLS = [Cell("method", "easy", seed) for seed in range(3)]
+PYTHON = sys.executable  # `stub` puts something else in its place
 DRIVER = """
 import sys, time
 from livepapers.lab.store import Store
@@ -69,6 +70,15 @@ def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     monkeypatch.setattr(running.sys, "executable", str(script))
     yield note
     assert until(ended)
+
+
+@pytest.fixture
+def working(stub: Path, tmp_path: Path) -> Iterator[Path]:
+    """As `stub`, but it does not end by itself; a line in the file is a start."""
+    (tmp_path / "python").write_text(f'#!/bin/sh\necho "$@" >> {stub}\nexec sleep 60\n')
+    yield stub
+    for child in running._children:
+        child.kill()
 
 
 def made(store: Store, slug: str = "hdpo", *, status: str = "finished", **about: Any) -> str:
@@ -410,6 +420,52 @@ def test_a_run_under_way_is_neither_resumed_nor_judged(client: TestClient, drive
     assert client.post(f"/runs/{driver[1]}/resume").status_code == 409
     assert client.post(f"/runs/{driver[1]}/judge").status_code == 409
     assert not stub.exists()
+
+
+@pytest.mark.parametrize(("what", "status"), [("resume", "interrupted"), ("judge", "finished")])
+def test_of_two_that_go_on_with_a_run_at_once_one_does(
+    client: TestClient, store: Store, app: FastAPI, working: Path, monkeypatch: pytest.MonkeyPatch,
+    what: str, status: str,
+) -> None:  # fmt: skip
+    run, codes, limit = made(store, status=status), [], guard.limit
+
+    def overtaken(*given: Any) -> None:
+        """Another request, whole, between the first look of this one and its start."""
+        monkeypatch.setattr(guard, "limit", limit)
+        codes.append(client.post(f"/runs/{run}/{what}", follow_redirects=False).status_code)
+
+    monkeypatch.setattr(guard, "limit", overtaken)
+    codes.append(client.post(f"/runs/{run}/{what}", follow_redirects=False).status_code)
+    assert codes == [303, 409]
+    assert working.read_text().count("\n") == 1
+    assert len(list(running.started(app.state.store.home))) == 1  # no other has a place
+
+
+def test_a_run_that_was_finished_elsewhere_is_not_said_to_be_not_resumed(
+    client: TestClient, store: Store, app: FastAPI, stub: Path
+) -> None:
+    run = made(store, status="interrupted")
+    client.post(f"/runs/{run}/resume")
+    assert until(lambda: "It was not resumed" in client.get(f"/runs/{run}").text)
+    with store._write() as connection:
+        connection.execute(sa.update(schema.runs).values(status="finished"))
+    assert "It was not resumed" not in client.get(f"/runs/{run}").text
+
+
+def test_two_servers_over_one_store_share_its_places(
+    client: TestClient, app: FastAPI, stub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "import sys, time, filelock\nwith filelock.FileLock(sys.argv[1]): print('held', flush=True); time.sleep(60)"
+    monkeypatch.setattr(running, "LOCKED", 0.2)
+    command = [PYTHON, "-c", code, str(app.state.store.home / "page-runs.lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        answer = client.post("/papers/hdpo/run", data={"preset": "smoke"})
+        other.kill()
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert not stub.exists()
+    assert client.post("/papers/hdpo/run", data={"preset": "smoke"}, follow_redirects=False).status_code == 303
 
 
 # ---- comparing ----

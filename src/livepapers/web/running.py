@@ -6,6 +6,7 @@ started here is an ordinary run of the lab; nothing of it is kept here but the w
 process made (.made), because the store knows the last driver of a run only.
 """
 
+import contextlib
 import functools
 import json
 import os
@@ -15,14 +16,14 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from fastapi import HTTPException
+from filelock import FileLock, Timeout
 
 from livepapers.core.errors import InputError
 from livepapers.core.files import write_atomic
@@ -41,11 +42,12 @@ AT_ONCE: dict[Kind, int] = {"run": 2, "report": 2, "apply": 2}
 """Processes of each kind at a time: a run takes as many cores as it may, so more of them would only be slower."""
 APPLY_SECONDS = 900
 """Seconds that a method may work on a reader's data."""
+LOCKED = 10.0
+"""Seconds that a start waits for others: one takes a fraction of a second."""
 OUT_LIMIT = 50_000_000  # bytes of what a process printed
 LOG_TAIL = 4096  # bytes
 _NAME = re.compile(r"\d{1,10}-\d{0,20}", re.ASCII)
 _children: list[subprocess.Popen[bytes]] = []
-_starting = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ def launch(
     slug: str,
     run: str = "",
     folder: Path | None = None,
+    check: Callable[[], object] = lambda: None,
 ) -> Started:
     """Start `livepapers` with these words, over the page's store, as a process that survives the page.
 
@@ -134,6 +137,7 @@ def launch(
         slug: For which paper.
         run: Which it goes on with or judges.
         folder: Where it works; paths among the words are relative to it.
+        check: Raises when it must not start; asked when nobody else can start anything any more.
 
     Raises:
         HTTPException: As many processes of this kind as may be are at work.
@@ -145,7 +149,8 @@ def launch(
         command += _place(store, environment)
     if kind == "run":
         command += _engine(settings)
-    with _starting:
+    with _alone(store.home):
+        check()
         _reap()
         at_work = [each for each in started(store.home) if each.kind == kind]
         if len(at_work) >= AT_ONCE[kind]:
@@ -153,6 +158,20 @@ def launch(
             raise HTTPException(409, f"{len(at_work)} {what}s started here are at work; wait for one, or stop it")
         about = {"kind": kind, "slug": slug, "run": run}
         return _spawn(store.home / FOLDER, command, environment, about, at=folder)
+
+
+@contextlib.contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Be the only one that starts something here: of all threads, and of all servers over this store."""
+    lock = FileLock(home / f"{FOLDER}.lock")
+    try:
+        lock.acquire(timeout=LOCKED)
+    except Timeout:
+        raise HTTPException(503, "something else is being started; try again", headers={"Retry-After": "5"}) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _spawn(

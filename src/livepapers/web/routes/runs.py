@@ -152,13 +152,7 @@ def cancel(request: Request, id: str, token: Annotated[str, Form()] = "") -> Res
 def resume(request: Request, id: str, token: Annotated[str, Form()] = "") -> Response:  # noqa: A002
     """Go on with a run that was stopped; its finished cells are not repeated."""
     guard.require_token(request, token)
-    record = _idle(request, id)
-    if record.status == "finished":
-        raise HTTPException(409, f"{record.id} is finished: there is nothing to go on with")
-    guard.limit(request, "run")
-    state = request.app.state
-    running.launch(state.store, state.settings, ["resume", record.id], kind="run", slug=record.slug, run=record.id)
-    return RedirectResponse(f"/runs/{record.id}", 303)
+    return _work_on(request, id, "run", "resume")
 
 
 @router.get("/runs/{id}/cancel")
@@ -173,11 +167,7 @@ def not_changed(request: Request, id: str) -> Response:  # noqa: A002
 def judge(request: Request, id: str, token: Annotated[str, Form()] = "") -> Response:  # noqa: A002
     """Compute the verdicts on what a run has measured, for runs that were not started here or did not end."""
     guard.require_token(request, token)
-    record = _idle(request, id)
-    guard.limit(request, "run")
-    state = request.app.state
-    running.launch(state.store, state.settings, ["report", record.id], kind="report", slug=record.slug, run=record.id)
-    return RedirectResponse(f"/runs/{record.id}", 303)
+    return _work_on(request, id, "report", "report")
 
 
 def _store(request: Request) -> Store:
@@ -185,13 +175,27 @@ def _store(request: Request) -> Store:
     return request.app.state.runs
 
 
-def _idle(request: Request, run: str) -> RunRecord:
-    """A run with which nothing is under way; 409 for others."""
+def _work_on(request: Request, run: str, kind: running.Kind, command: str) -> Response:
+    """Start what goes on with a run, or judges it."""
+    record = _idle(request, run, kind)  # before the limit: what is refused does not count
+    guard.limit(request, "run")
+    state = request.app.state
+    running.launch(
+        state.store, state.settings, [command, record.id], kind=kind, slug=record.slug, run=record.id,
+        check=lambda: _idle(request, run, kind),  # once more: two requests at once both find it idle before
+    )  # fmt: skip
+    return RedirectResponse(f"/runs/{record.id}", 303)
+
+
+def _idle(request: Request, run: str, kind: running.Kind) -> RunRecord:
+    """A run with which nothing is under way and which is not at its end; 409 for others."""
     store = _store(request)
     record, driver = running.known_run(store, run), store.driver(run)
     now = running.phase(store.home, record, driver)
     if now:
         raise HTTPException(409, f"{record.id} is {now}; wait until that has ended")
+    if kind == "run" and record.status == "finished":
+        raise HTTPException(409, f"{record.id} is finished: there is nothing to go on with")
     return record
 
 
@@ -201,7 +205,7 @@ def _trouble(request: Request, record: RunRecord, driver: Process, phase: str) -
         return ""
     home = request.app.state.store.home
     again, judged = running.for_run(home, record.id, "run"), running.for_run(home, record.id, "report")
-    if again is not None and again.process != driver:
+    if record.status != "finished" and again is not None and again.process != driver:
         return f"It was not resumed: {_shown(request, again.last_words()) or 'the process ended without a word'}"
     if judged is not None and judged.last_words().startswith("Error:"):
         return f"It was not judged: {_shown(request, judged.last_words())}"
