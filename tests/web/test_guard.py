@@ -1,5 +1,7 @@
 """Who may ask what: hosts, origins, sizes, rates, cookies, headers."""
 
+import contextlib
+import sqlite3
 import stat
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,10 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livepapers.core.errors import InputError
-from livepapers.web import guard
+from livepapers.core.errors import InputError, StoreError
+from livepapers.lab import database
+from livepapers.lab.store import Store
+from livepapers.web import applying, guard
 from livepapers.web.app import create_app
 from livepapers.web.rendering import safe_link, static
 from livepapers.web.serving import listen, server_config, warning
@@ -243,6 +247,45 @@ def test_pages_are_compressed_where_the_browser_can(client: TestClient) -> None:
 def test_what_browsers_and_crawlers_ask_for_by_themselves_is_there(client: TestClient) -> None:
     assert client.get("/favicon.ico").headers["content-type"] == "image/svg+xml"
     assert "Disallow: /applied/" in client.get("/robots.txt").text
+
+
+def test_what_only_the_server_can_mend_is_no_fault_of_the_reader_and_names_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(database, "BUSY", 0.1)
+    app = create_app(Settings(store=str(tmp_path / "s.sqlite3")))
+    client = TestClient(app, base_url=HERE, headers={"Sec-Fetch-Site": "same-origin"})
+    with contextlib.closing(sqlite3.connect(tmp_path / "s.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answers = [
+            client.post("/papers/hdpo/vote", data={"up": "true"}),
+            client.post("/api/papers/hdpo/vote", json={"up": True}),
+            client.post("/subscribe", data={"address": "a@example.org"}),
+        ]
+    for answer in answers:
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+        assert "cannot use its store at the moment" in answer.text
+        assert str(tmp_path) not in answer.text
+    assert str(tmp_path / "s.sqlite3") in caplog.text  # for whoever serves the page
+
+
+def test_a_store_that_is_busy_does_not_hide_a_run(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(*_: object, **__: object) -> None:
+        raise StoreError.of("store", "/secret/place", expected="a free store")
+
+    monkeypatch.setattr(Store, "run", busy)
+    assert client.get("/runs/hdpo-20260101-abcd").status_code == 503
+
+
+def test_a_full_disk_keeps_what_was_typed(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "/secret/place")
+
+    monkeypatch.setattr(applying, "begin", full)
+    answer = client.post("/papers/fl-gfn/apply", data={"size": "7"}, files={"items": ("x.csv", b"x", "text/csv")})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+    assert 'name="size" step="1" value="7"' in answer.text
+    assert "/secret" not in answer.text
 
 
 def test_a_public_page_asks_for_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
 from livepapers import __version__
-from livepapers.core.errors import InputError
+from livepapers.core.errors import InputError, StoreError
 from livepapers.lab.store import Store
 from livepapers.papers import catalogue
 from livepapers.web import applying, news, search, subscriptions, wrong
@@ -67,6 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(HTTPException, _told)
     app.add_exception_handler(RequestValidationError, _told)
     app.add_exception_handler(InputError, _told)
+    app.add_exception_handler(OSError, _told)
     # no secret is in a page but those that its address names, so the length of an answer tells nothing
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     app.add_middleware(Guard, settings=settings)
@@ -78,7 +79,8 @@ async def _warm(store: PageStore, closing: asyncio.Event) -> None:
     try:
         await asyncio.wait_for(closing.wait(), SETTLED)
     except TimeoutError:
-        await asyncio.to_thread(search.warm, store)
+        with contextlib.suppress(StoreError):  # the first search makes it then
+            await asyncio.to_thread(search.warm, store)
 
 
 def _tidy(store: PageStore) -> None:
@@ -92,7 +94,7 @@ async def _tidy_hourly(store: PageStore) -> None:
         await asyncio.sleep(HOUR)
         try:
             await asyncio.to_thread(_tidy, store)
-        except (OSError, SQLAlchemyError):  # a full disk, a server that restarts: the next hour tries again
+        except (OSError, SQLAlchemyError, StoreError):  # a full disk, a busy store: the next hour tries again
             logging.getLogger(__name__).exception("what is due could not be deleted")
 
 

@@ -25,7 +25,7 @@ from typing import Any, Literal
 from fastapi import HTTPException
 from filelock import FileLock, Timeout
 
-from livepapers.core.errors import InputError
+from livepapers.core.errors import InputError, StoreError
 from livepapers.core.files import write_atomic
 from livepapers.lab.machine import Process, process
 from livepapers.lab.store import RunRecord, Store
@@ -366,6 +366,8 @@ def known_run(store: Store, run: str) -> RunRecord:
     if re.fullmatch(r"[a-z0-9-]{1,120}", run):
         try:
             return store.run(run, mark=False)
+        except StoreError:
+            raise
         except InputError:
             pass
     raise HTTPException(404, f"no run {run!r} in this store")

@@ -40,7 +40,7 @@ def apply(request: Request, slug: str, given: Annotated[FormData, Depends(_given
         guard.require_token(request, values.pop("token", ""))
         guard.limit(request, "run")
         job = applying.begin(request.app.state.store, request.app.state.settings, found.slug, given)
-    except (InputError, HTTPException) as error:
+    except (InputError, HTTPException, OSError) as error:
         return _form(request, found, error, values)
     return RedirectResponse(f"/applied/{job}", 303)
 
