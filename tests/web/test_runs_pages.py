@@ -203,6 +203,13 @@ def test_a_wrong_option_starts_nothing_and_is_one_line(
     assert not (app.state.store.home / running.FOLDER).exists()
 
 
+def test_a_paper_is_run_under_capital_letters_too(client: TestClient, stub: Path) -> None:
+    answer = client.post("/papers/HDPO/run", data={"preset": "smoke"}, follow_redirects=False)
+    assert answer.status_code == 303
+    assert until(ended)
+    assert "run hdpo --preset smoke" in stub.read_text()
+
+
 def test_only_papers_with_a_study_can_be_run(client: TestClient) -> None:
     assert client.post("/papers/alpine/run", data={"preset": "smoke"}).status_code == 422
     for slug in ("nope", "os", "hdpo%20--engine%20ray", "..%2F..%2Fetc"):
@@ -274,7 +281,12 @@ def test_the_list_is_newest_first_in_pages_and_of_one_paper(client: TestClient, 
     assert first in client.get("/runs?page=2").text
     assert client.get("/runs?page=3").status_code == 404
     assert "1 run," in client.get("/runs?slug=hdpo").text
-    assert client.get("/runs?slug=%00").status_code == 200
+    assert "1 run," in client.get("/runs?slug=HDPO").text
+    for nobody in ("%00", "nosuch"):
+        assert client.get(f"/runs?slug={nobody}").status_code == 404
+        assert client.get(f"/api/runs?slug={nobody}").status_code == 404
+    assert client.get("/api/runs?slug=HDPO").json()["total"] == 1
+    assert client.get("/api/runs?slug=alpine").json()["total"] == 0
 
 
 def test_a_finished_run_shows_cells_verdicts_and_report(client: TestClient, store: Store) -> None:

@@ -94,11 +94,8 @@ def command_for_run(slug: str, preset: str, seeds: str) -> list[str]:
     """The words after `livepapers` that start a run, with options that the page may give.
 
     Raises:
-        HTTPException: There is no such paper.
         InputError: The paper has no study, or an option is not one that the page offers.
     """
-    if slug not in catalogue.load():
-        raise HTTPException(404, f"no paper {slug!r}")
     if not runs_here(slug):
         raise InputError.of("slug", slug, expected="a paper with a study", cause="this one is only listed")
     if preset not in PRESETS:

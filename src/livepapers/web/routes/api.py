@@ -83,9 +83,9 @@ def runs(
     number: Number = 1, size: Size = 30,
 ) -> answers.RunList:  # fmt: skip
     """The runs of this store, newest first, of one paper where `slug` is given."""
-    store = request.app.state.runs
-    found = store.runs(slug=_text(slug) or None, mark=False, limit=size, offset=(number - 1) * size)
-    shown, total = [_run(store, record) for record in found], store.count_runs(slug=_text(slug) or None)
+    store, wanted = request.app.state.runs, known(request, slug).slug if slug else None
+    found = store.runs(slug=wanted, mark=False, limit=size, offset=(number - 1) * size)
+    shown, total = [_run(store, record) for record in found], store.count_runs(slug=wanted)
     _refuse_beyond(shown, total, number)
     return answers.RunList(runs=shown, total=total, page=number, pages=-(-total // size))
 
@@ -147,11 +147,6 @@ def _lines(store: PageStore) -> Iterator[bytes]:
         last = block[-1].id
         for found in store.by_slug([row.slug for row in block]):
             yield _detail(found).model_dump_json().encode() + b"\n"
-
-
-def _text(text: str) -> str:
-    """A name as databases take it: one with control characters names nothing."""
-    return text if text.isprintable() else ""
 
 
 def _list(found: list[Paper], total: int, number: int, size: int) -> answers.PaperList:

@@ -15,7 +15,7 @@ from livepapers.lab.report.summary import notes, of_ours, of_paper
 from livepapers.lab.store import RunRecord, Store
 from livepapers.web import comparing, guard, running, watching
 from livepapers.web.rendering import page
-from livepapers.web.routes.paper import drawn_curves
+from livepapers.web.routes.paper import drawn_curves, known
 from livepapers.web.routes.parameters import Number
 from livepapers.web.store import PAGE
 
@@ -34,13 +34,13 @@ def runs(
     number: Number = 1,
 ) -> Response:
     """One page of the runs, newest first."""
-    wanted = slug if slug.isprintable() and slug else None
+    wanted = known(request, slug).slug if slug else None
     shown = _store(request).runs(slug=wanted, mark=False, limit=PAGE, offset=(number - 1) * PAGE)
     total = _store(request).count_runs(slug=wanted)
     if number > 1 and not shown:
         raise HTTPException(404, f"the list has {total} runs, no page {number}")
     return page(
-        request, "runs.html.j2", records=shown, total=total, number=number, pages=-(-total // PAGE), slug=slug
+        request, "runs.html.j2", records=shown, total=total, number=number, pages=-(-total // PAGE), slug=wanted
     )  # fmt: skip
 
 
