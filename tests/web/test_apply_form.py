@@ -18,7 +18,7 @@ from livepapers.cli.signature import fields as cli_fields
 from livepapers.cli.signature import options
 from livepapers.papers import catalogue
 from livepapers.web import applying, guard, running
-from web.test_runs_pages import ended, until
+from web.test_runs_pages import ended, landmarks, until
 
 OPTIONS = [
     {"name": "sets", "flag": "--sets", "kind": "file", "choices": [], "required": True, "multiple": False,
@@ -181,6 +181,7 @@ def test_the_result_is_text_and_its_files_are_saved_by_number(client: TestClient
     assert until(lambda: "data-starting" not in client.get(place).text)
     answer = client.get(place)
     assert answer.headers["cache-control"] == "no-store"
+    assert len(landmarks(answer.text)) == len(set(landmarks(answer.text))) == 2
     for told in ("&lt;i&gt;three&lt;/i&gt; groups", "&lt;b&gt;a&lt;/b&gt;", "a &lt;note&gt;", "1.25", "groups.csv"):
         assert told in answer.text
     assert re.findall(r"/files/(\d+)", answer.text) == [

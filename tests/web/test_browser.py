@@ -155,7 +155,7 @@ def test_no_page_has_a_serious_fault_or_asks_elsewhere(browser: Browser, address
     assert width <= 0, "the page is wider than the screen"
     found = Axe().run(page).response["violations"]
     serious = [(each["id"], [node["html"] for node in each["nodes"]][:3]) for each in found
-               if each["impact"] in {"serious", "critical"}]  # fmt: skip
+               if each["impact"] in {"serious", "critical"} or each["id"] == "landmark-unique"]  # fmt: skip
     assert serious == []
     context.close()
 

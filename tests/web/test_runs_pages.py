@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -132,6 +133,12 @@ def until(true: Any, seconds: float = 20.0) -> Any:
     while not (found := true()) and time.monotonic() < ends:
         time.sleep(0.1)
     return found
+
+
+def landmarks(text: str) -> list[str]:
+    """What the sections and regions of a page are called; one name for two of them leads nowhere."""
+    tags = re.findall(r"<section[^>]*>|<[^>]* role=.region.[^>]*>", text)
+    return [name for tag in tags for name in re.findall(r'aria-label(?:ledby)?="([^"]+)"', tag)]
 
 
 def ended() -> bool:
@@ -295,6 +302,7 @@ def test_a_finished_run_shows_cells_verdicts_and_report(client: TestClient, stor
     assert "data-status>finished<" in text
     assert text.count("data-cell=") == 3
     assert "Judge what is measured" in text
+    assert len(landmarks(text)) == len(set(landmarks(text))) > 2
     assert client.get(f"/runs/{run}/report").status_code == 404
     judged(store, run)
     text = client.get(f"/runs/{run}").text
