@@ -403,6 +403,18 @@ def test_a_page_that_listens_everywhere_is_told_its_address(host: str) -> None:
     assert settings.base == "http://papers.example"
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
+def test_a_host_that_is_not_this_machine_is_named_and_not_the_port(host: str) -> None:
+    with pytest.raises(InputError, match=f"host: got {host}, expected a name or an address of this machine"):
+        listen(Settings(host=host, port=0))
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    taken, settings = listen(Settings(port=0))
+    with taken, pytest.raises(InputError, match=rf"port: got 127\.0\.0\.1:{settings.port}, expected a free port"):
+        listen(settings)
+
+
 def test_a_place_that_cannot_be_written_is_one_line() -> None:
     for place in ("/dev/null/store.sqlite3", "/proc/nope/store.sqlite3"):
         with pytest.raises(InputError, match="expected a place that can be written"):

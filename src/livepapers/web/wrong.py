@@ -55,4 +55,6 @@ def _said(found: Mapping[str, Any]) -> str:
     if expected is None:
         return f"{name}: {found['msg']}"
     given = "nothing" if found["input"] == "" else found["input"]
+    if isinstance(given, bytes):  # a body that was not said to be JSON is not read as such
+        return "body: got something else, expected JSON, said to be so by Content-Type: application/json"
     return " ".join(str(InputError.of(name, given, expected=expected(found.get("ctx", {})))).split())

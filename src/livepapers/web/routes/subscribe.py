@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from email.message import EmailMessage
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 
 PRIVATE = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
 """Headers of pages whose address is a secret of one reader."""
-EMPTY = {"address": "", "frequency": "daily", "query": "", "wrong": "", "mine": "", "mine_wrong": ""}
+EMPTY: Mapping[str, Any] = {"address": "", "frequency": "daily", "query": "", "wrong": "", "mine": "", "mine_wrong": ""}
 """What is typed into the forms, and what was wrong with it."""
 GONE = "this link is not known: it was used already, is too old, or was not copied whole"
 
