@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
 import anyio.to_thread
 from fastapi import APIRouter, Form, HTTPException, Query, Request
@@ -16,7 +17,7 @@ from livepapers.lab.store import RunRecord, Store
 from livepapers.web import comparing, guard, running, watching
 from livepapers.web.rendering import page
 from livepapers.web.routes.paper import drawn_curves, known
-from livepapers.web.routes.parameters import Number
+from livepapers.web.routes.parameters import Number, pages_of
 from livepapers.web.store import PAGE
 
 router = APIRouter(include_in_schema=False)
@@ -37,10 +38,9 @@ def runs(
     wanted = known(request, slug).slug if slug else None
     shown = _store(request).runs(slug=wanted, mark=False, limit=PAGE, offset=(number - 1) * PAGE)
     total = _store(request).count_runs(slug=wanted)
-    if number > 1 and not shown:
-        raise HTTPException(404, f"the list has {total} runs, no page {number}")
     return page(
-        request, "runs.html.j2", records=shown, total=total, number=number, pages=-(-total // PAGE), slug=wanted
+        request, "runs.html.j2", records=shown, total=total, number=number, pages=pages_of(number, total, PAGE),
+        slug=wanted,
     )  # fmt: skip
 
 
@@ -217,7 +217,7 @@ def _shown(request: Request, told: str) -> str:
     return "the log beside the store says why" if told and request.app.state.settings.public else told
 
 
-def _written(home: Any, record: RunRecord) -> bytes | None:
+def _written(home: Path, record: RunRecord) -> bytes | None:
     """The report that the command line wrote beside the store when the run ended, None if there is none."""
     path = home / "reports" / f"{record.id}.html"
     if record.status not in {"finished", "failed"} or not path.is_file():

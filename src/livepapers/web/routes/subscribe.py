@@ -11,13 +11,11 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from livepapers.core.errors import InputError
 from livepapers.web import guard, mail, subscriptions, wrong
-from livepapers.web.rendering import page
+from livepapers.web.rendering import PRIVATE, page
 
 router = APIRouter(include_in_schema=False)
 log = logging.getLogger(__name__)
 
-PRIVATE = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
-"""Headers of pages whose address is a secret of one reader."""
 EMPTY: Mapping[str, Any] = {"address": "", "frequency": "daily", "query": "", "wrong": "", "mine": "", "mine_wrong": ""}
 """What is typed into the forms, and what was wrong with it."""
 GONE = "this link is not known: it was used already, is too old, or was not copied whole"
