@@ -488,6 +488,49 @@ def test_two_servers_over_one_store_share_its_places(
     assert client.post("/papers/hdpo/run", data={"preset": "smoke"}, follow_redirects=False).status_code == 303
 
 
+def test_what_ended_processes_left_is_deleted_when_no_page_shows_it(
+    client: TestClient, store: Store, app: FastAPI, working: Path
+) -> None:
+    run, home = made(store), store.home
+    judged(store, run)
+    first = running.for_run(home, run, "report")
+    judged(store, run, "inconclusive")
+    last = running.for_run(home, run, "report")
+    assert first is not None
+    assert last is not None
+    driver = store.driver(run).identity.replace(":", "-")  # this process: it is at work
+    failed = "999999-1"
+    for name in (driver, failed):
+        about = {"kind": "run", "slug": "hdpo", "run": "", "host": socket.gethostname(), "began": 0.0}
+        (home / running.FOLDER / f"{name}.json").write_text(json.dumps(about))
+        (home / running.FOLDER / f"{name}.out").touch()
+    (home / running.FOLDER / f"{failed}.made").write_text("x")
+    (home / running.FOLDER / f"{last.name}.log").write_text("done")
+    client.post("/papers/hdpo/run", data={"preset": "smoke"})
+    [under_way] = [each.name for each in running.started(home) if each.name != driver]
+    running.tidy(home, store, time.time() + running.KEPT / 2)
+    assert (home / running.FOLDER / f"{failed}.made").exists()
+    running.tidy(home, store, time.time() + running.KEPT + 60)
+    left = {path.name for path in (home / running.FOLDER).glob("*-*.*")} - {f"{run}.report"}
+    expected = {f"{name}{ending}" for name in (driver, last.name, under_way) for ending in (".json", ".out")}
+    assert left == {*expected, f"{under_way}.log"}
+    assert "<b>inconclusive</b>" in client.get(f"/runs/{run}").text
+
+
+def test_verdicts_that_the_driver_of_a_run_printed_stay(store: Store) -> None:
+    run, folder = made(store), store.home / running.FOLDER
+    judged(store, run)
+    report = running.for_run(store.home, run, "report")
+    assert report is not None
+    (folder / f"{run}.report").unlink()
+    with store._write() as connection:
+        connection.execute(sa.update(schema.runs).values(process=report.process.identity))
+    about = {"kind": "run", "slug": "hdpo", "run": "", "host": socket.gethostname(), "began": 0.0}
+    (folder / f"{report.name}.json").write_text(json.dumps(about))
+    running.tidy(store.home, store, time.time() + running.KEPT + 60)
+    assert running.evidence(store.home, store.run(run), store.driver(run)) is not None
+
+
 # ---- comparing ----
 
 

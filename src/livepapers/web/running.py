@@ -44,6 +44,10 @@ APPLY_SECONDS = 900
 """Seconds that a method may work on a reader's data."""
 LOCKED = 10.0
 """Seconds that a start waits for others: one takes a fraction of a second."""
+KEPT = 7 * 86_400.0
+"""Seconds that the words of a process are kept after the last of them."""
+ENDINGS = (".out", ".log", ".made", ".json")
+"""Of the files of a process; the last one makes it known."""
 OUT_LIMIT = 50_000_000  # bytes of what a process printed
 LOG_TAIL = 4096  # bytes
 _NAME = re.compile(r"\d{1,10}-\d{0,20}", re.ASCII)
@@ -256,8 +260,36 @@ def forget(home: Path, name: str) -> None:
     """Delete what a process that has ended was started for, said and printed."""
     found = by_name(home, name)
     if found is not None and not found.alive:
-        for ending in (".out", ".log", ".json"):
-            (found.folder / f"{name}{ending}").unlink(missing_ok=True)
+        _delete(found, *ENDINGS)
+
+
+def tidy(home: Path, store: Store, now: float) -> None:
+    """Delete what ended processes have left and no page shows any more; applications go with their results.
+
+    Verdicts are shown as long as their run is there. What was said, and by which process a run was made, matters while
+    somebody may still look at how it began; another host's processes may be at work.
+    """
+    for path in (home / FOLDER).glob("*-*.json"):
+        found = by_name(home, path.stem)
+        if found is None or found.kind == "apply" or found.host != socket.gethostname() or found.alive:
+            continue
+        with contextlib.suppress(FileNotFoundError):  # two pages over one store may tidy at once
+            if now - max(each.stat().st_mtime for each in found.folder.glob(f"{found.name}.*")) > KEPT:
+                _delete(found, *((".log", ".made") if _has_verdicts(store, found) else ENDINGS))
+
+
+def _has_verdicts(store: Store, ended: Started) -> bool:
+    """Whether a process printed verdicts, and `evidence` looks for them there: of the last driver, or last report."""
+    if not ended.printed.stat().st_size:
+        return False
+    if ended.kind == "report":
+        return for_run(ended.folder.parent, ended.run, "report") == ended
+    return store.driven_by(ended.process) is not None
+
+
+def _delete(ended: Started, *endings: str) -> None:
+    for ending in endings:
+        (ended.folder / f"{ended.name}{ending}").unlink(missing_ok=True)
 
 
 def for_run(home: Path, run: str, kind: Kind) -> Started | None:
