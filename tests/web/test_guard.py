@@ -299,6 +299,7 @@ def test_what_only_the_server_can_mend_is_no_fault_of_the_reader_and_names_no_fi
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
         assert "cannot use its store at the moment" in answer.text
         assert str(tmp_path) not in answer.text
+    assert "503" in client.get("/api/openapi.json").json()["paths"]["/api/papers"]["get"]["responses"]
     assert str(tmp_path / "s.sqlite3") in caplog.text  # for whoever serves the page
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 WRONG: dict[int | str, dict[str, Any]] = {
     400: {"description": "The host is not this page's; as text"},
     422: {"model": Told, "description": "A value is missing or wrong"},
+    503: {"model": Told, "description": "The page cannot use its store at the moment; `Retry-After` says when to ask"},
 }
 GONE: dict[int | str, dict[str, Any]] = {404: {"model": Told, "description": "There is no such thing"}}
 CHANGE: dict[int | str, dict[str, Any]] = {
