@@ -243,6 +243,8 @@ def test_every_form_has_what_its_method_needs(slug: str) -> None:
     needed = {name for group in applying.NEEDED.get(slug, ()) for name in group}
     assert needed <= shown
     assert needed or any(option["required"] for option in found.values())
+    assert applying.ELSEWHERE.get(slug, frozenset()) <= set(found)
+    assert not [field.help for field in applying.fields(slug) if "--" in field.help]  # nobody types options there
     assert not shown & {"env", "output", "git", "hypergraph"}
     for option, name in applying.SAMPLES.get(slug, {}).items():
         assert Path(name).suffix in applying.FILES[slug][option]

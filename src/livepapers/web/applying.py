@@ -79,6 +79,11 @@ NEEDED: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "gnn-graph-level": (("smiles", "edges"),),
 }
 """Groups of inputs; one of each is needed, because what the command line takes in their place is not on the form."""
+ELSEWHERE: Mapping[str, frozenset[str]] = {
+    "sindy-rl": frozenset({"random_steps", "rounds", "round_steps"}),
+    "policy-smoothing": frozenset({"episodes", "frames", "attack_episodes"}),
+}
+"""Options that go with something that is not on the form: a world, a policy."""
 LEFT_OUT: Mapping[str, str] = {
     "gnn-graph-level": "Folders of TUDataset cannot be uploaded: for them use the command line, --tudataset.",
 }
@@ -144,7 +149,7 @@ def _field(slug: str, option: Mapping[str, Any]) -> Field | None:
     name, kind = option["name"], option["kind"]
     files, texts = FILES[slug], TEXTS.get(slug, frozenset())
     unlisted = (kind == "file" and name not in files) or (kind == "text" and name not in texts)
-    if unlisted or (option["multiple"] and kind != "text"):
+    if unlisted or name in ELSEWHERE.get(slug, ()) or (option["multiple"] and kind != "text"):
         return None
     about, group = option["help"], next((group for group in NEEDED.get(slug, ()) if name in group), ())
     if option["multiple"]:
