@@ -64,10 +64,8 @@ def create_app(settings: Settings) -> FastAPI:
     for name in ROUTES:
         app.include_router(importlib.import_module(f"livepapers.web.routes.{name}").router)
     app.mount("/static", KeptFiles(directory=STATIC), name="static")
-    app.add_exception_handler(HTTPException, _told)
-    app.add_exception_handler(RequestValidationError, _told)
-    app.add_exception_handler(InputError, _told)
-    app.add_exception_handler(OSError, _told)
+    for refusal in (HTTPException, RequestValidationError, InputError, OSError):
+        app.add_exception_handler(refusal, _told)
     # no secret is in a page but those that its address names, so the length of an answer tells nothing
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     app.add_middleware(Guard, settings=settings)

@@ -152,13 +152,18 @@ def launch(
         command += _engine(settings)
     with _alone(store.home):
         check()
-        _reap()
-        at_work = [each for each in started(store.home) if each.kind == kind]
-        if len(at_work) >= AT_ONCE[kind]:
-            what = {"run": "run", "report": "report", "apply": "application"}[kind]
-            raise HTTPException(409, f"{len(at_work)} {what}s started here are at work; wait for one, or stop it")
+        _refuse_too_many(store.home, kind)
         about = {"kind": kind, "slug": slug, "run": run}
         return _spawn(store.home / FOLDER, command, environment, about, at=folder)
+
+
+def _refuse_too_many(home: Path, kind: Kind) -> None:
+    """Raise 409 where as many processes of a kind as may be are at work."""
+    _reap()
+    at_work = [each for each in started(home) if each.kind == kind]
+    if len(at_work) >= AT_ONCE[kind]:
+        what = {"run": "run", "report": "report", "apply": "application"}[kind]
+        raise HTTPException(409, f"{len(at_work)} {what}s started here are at work; wait for one, or stop it")
 
 
 @contextlib.contextmanager
