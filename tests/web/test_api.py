@@ -261,7 +261,15 @@ def test_a_subscription_is_asked_for_and_the_answer_tells_nothing(client: TestCl
     assert "/subscribe/confirm/" in mail.read_text()
 
 
-def test_too_many_votes_are_refused_for_a_while(client: TestClient) -> None:
+def test_a_body_that_is_not_said_to_be_json_is_answered_for_people(client: TestClient) -> None:
+    answer = client.post("/api/papers/hdpo/vote", content=b'{"up":true}', headers={"Content-Type": "text/plain"})
+    assert answer.status_code == 422
+    expected = "body: got something else, expected JSON, said to be so by Content-Type: application/json"
+    assert answer.json() == {"error": expected}
+
+
+def test_too_many_votes_are_refused_for_a_while(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVEPAPERS_TOKEN", "others read this page")
     statuses = [client.post("/api/papers/hdpo/vote", json={"up": True}).status_code for _ in range(70)]
     assert statuses[:60] == [200] * 60
     assert 429 in statuses

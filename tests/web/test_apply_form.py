@@ -18,7 +18,7 @@ from livepapers.cli.signature import fields as cli_fields
 from livepapers.cli.signature import options
 from livepapers.papers import catalogue
 from livepapers.web import applying, guard, running
-from web.test_runs_pages import ended, until
+from web.test_runs_pages import ended, landmarks, until
 
 OPTIONS = [
     {"name": "sets", "flag": "--sets", "kind": "file", "choices": [], "required": True, "multiple": False,
@@ -123,6 +123,38 @@ def test_a_wrong_file_is_one_line(client: TestClient, method: Path, sets: tuple[
     assert not method.exists()
 
 
+def test_of_inputs_that_stand_for_each_other_one_is_asked_for_before_anything_starts(
+    client: TestClient, app: FastAPI
+) -> None:
+    text = client.get("/papers/fl-gfn/apply").text
+    for name in ("items", "graph"):
+        assert f"<label>{name} (one of items, graph is needed)" in text
+    assert "columns <code>item</code> (a name)" in text
+    answer = client.post("/papers/fl-gfn/apply", data={"size": "3"})
+    assert answer.status_code == 422
+    assert 'role="alert">items or graph: got nothing, expected one of them<' in answer.text
+    assert "sets (may be left out)" not in client.get(f"/papers/{SLUG}/apply").text  # nothing else is on that form
+    assert not (app.state.store.home / applying.FOLDER).exists()
+
+
+def test_an_empty_file_is_named_as_empty_whatever_its_name(client: TestClient) -> None:
+    answer = client.post("/papers/fl-gfn/apply", files={"items": ("null", b"", "application/octet-stream")})
+    assert answer.status_code == 422
+    assert 'role="alert">items: got null, expected a file that is not empty<' in answer.text
+
+
+def test_what_a_method_refuses_is_told_in_the_words_of_the_form(
+    client: TestClient, method: Path, tmp_path: Path
+) -> None:
+    told = "Error: --top: got 300, expected 1 to 6, the sets in $PWD/input/sets.csv or input/sets.csv without --git"
+    (tmp_path / "python").write_text(f'#!/bin/sh\necho "{told}" >&2\nexit 2\n')
+    files = {"sets": ("<b>my --top\u202e sets.csv", b"time,members\n1,a;b\n", "text/csv")}
+    place = client.post(f"/papers/{SLUG}/apply", files=files, follow_redirects=False).headers["location"]
+    assert until(lambda: "data-starting" not in client.get(place).text)
+    name = "&lt;b&gt;my --top sets.csv"
+    assert f">top: got 300, expected 1 to 6, the sets in {name} or {name} without --git<" in client.get(place).text
+
+
 def test_unknown_fields_reach_no_command_line_and_the_name_of_a_file_is_not_used(
     client: TestClient, app: FastAPI, method: Path
 ) -> None:
@@ -149,6 +181,7 @@ def test_the_result_is_text_and_its_files_are_saved_by_number(client: TestClient
     assert until(lambda: "data-starting" not in client.get(place).text)
     answer = client.get(place)
     assert answer.headers["cache-control"] == "no-store"
+    assert len(landmarks(answer.text)) == len(set(landmarks(answer.text))) == 2
     for told in ("&lt;i&gt;three&lt;/i&gt; groups", "&lt;b&gt;a&lt;/b&gt;", "a &lt;note&gt;", "1.25", "groups.csv"):
         assert told in answer.text
     assert re.findall(r"/files/(\d+)", answer.text) == [
@@ -207,6 +240,11 @@ def test_every_form_has_what_its_method_needs(slug: str) -> None:
     shown = {name for name, option in found.items() if applying._field(slug, option) is not None}
     assert {name for name, option in found.items() if option["required"]} <= shown
     assert {*applying.FILES[slug], *applying.TEXTS.get(slug, ())} <= shown
+    needed = {name for group in applying.NEEDED.get(slug, ()) for name in group}
+    assert needed <= shown
+    assert needed or any(option["required"] for option in found.values())
+    assert applying.ELSEWHERE.get(slug, frozenset()) <= set(found)
+    assert not [field.help for field in applying.fields(slug) if "--" in field.help]  # nobody types options there
     assert not shown & {"env", "output", "git", "hypergraph"}
     for option, name in applying.SAMPLES.get(slug, {}).items():
         assert Path(name).suffix in applying.FILES[slug][option]

@@ -1,6 +1,9 @@
 """Who may ask what: hosts, origins, sizes, rates, cookies, headers."""
 
+import contextlib
+import sqlite3
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,10 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livepapers.core.errors import InputError
-from livepapers.web import guard
+from livepapers.core.errors import InputError, StoreError
+from livepapers.lab import database
+from livepapers.lab.store import Store
+from livepapers.web import applying, guard
 from livepapers.web.app import create_app
 from livepapers.web.rendering import safe_link, static
 from livepapers.web.serving import listen, server_config, warning
@@ -73,8 +78,14 @@ def test_oversized_requests_are_refused(client: TestClient) -> None:
     assert client.post("/papers/hdpo/vote", content=b"x" * 70_000, headers=form).status_code == 413
     pieces = (b"up=true&x=" if i == 0 else b"y" * 10_000 for i in range(10))  # chunked: no length is said beforehand
     assert client.post("/papers/hdpo/vote", content=pieces, headers=form).status_code == 413
-    assert client.get("/?field=" + "x" * 3000).status_code == 414
+    assert client.get("/?field=" + "x" * 9000).status_code == 414
     assert client.post("/papers/hdpo/vote", content=b"", headers={"Content-Length": "-1"}).status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/search", "/api/search", "/feeds/search.atom", "/subscribe"])
+@pytest.mark.parametrize("letter", ["庫", "𠮷"])
+def test_a_search_has_500_characters_of_any_alphabet(client: TestClient, path: str, letter: str) -> None:
+    assert client.get(path, params={"q": letter * 500}).status_code == 200
 
 
 def test_every_answer_carries_the_headers(client: TestClient) -> None:
@@ -116,24 +127,49 @@ def test_the_secret_is_its_owners_alone_and_stays(tmp_path: Path) -> None:
         guard.Secret(tmp_path)
 
 
-def test_a_network_brings_a_few_new_readers_a_day_and_known_ones_still_vote(client: TestClient) -> None:
-    def vote(slug: str) -> int:
-        return client.post(f"/papers/{slug}/vote", data={"up": "true"}, follow_redirects=False).status_code
+@pytest.fixture
+def public(tmp_path: Path) -> Iterator[TestClient]:
+    """A page that others reach, with a reader of a network of its own."""
+    app = create_app(Settings(store=str(tmp_path / "public.sqlite3"), url="https://papers.example"))
+    headers = {"Sec-Fetch-Site": "same-origin"}
+    with TestClient(app, base_url="https://papers.example", headers=headers, follow_redirects=False) as made:
+        yield made
 
+
+def first_votes(client: TestClient, number: int) -> list[int]:
     codes = []
-    for _ in range(25):
+    for _ in range(number):
         client.cookies.clear()
-        codes.append(vote("hdpo"))
-    assert codes == [303] * 20 + [429] * 5
-    assert ">20</span>" in client.get("/papers/hdpo").text
-    client.cookies.clear()
-    assert client.post("/api/papers/hdpo/vote", json={"up": True}).status_code == 429
+        codes.append(client.post("/papers/hdpo/vote", data={"up": "true"}).status_code)
+    return codes
 
 
-def test_a_reader_of_the_first_hour_votes_on(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_brings_so_many_new_readers_a_day_and_known_ones_still_vote(
+    public: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(guard.RATES, "new reader", (5.0, 5 / 86_400))
+    assert first_votes(public, 7) == [303] * 5 + [429] * 2
+    assert ">5</span>" in public.get("/papers/hdpo").text
+    public.cookies.clear()
+    answer = public.post("/api/papers/hdpo/vote", json={"up": True})
+    assert answer.status_code == 429
+    assert "from your network, perhaps by others in it; try again in" in answer.json()["error"]
+
+
+def test_an_office_behind_one_address_votes(public: TestClient) -> None:
+    assert first_votes(public, 50) == [303] * 50
+
+
+def test_where_only_this_machine_reads_votes_have_no_limit(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(guard.RATES, "new reader", (1.0, 0.0))
+    monkeypatch.setitem(guard.RATES, "vote", (1.0, 0.0))
+    assert first_votes(client, 3) == [200] * 3
+
+
+def test_a_reader_of_the_first_hour_votes_on(public: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(guard.RATES, "new reader", (1.0, 0.0))
     for slug in ("hdpo", "fl-gfn"):
-        assert client.post(f"/papers/{slug}/vote", data={"up": "true"}, follow_redirects=False).status_code == 303
+        assert public.post(f"/papers/{slug}/vote", data={"up": "true"}).status_code == 303
 
 
 @pytest.mark.parametrize(
@@ -153,14 +189,14 @@ def test_programs_may_ask_for_headers_alone(client: TestClient, path: str) -> No
     assert client.head(path).status_code == 200
 
 
-def test_votes_in_a_flood_are_told_to_wait(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_votes_in_a_flood_are_told_to_wait(public: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(guard.RATES, "vote", (3.0, 0.001))
-    codes = [client.post("/papers/hdpo/vote", data={"up": "true"}).status_code for _ in range(5)]
-    assert codes == [200, 200, 200, 429, 429]
-    answer = client.post("/papers/hdpo/vote", data={"up": "true"})
+    codes = [public.post("/papers/hdpo/vote", data={"up": "true"}).status_code for _ in range(5)]
+    assert codes == [303, 303, 303, 429, 429]
+    answer = public.post("/papers/hdpo/vote", data={"up": "true"})
     assert answer.headers["retry-after"] == "1000"
     assert "try again in 16 min" in answer.text
-    assert client.get("/").status_code == 200
+    assert public.get("/").status_code == 200
 
 
 def test_a_page_is_public_by_its_address_or_by_the_server_in_front_of_it() -> None:
@@ -198,9 +234,10 @@ def test_a_server_in_front_may_put_its_own_name_into_host(tmp_path: Path) -> Non
     [(False, "9.9.9.{}", 20), (True, "9.9.9.{}, 8.8.8.8", 20), (True, "9.9.9.{}", 25)],
 )
 def test_readers_do_not_choose_their_network_unless_the_server_in_front_is_said_to_set_it(
-    tmp_path: Path, forwarded: bool, chain: str, taken: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forwarded: bool, chain: str, taken: int
 ) -> None:
     """What the server in front appends is believed, what stood before it is not."""
+    monkeypatch.setitem(guard.RATES, "new reader", (20.0, 20 / 86_400))
     settings = Settings(store=str(tmp_path / "s.sqlite3"), url="https://papers.example", forwarded=forwarded)
     config = server_config(create_app(settings), settings)
     config.load()
@@ -243,6 +280,46 @@ def test_pages_are_compressed_where_the_browser_can(client: TestClient) -> None:
 def test_what_browsers_and_crawlers_ask_for_by_themselves_is_there(client: TestClient) -> None:
     assert client.get("/favicon.ico").headers["content-type"] == "image/svg+xml"
     assert "Disallow: /applied/" in client.get("/robots.txt").text
+
+
+def test_what_only_the_server_can_mend_is_no_fault_of_the_reader_and_names_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(database, "BUSY", 0.1)
+    app = create_app(Settings(store=str(tmp_path / "s.sqlite3")))
+    client = TestClient(app, base_url=HERE, headers={"Sec-Fetch-Site": "same-origin"})
+    with contextlib.closing(sqlite3.connect(tmp_path / "s.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answers = [
+            client.post("/papers/hdpo/vote", data={"up": "true"}),
+            client.post("/api/papers/hdpo/vote", json={"up": True}),
+            client.post("/subscribe", data={"address": "a@example.org"}),
+        ]
+    for answer in answers:
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+        assert "cannot use its store at the moment" in answer.text
+        assert str(tmp_path) not in answer.text
+    assert "503" in client.get("/api/openapi.json").json()["paths"]["/api/papers"]["get"]["responses"]
+    assert str(tmp_path / "s.sqlite3") in caplog.text  # for whoever serves the page
+
+
+def test_a_store_that_is_busy_does_not_hide_a_run(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(*_: object, **__: object) -> None:
+        raise StoreError.of("store", "/secret/place", expected="a free store")
+
+    monkeypatch.setattr(Store, "run", busy)
+    assert client.get("/runs/hdpo-20260101-abcd").status_code == 503
+
+
+def test_a_full_disk_keeps_what_was_typed(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "/secret/place")
+
+    monkeypatch.setattr(applying, "begin", full)
+    answer = client.post("/papers/fl-gfn/apply", data={"size": "7"}, files={"items": ("x.csv", b"x", "text/csv")})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+    assert 'name="size" step="1" value="7"' in answer.text
+    assert "/secret" not in answer.text
 
 
 def test_a_public_page_asks_for_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,6 +402,18 @@ def test_a_page_that_listens_everywhere_is_told_its_address(host: str) -> None:
     opened, settings = listen(Settings(host="0.0.0.0", port=0, url="http://papers.example"))
     opened.close()
     assert settings.base == "http://papers.example"
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
+def test_a_host_that_is_not_this_machine_is_named_and_not_the_port(host: str) -> None:
+    with pytest.raises(InputError, match=f"host: got {host}, expected a name or an address of this machine"):
+        listen(Settings(host=host, port=0))
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    taken, settings = listen(Settings(port=0))
+    with taken, pytest.raises(InputError, match=rf"port: got 127\.0\.0\.1:{settings.port}, expected a free port"):
+        listen(settings)
 
 
 def test_a_place_that_cannot_be_written_is_one_line() -> None:

@@ -50,6 +50,14 @@ def titles(text: str) -> list[str]:
     return [piece.split('"')[0] for piece in text.split('<article class="card" id="')[1:]]
 
 
+@pytest.mark.parametrize("path", ["/?page=99", "/search?q=inventory&page=99", "/runs?page=99"])
+def test_a_page_after_the_last_is_told_alike_everywhere(client: TestClient, path: str) -> None:
+    for address in (path, "/api" + path.replace("/?", "/papers?")):
+        answer = client.get(address)
+        assert answer.status_code == 404
+        assert "there is no page 99, the last one is " in answer.text
+
+
 def test_home_shows_every_paper_of_the_catalogue_over_its_pages(client: TestClient) -> None:
     seen = [*titles(client.get("/?sort=newest").text), *titles(client.get("/?sort=newest&page=2").text)]
     assert seen == list(catalogue.load())

@@ -11,6 +11,7 @@ from livepapers.lab.words import estimate
 from livepapers.papers import catalogue
 from livepapers.web import sources
 from web.test_home import PAYLOADS, Shape, add
+from web.test_runs_pages import landmarks
 
 MEASURED = [slug for slug in catalogue.load() if catalogue.status(slug) == "measured"]
 
@@ -44,6 +45,7 @@ def test_every_paper_of_the_catalogue_has_a_page(client: TestClient) -> None:
         assert ("nothing is claimed about it" in answer.text) == listed
         assert (f'action="/papers/{slug}/run"' in answer.text) != listed
         assert f'href="{card.link}" rel="noopener nofollow"' in answer.text
+        assert len(landmarks(answer.text)) == len(set(landmarks(answer.text)))
     assert client.get("/papers/nope").status_code == 404
     assert client.get("/papers/a%00b").status_code == 404
 
@@ -78,7 +80,7 @@ def test_an_imported_paper_shows_what_is_known_and_nothing_else(client: TestClie
     for section in ("verdicts", "use", "peers"):
         assert f'<h2 id="{section}">' not in text
     assert client.get("/papers/other/cite.bib").status_code == 404
-    assert client.post("/papers/other/run", data={"preset": "smoke"}).status_code == 404
+    assert client.post("/papers/other/run", data={"preset": "smoke"}).status_code == 422
     add(app.state.store, slug="dated", title="A {B} title", authors=["Ada Lovelace"], submitted="2020-02")
     assert client.get("/papers/dated/cite.bib").text.startswith("@misc{lovelace2020b,")
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -26,6 +27,7 @@ from livepapers.web.settings import Settings
 
 HERE = {"Sec-Fetch-Site": "same-origin"}
 CELLS = [Cell("method", "easy", seed) for seed in range(3)]
+PYTHON = sys.executable  # `stub` puts something else in its place
 DRIVER = """
 import sys, time
 from livepapers.lab.store import Store
@@ -69,6 +71,15 @@ def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     monkeypatch.setattr(running.sys, "executable", str(script))
     yield note
     assert until(ended)
+
+
+@pytest.fixture
+def working(stub: Path, tmp_path: Path) -> Iterator[Path]:
+    """As `stub`, but it does not end by itself; a line in the file is a start."""
+    (tmp_path / "python").write_text(f'#!/bin/sh\necho "$@" >> {stub}\nexec sleep 60\n')
+    yield stub
+    for child in running._children:
+        child.kill()
 
 
 def made(store: Store, slug: str = "hdpo", *, status: str = "finished", **about: Any) -> str:
@@ -122,6 +133,12 @@ def until(true: Any, seconds: float = 20.0) -> Any:
     while not (found := true()) and time.monotonic() < ends:
         time.sleep(0.1)
     return found
+
+
+def landmarks(text: str) -> list[str]:
+    """What the sections and regions of a page are called; one name for two of them leads nowhere."""
+    tags = re.findall(r"<section[^>]*>|<[^>]* role=.region.[^>]*>", text)
+    return [name for tag in tags for name in re.findall(r'aria-label(?:ledby)?="([^"]+)"', tag)]
 
 
 def ended() -> bool:
@@ -191,6 +208,13 @@ def test_a_wrong_option_starts_nothing_and_is_one_line(
     assert answer.status_code == 422
     assert f"<p>{told}: got" in answer.text
     assert not (app.state.store.home / running.FOLDER).exists()
+
+
+def test_a_paper_is_run_under_capital_letters_too(client: TestClient, stub: Path) -> None:
+    answer = client.post("/papers/HDPO/run", data={"preset": "smoke"}, follow_redirects=False)
+    assert answer.status_code == 303
+    assert until(ended)
+    assert "run hdpo --preset smoke" in stub.read_text()
 
 
 def test_only_papers_with_a_study_can_be_run(client: TestClient) -> None:
@@ -264,7 +288,12 @@ def test_the_list_is_newest_first_in_pages_and_of_one_paper(client: TestClient, 
     assert first in client.get("/runs?page=2").text
     assert client.get("/runs?page=3").status_code == 404
     assert "1 run," in client.get("/runs?slug=hdpo").text
-    assert client.get("/runs?slug=%00").status_code == 200
+    assert "1 run," in client.get("/runs?slug=HDPO").text
+    for nobody in ("%00", "nosuch"):
+        assert client.get(f"/runs?slug={nobody}").status_code == 404
+        assert client.get(f"/api/runs?slug={nobody}").status_code == 404
+    assert client.get("/api/runs?slug=HDPO").json()["total"] == 1
+    assert client.get("/api/runs?slug=alpine").json()["total"] == 0
 
 
 def test_a_finished_run_shows_cells_verdicts_and_report(client: TestClient, store: Store) -> None:
@@ -273,6 +302,7 @@ def test_a_finished_run_shows_cells_verdicts_and_report(client: TestClient, stor
     assert "data-status>finished<" in text
     assert text.count("data-cell=") == 3
     assert "Judge what is measured" in text
+    assert len(landmarks(text)) == len(set(landmarks(text))) > 2
     assert client.get(f"/runs/{run}/report").status_code == 404
     judged(store, run)
     text = client.get(f"/runs/{run}").text
@@ -410,6 +440,95 @@ def test_a_run_under_way_is_neither_resumed_nor_judged(client: TestClient, drive
     assert client.post(f"/runs/{driver[1]}/resume").status_code == 409
     assert client.post(f"/runs/{driver[1]}/judge").status_code == 409
     assert not stub.exists()
+
+
+@pytest.mark.parametrize(("what", "status"), [("resume", "interrupted"), ("judge", "finished")])
+def test_of_two_that_go_on_with_a_run_at_once_one_does(
+    client: TestClient, store: Store, app: FastAPI, working: Path, monkeypatch: pytest.MonkeyPatch,
+    what: str, status: str,
+) -> None:  # fmt: skip
+    run, codes, limit = made(store, status=status), [], guard.limit
+
+    def overtaken(*given: Any) -> None:
+        """Another request, whole, between the first look of this one and its start."""
+        monkeypatch.setattr(guard, "limit", limit)
+        codes.append(client.post(f"/runs/{run}/{what}", follow_redirects=False).status_code)
+
+    monkeypatch.setattr(guard, "limit", overtaken)
+    codes.append(client.post(f"/runs/{run}/{what}", follow_redirects=False).status_code)
+    assert codes == [303, 409]
+    assert working.read_text().count("\n") == 1
+    assert len(list(running.started(app.state.store.home))) == 1  # no other has a place
+
+
+def test_a_run_that_was_finished_elsewhere_is_not_said_to_be_not_resumed(
+    client: TestClient, store: Store, app: FastAPI, stub: Path
+) -> None:
+    run = made(store, status="interrupted")
+    client.post(f"/runs/{run}/resume")
+    assert until(lambda: "It was not resumed" in client.get(f"/runs/{run}").text)
+    with store._write() as connection:
+        connection.execute(sa.update(schema.runs).values(status="finished"))
+    assert "It was not resumed" not in client.get(f"/runs/{run}").text
+
+
+def test_two_servers_over_one_store_share_its_places(
+    client: TestClient, app: FastAPI, stub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "import sys, time, filelock\nwith filelock.FileLock(sys.argv[1]): print('held', flush=True); time.sleep(60)"
+    monkeypatch.setattr(running, "LOCKED", 0.2)
+    command = [PYTHON, "-c", code, str(app.state.store.home / "page-runs.lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        answer = client.post("/papers/hdpo/run", data={"preset": "smoke"})
+        other.kill()
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert not stub.exists()
+    assert client.post("/papers/hdpo/run", data={"preset": "smoke"}, follow_redirects=False).status_code == 303
+
+
+def test_what_ended_processes_left_is_deleted_when_no_page_shows_it(
+    client: TestClient, store: Store, app: FastAPI, working: Path
+) -> None:
+    run, home = made(store), store.home
+    judged(store, run)
+    first = running.for_run(home, run, "report")
+    judged(store, run, "inconclusive")
+    last = running.for_run(home, run, "report")
+    assert first is not None
+    assert last is not None
+    driver = store.driver(run).identity.replace(":", "-")  # this process: it is at work
+    failed = "999999-1"
+    for name in (driver, failed):
+        about = {"kind": "run", "slug": "hdpo", "run": "", "host": socket.gethostname(), "began": 0.0}
+        (home / running.FOLDER / f"{name}.json").write_text(json.dumps(about))
+        (home / running.FOLDER / f"{name}.out").touch()
+    (home / running.FOLDER / f"{failed}.made").write_text("x")
+    (home / running.FOLDER / f"{last.name}.log").write_text("done")
+    client.post("/papers/hdpo/run", data={"preset": "smoke"})
+    [under_way] = [each.name for each in running.started(home) if each.name != driver]
+    running.tidy(home, store, time.time() + running.KEPT / 2)
+    assert (home / running.FOLDER / f"{failed}.made").exists()
+    running.tidy(home, store, time.time() + running.KEPT + 60)
+    left = {path.name for path in (home / running.FOLDER).glob("*-*.*")} - {f"{run}.report"}
+    expected = {f"{name}{ending}" for name in (driver, last.name, under_way) for ending in (".json", ".out")}
+    assert left == {*expected, f"{under_way}.log"}
+    assert "<b>inconclusive</b>" in client.get(f"/runs/{run}").text
+
+
+def test_verdicts_that_the_driver_of_a_run_printed_stay(store: Store) -> None:
+    run, folder = made(store), store.home / running.FOLDER
+    judged(store, run)
+    report = running.for_run(store.home, run, "report")
+    assert report is not None
+    (folder / f"{run}.report").unlink()
+    with store._write() as connection:
+        connection.execute(sa.update(schema.runs).values(process=report.process.identity))
+    about = {"kind": "run", "slug": "hdpo", "run": "", "host": socket.gethostname(), "began": 0.0}
+    (folder / f"{report.name}.json").write_text(json.dumps(about))
+    running.tidy(store.home, store, time.time() + running.KEPT + 60)
+    assert running.evidence(store.home, store.run(run), store.driver(run)) is not None
 
 
 # ---- comparing ----

@@ -273,7 +273,13 @@ def test_a_wrong_form_comes_back_filled_in(client: TestClient, app: FastAPI) -> 
     assert "<script>" not in answer.text
     assert client.post("/subscribe", data={"address": "a@example.org", "frequency": "hourly"}).status_code == 422
     assert client.post("/subscribe", data={"address": "a@example.org", "query": "x" * 501}).status_code == 422
-    assert client.post("/subscribe/mine", data={"address": "no"}).status_code == 422
+    answer = client.post("/subscribe/mine", data={"address": "<not>anaddress"})
+    assert answer.status_code == 422
+    assert 'role="alert" id="mine-wrong">address: got &lt;not&gt;anaddress, expected' in answer.text
+    assert 'name="address" value="&lt;not&gt;anaddress"' in answer.text.split('action="/subscribe/mine"')[1]
+    assert 'name="address" value=""' in answer.text.split('action="/subscribe/mine"')[0]  # the other form is untouched
+    again = client.get("/subscribe/mine", follow_redirects=False)
+    assert (again.status_code, again.headers["location"]) == (303, "/subscribe#kept")
     assert client.post("/subscribe").status_code == 422
     assert list(outbox(app).glob("*.eml")) == []
 

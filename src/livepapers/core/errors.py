@@ -39,6 +39,13 @@ class InputError(LivepapersError, ValueError):
         return error
 
 
+class StoreError(InputError):
+    """A store that was opened cannot be used: it is busy, full, damaged or away.
+
+    On the command line it is the user's, on the page nothing that a reader gave.
+    """
+
+
 class MissingExtraError(LivepapersError):
     """An optional dependency is not installed."""
 

@@ -17,7 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from livepapers.core.errors import InputError
+from livepapers.core.errors import InputError, StoreError
 from livepapers.lab import postgresql, schema
 
 FILE = "store.sqlite3"
@@ -110,7 +110,7 @@ def transaction(engine: Engine, kind: Literal["read", "quick", "durable"]) -> It
     """A transaction that reads, or writes; SQLite waits for the disk at the end of a durable one only.
 
     Raises:
-        InputError: The database cannot do it; the message is one line for a person.
+        StoreError: The database cannot do it; the message is one line for a person.
     """
     try:
         with engine.connect().execution_options(livepapers=kind) as connection, connection.begin():
@@ -121,7 +121,7 @@ def transaction(engine: Engine, kind: Literal["read", "quick", "durable"]) -> It
         raise explain(error, engine) from error
     except PoolTimeout as error:
         cause = "all of this process's connections are in use"
-        raise InputError.of("store", shown(engine), expected="a free connection", cause=cause) from error
+        raise StoreError.of("store", shown(engine), expected="a free connection", cause=cause) from error
 
 
 def make_tables(engine: Engine, tables: MetaData) -> None:
@@ -145,17 +145,17 @@ def explain(error: DBAPIError, engine: Engine) -> Exception:
         return postgresql.explain(error, engine.url)
     text, place = str(error.orig).lower(), shown(engine)
     if "malformed" in text or "not a database" in text or "unsupported file format" in text:
-        return InputError.of(
+        return StoreError.of(
             "store", place, expected="an intact store", cause=f"it is damaged: {error.orig}; restore a backup"
         )
     if "full" in text or "disk i/o" in text:
-        return InputError.of(
+        return StoreError.of(
             "store", place, expected="room to write", cause=f"{error.orig}; free some space, then resume"
         )
     if "readonly" in text or "unable to open" in text:
-        return InputError.of("store", place, expected="a writable store", cause=str(error.orig))
+        return StoreError.of("store", place, expected="a writable store", cause=str(error.orig))
     if "locked" in text:
-        return InputError.of(
+        return StoreError.of(
             "store", place, expected=f"a free store within {BUSY:.0f} s", cause="another program holds it"
         )
     return error

@@ -13,7 +13,7 @@ from sqlalchemy import URL, Connection, Engine, MetaData, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, OperationalError
 
-from livepapers.core.errors import InputError
+from livepapers.core.errors import InputError, StoreError
 
 SCHEMES = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
 LOCK_WAIT, STATEMENT, FORGOTTEN = 30, 120, 60
@@ -160,7 +160,7 @@ def explain(error: DBAPIError, url: URL) -> Exception:
         if code in EXPECTED:
             expected, mend = EXPECTED[code]
             told = _said(error, text)
-            return InputError.of("store", shown(url), expected=expected, cause=f"{told}; {mend}" if mend else told)
+            return StoreError.of("store", shown(url), expected=expected, cause=f"{told}; {mend}" if mend else told)
     return error
 
 

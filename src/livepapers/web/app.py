@@ -15,10 +15,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
 from livepapers import __version__
-from livepapers.core.errors import InputError
+from livepapers.core.errors import InputError, StoreError
 from livepapers.lab.store import Store
 from livepapers.papers import catalogue
-from livepapers.web import applying, news, search, subscriptions, wrong
+from livepapers.web import applying, news, running, search, subscriptions, wrong
 from livepapers.web.guard import Guard, Secret
 from livepapers.web.rendering import STATIC, KeptFiles, refused
 from livepapers.web.settings import Settings
@@ -41,13 +41,13 @@ def create_app(settings: Settings) -> FastAPI:
     runs = Store(settings.store, create=False)
     store.sync(catalogue.load().values())
     news.record(store, time.time())
-    _tidy(store)
+    _tidy(store, runs)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         closing = asyncio.Event()
         warming = asyncio.create_task(_warm(store, closing))
-        tidying = asyncio.create_task(_tidy_hourly(store))
+        tidying = asyncio.create_task(_tidy_hourly(store, runs))
         yield
         tidying.cancel()
         closing.set()
@@ -64,9 +64,8 @@ def create_app(settings: Settings) -> FastAPI:
     for name in ROUTES:
         app.include_router(importlib.import_module(f"livepapers.web.routes.{name}").router)
     app.mount("/static", KeptFiles(directory=STATIC), name="static")
-    app.add_exception_handler(HTTPException, _told)
-    app.add_exception_handler(RequestValidationError, _told)
-    app.add_exception_handler(InputError, _told)
+    for refusal in (HTTPException, RequestValidationError, InputError, OSError):
+        app.add_exception_handler(refusal, _told)
     # no secret is in a page but those that its address names, so the length of an answer tells nothing
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     app.add_middleware(Guard, settings=settings)
@@ -78,21 +77,23 @@ async def _warm(store: PageStore, closing: asyncio.Event) -> None:
     try:
         await asyncio.wait_for(closing.wait(), SETTLED)
     except TimeoutError:
-        await asyncio.to_thread(search.warm, store)
+        with contextlib.suppress(StoreError):  # the first search makes it then
+            await asyncio.to_thread(search.warm, store)
 
 
-def _tidy(store: PageStore) -> None:
+def _tidy(store: PageStore, runs: Store) -> None:
     """Delete what the page has promised to delete by now."""
     subscriptions.tidy(store, time.time())
     applying.tidy(store.home, time.time())
+    running.tidy(store.home, runs, time.time())
 
 
-async def _tidy_hourly(store: PageStore) -> None:
+async def _tidy_hourly(store: PageStore, runs: Store) -> None:
     while True:
         await asyncio.sleep(HOUR)
         try:
-            await asyncio.to_thread(_tidy, store)
-        except (OSError, SQLAlchemyError):  # a full disk, a server that restarts: the next hour tries again
+            await asyncio.to_thread(_tidy, store, runs)
+        except (OSError, SQLAlchemyError, StoreError):  # a full disk, a busy store: the next hour tries again
             logging.getLogger(__name__).exception("what is due could not be deleted")
 
 

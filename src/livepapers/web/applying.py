@@ -7,9 +7,11 @@ does: it could load code.
 """
 
 import contextlib
+import dataclasses
 import functools
 import json
 import math
+import os
 import re
 import secrets
 import shutil
@@ -27,6 +29,7 @@ from livepapers.core.files import write_atomic
 from livepapers.papers import catalogue
 from livepapers.web import running
 from livepapers.web.guard import UPLOAD_LIMIT
+from livepapers.web.rendering import line
 from livepapers.web.settings import Settings
 from livepapers.web.store import PageStore
 
@@ -66,6 +69,21 @@ TEXTS: Mapping[str, frozenset[str]] = {
     "gnn-graph-level": frozenset({"target", "models", "scenario"}),
 }
 """Options that are plain texts: names of columns, lists of numbers, letters, sequences."""
+NEEDED: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "fl-gfn": (("items", "graph"),),
+    "oc-gfn": (("environment",), ("size",)),
+    "simplicial-closure": (("sets",),),
+    "cities-to-series": (("series", "streets"),),
+    "sindy-rl": (("data",),),
+    "policy-smoothing": (("returns",),),
+    "gnn-graph-level": (("smiles", "edges"),),
+}
+"""Groups of inputs; one of each is needed, because what the command line takes in their place is not on the form."""
+ELSEWHERE: Mapping[str, frozenset[str]] = {
+    "sindy-rl": frozenset({"random_steps", "rounds", "round_steps"}),
+    "policy-smoothing": frozenset({"episodes", "frames", "attack_episodes"}),
+}
+"""Options that go with something that is not on the form: a world, a policy."""
 LEFT_OUT: Mapping[str, str] = {
     "gnn-graph-level": "Folders of TUDataset cannot be uploaded: for them use the command line, --tudataset.",
 }
@@ -95,6 +113,12 @@ class Field:
     endings: tuple[str, ...] = ()
     sample: str = ""
     multiple: bool = False  # a text whose parts between commas are given one by one
+    group: tuple[str, ...] = ()  # labels of the inputs, itself included, of which one is needed
+
+    @property
+    def label(self) -> str:
+        """What readers call it."""
+        return _label(self.name)
 
 
 @dataclass(frozen=True)
@@ -117,22 +141,34 @@ def has_form(slug: str) -> bool:
 def fields(slug: str) -> tuple[Field, ...]:
     """The inputs of a paper's form."""
     options = json.loads(FORMS.read_text(encoding="utf-8"))[slug]
-    return tuple(found for option in options if (found := _field(slug, option)) is not None)
+    found = [field for option in options if (field := _field(slug, option)) is not None]
+    return tuple(dataclasses.replace(field, help=_in_words(field.help, found)) for field in found)
 
 
 def _field(slug: str, option: Mapping[str, Any]) -> Field | None:
     name, kind = option["name"], option["kind"]
     files, texts = FILES[slug], TEXTS.get(slug, frozenset())
     unlisted = (kind == "file" and name not in files) or (kind == "text" and name not in texts)
-    if unlisted or (option["multiple"] and kind != "text"):
+    if unlisted or name in ELSEWHERE.get(slug, ()) or (option["multiple"] and kind != "text"):
         return None
-    about = option["help"]
+    about, group = option["help"], next((group for group in NEEDED.get(slug, ()) if name in group), ())
     if option["multiple"]:
         about = about.removesuffix("May be repeated.") + "Several are separated by commas."
     return Field(
-        name, option["flag"], kind, tuple(option["choices"]), option["required"], option["default"], about,
-        files.get(name, ()), SAMPLES.get(slug, {}).get(name, ""), option["multiple"],
+        name, option["flag"], kind, tuple(option["choices"]), option["required"] or group == (name,),
+        option["default"], about, files.get(name, ()), SAMPLES.get(slug, {}).get(name, ""), option["multiple"],
+        tuple(map(_label, group)) if len(group) > 1 else (),
     )  # fmt: skip
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _in_words(text: str, asked: Sequence[Field]) -> str:
+    """What a method says of its options, with those that are on the form named as there."""
+    labels = {field.flag: field.label for field in asked}
+    return re.sub(r"--[a-z][a-z0-9-]*", lambda flag: labels.get(flag[0], flag[0]), text)
 
 
 def begin(store: PageStore, settings: Settings, slug: str, given: FormData) -> str:
@@ -143,16 +179,18 @@ def begin(store: PageStore, settings: Settings, slug: str, given: FormData) -> s
     """
     asked = fields(slug)
     values = {field.name: _checked(field, given.get(field.name)) for field in asked}
+    _refuse_without(asked, values)
     job = secrets.token_hex(16)
     folder = store.home / FOLDER / job
     (folder / "input").mkdir(parents=True)
-    words = ["apply", slug]
+    words, files = ["apply", slug], {}
     try:
         for field in asked:
             value = values[field.name]
             if value and isinstance(value, bytes):
-                path = Path("input") / f"{field.name}{_ending(field, given.get(field.name))}"
+                path = f"input/{field.name}{_ending(field, given.get(field.name))}"
                 (folder / path).write_bytes(value)
+                files[path] = _shown(given.get(field.name))
                 words.append(f"{field.flag}={path}")
             elif isinstance(value, str) and field.multiple:
                 words += [f"{field.flag}={part.strip()}" for part in value.split(",") if part.strip()]
@@ -163,8 +201,16 @@ def begin(store: PageStore, settings: Settings, slug: str, given: FormData) -> s
     except BaseException:
         shutil.rmtree(folder)
         raise
-    write_atomic(folder / "job.json", json.dumps({"slug": slug, "process": started.name}))
+    write_atomic(folder / "job.json", json.dumps({"slug": slug, "process": started.name, "files": files}))
     return job
+
+
+def _refuse_without(asked: Sequence[Field], values: Mapping[str, str | bytes]) -> None:
+    """Raise `InputError` where of some inputs one is needed and none is given."""
+    given = {field.label for field in asked if values[field.name]}
+    for field in asked:
+        if field.group and given.isdisjoint(field.group):
+            raise InputError.of(" or ".join(field.group), "nothing", expected="one of them")
 
 
 def _checked(field: Field, value: Any) -> str | bytes:
@@ -174,16 +220,16 @@ def _checked(field: Field, value: Any) -> str | bytes:
     text = value.strip() if isinstance(value, str) else ""
     if not text:
         if field.required:
-            raise InputError.of(field.name, "nothing", expected="a value")
+            raise InputError.of(field.label, "nothing", expected="a value")
         return ""
     if field.kind == "choice" and text not in field.choices:
-        raise InputError.of(field.name, text, expected=f"one of {', '.join(field.choices)}")
+        raise InputError.of(field.label, text, expected=f"one of {', '.join(field.choices)}")
     if field.kind == "integer" and not (re.fullmatch(r"-?[0-9]{1,7}", text) and abs(int(text)) <= MOST):
-        raise InputError.of(field.name, text, expected=f"a whole number, at most {MOST:,}")
+        raise InputError.of(field.label, text, expected=f"a whole number, at most {MOST:,}")
     if field.kind == "number" and not _finite(text):
-        raise InputError.of(field.name, text, expected="a number")
+        raise InputError.of(field.label, text, expected="a number")
     if field.kind == "text" and (len(text) > TEXT or not text.isprintable()):
-        raise InputError.of(field.name, text, expected=f"at most {TEXT} printable characters")
+        raise InputError.of(field.label, text, expected=f"at most {TEXT} printable characters")
     return text
 
 
@@ -197,20 +243,25 @@ def _finite(text: str) -> bool:
 def _file(field: Field, value: Any) -> bytes:
     if not isinstance(value, UploadFile) or not value.filename:
         if field.required:
-            raise InputError.of(field.name, "no file", expected=f"a file ({', '.join(field.endings)})")
+            raise InputError.of(field.label, "no file", expected=f"a file ({', '.join(field.endings)})")
         return b""
-    _ending(field, value)
     content = value.file.read(UPLOAD_LIMIT + 1)
     if not content:
-        raise InputError.of(field.name, value.filename, expected="a file that is not empty")
+        raise InputError.of(field.label, value.filename, expected="a file that is not empty")
+    _ending(field, value)
     return content
 
 
+def _shown(value: Any) -> str:
+    """The reader's name of an uploaded file, for readers: no path is made of it."""
+    return line(PurePath(value.filename).name)[:TEXT]
+
+
 def _ending(field: Field, value: Any) -> str:
-    """The ending of an uploaded file; its name is never used otherwise."""
+    """The ending of an uploaded file; of its name only that is used for a path."""
     ending = PurePath(value.filename).suffix.lower()
     if ending not in field.endings:
-        raise InputError.of(field.name, value.filename, expected=f"a file that ends with {' or '.join(field.endings)}")
+        raise InputError.of(field.label, value.filename, expected=f"a file that ends with {' or '.join(field.endings)}")
     return ending
 
 
@@ -220,19 +271,34 @@ def outcome(home: Path, job: str) -> Outcome | None:
     if folder is None:
         return None
     about = json.loads((folder / "job.json").read_bytes())
+    slug = about["slug"]
+
+    def said(text: str) -> str:
+        """What the method said, in the words of the form and with the reader's names of the files."""
+        text = _in_words(text, fields(slug)).replace(f"{folder}{os.sep}", "")
+        for path, name in about.get("files", {}).items():
+            text = text.replace(path, name)
+        return text
+
     started = running.by_name(home, about["process"])
     if started is None:
-        return Outcome(about["slug"], working=False, told="nothing is known of its process", result=None)
+        return Outcome(slug, working=False, told="nothing is known of its process", result=None)
     if started.alive:
-        return Outcome(about["slug"], working=True, told=started.last_words(), result=None)
+        return Outcome(slug, working=True, told=said(started.last_words()), result=None)
     result = running.printed(started)
     if result is None:
-        told = "it was stopped" if (folder / STOPPED).exists() else started.last_words() or "it ended without a word"
-        if time.time() - started.began >= running.APPLY_SECONDS and not told.startswith("Error:"):
-            told = f"it was stopped after {running.APPLY_SECONDS // 60} minutes; ask for less, or use the command line"
-        return Outcome(about["slug"], working=False, told=told.removeprefix("Error: "), result=None)
+        return Outcome(slug, working=False, told=said(_failure(folder, started)), result=None)
     files = [(name, about_it) for name, about_it in result["files"].items() if _result(folder, name) is not None]
-    return Outcome(about["slug"], working=False, told="", result=result, files=files)
+    result = {**result, "headline": said(result["headline"]), "notes": [said(note) for note in result["notes"]]}
+    return Outcome(slug, working=False, told="", result=result, files=files)
+
+
+def _failure(folder: Path, started: running.Started) -> str:
+    """Why a process that has ended gave no result."""
+    told = "it was stopped" if (folder / STOPPED).exists() else started.last_words() or "it ended without a word"
+    if time.time() - started.began >= running.APPLY_SECONDS and not told.startswith("Error:"):
+        return f"it was stopped after {running.APPLY_SECONDS // 60} minutes; ask for less, or use the command line"
+    return told.removeprefix("Error: ")
 
 
 def stop(home: Path, job: str) -> bool:

@@ -27,7 +27,8 @@ BODY_LIMIT = 64 * 1024
 UPLOAD_LIMIT = 2 * 1024 * 1024
 UPLOAD = re.compile(r"/papers/[a-z0-9-]{1,120}/apply", re.ASCII)
 """The one address that takes files: a POST to it may have `UPLOAD_LIMIT` bytes."""
-QUERY_LIMIT = 2048
+QUERY_LIMIT = 8192
+"""Bytes of a query: forms promise 500 characters, which have up to twelve bytes each as %F0%A0%AE%B7."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
     "form-action 'self'",
@@ -42,7 +43,7 @@ NOT_OURS = "changes are made from the page itself only"
 ONE_CLICK = re.compile(r"/subscribe/stop/[0-9a-f]{64}", re.ASCII)
 # (tokens, tokens a second): of one network and of one reader, for each kind of change
 RATES = {
-    "vote": (60.0, 1.0), "new reader": (20.0, 20 / 86_400), "subscribe": (5.0, 1 / 60), "run": (5.0, 1 / 30),
+    "vote": (60.0, 1.0), "new reader": (200.0, 200 / 86_400), "subscribe": (5.0, 1 / 60), "run": (5.0, 1 / 30),
     "token": (20.0, 1 / 10),
 }  # fmt: skip
 
@@ -214,21 +215,24 @@ def new_reader() -> str:
 def limit(request: Request, kind: str, reader: str = "") -> None:
     """Count a change against the buckets of its network and its reader; 429 when one of them is empty.
 
-    Where only this machine reaches the page, runs are not counted: who is there can start them anyway.
+    Where only this machine reaches the page, runs and votes are not counted: who is there can do worse anyway.
     """
-    if kind == "run" and not request.app.state.settings.public:
+    if kind in {"run", "vote", "new reader"} and not request.app.state.settings.public:
         return
     store = request.app.state.store
     capacity, rate = RATES[kind]
-    for who in filter(None, (f"network {network(request)}", f"reader {reader}" if reader else "")):
+    whose = {f"network {network(request)}": " from your network, perhaps by others in it"}
+    if reader:
+        whose[f"reader {reader}"] = ""
+    for who, by in whose.items():
         if not store.take(f"{kind} {who}", capacity=capacity, per_second=rate):
             wait = math.ceil(1 / rate) if rate else 86_400
-            told = f"too many changes in a short time; try again in {duration(wait)}"
+            told = f"too many changes in a short time{by}; try again in {duration(wait)}"
             raise HTTPException(429, told, headers={"Retry-After": str(wait)})
 
 
 def voter(request: Request) -> str:
-    """Who votes: the reader of the cookie, else a new one; a network brings a few new ones a day, 429 beyond."""
+    """Who votes: the reader of the cookie, else a new one; a network brings so many new ones a day, 429 beyond."""
     known = request.app.state.secret.reader(request)
     if not known:
         limit(request, "new reader")

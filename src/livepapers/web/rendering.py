@@ -21,6 +21,8 @@ from livepapers.lab.words import asked, coded, count, duration, estimate, number
 from livepapers.papers import catalogue
 from livepapers.web.store import Paper
 
+PRIVATE = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
+"""Headers of pages whose address is a secret of one reader."""
 STATIC = Path(__file__).parent / "static"
 
 

@@ -6,6 +6,7 @@ started here is an ordinary run of the lab; nothing of it is kept here but the w
 process made (.made), because the store knows the last driver of a run only.
 """
 
+import contextlib
 import functools
 import json
 import os
@@ -15,16 +16,16 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from fastapi import HTTPException
+from filelock import FileLock, Timeout
 
-from livepapers.core.errors import InputError
+from livepapers.core.errors import InputError, StoreError
 from livepapers.core.files import write_atomic
 from livepapers.lab.machine import Process, process
 from livepapers.lab.store import RunRecord, Store
@@ -41,11 +42,16 @@ AT_ONCE: dict[Kind, int] = {"run": 2, "report": 2, "apply": 2}
 """Processes of each kind at a time: a run takes as many cores as it may, so more of them would only be slower."""
 APPLY_SECONDS = 900
 """Seconds that a method may work on a reader's data."""
+LOCKED = 10.0
+"""Seconds that a start waits for others: one takes a fraction of a second."""
+KEPT = 7 * 86_400.0
+"""Seconds that the words of a process are kept after the last of them."""
+ENDINGS = (".out", ".log", ".made", ".json")
+"""Of the files of a process; the last one makes it known."""
 OUT_LIMIT = 50_000_000  # bytes of what a process printed
 LOG_TAIL = 4096  # bytes
 _NAME = re.compile(r"\d{1,10}-\d{0,20}", re.ASCII)
 _children: list[subprocess.Popen[bytes]] = []
-_starting = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -92,11 +98,8 @@ def command_for_run(slug: str, preset: str, seeds: str) -> list[str]:
     """The words after `livepapers` that start a run, with options that the page may give.
 
     Raises:
-        HTTPException: There is no such paper.
         InputError: The paper has no study, or an option is not one that the page offers.
     """
-    if slug not in catalogue.load():
-        raise HTTPException(404, f"no paper {slug!r}")
     if not runs_here(slug):
         raise InputError.of("slug", slug, expected="a paper with a study", cause="this one is only listed")
     if preset not in PRESETS:
@@ -123,6 +126,7 @@ def launch(
     slug: str,
     run: str = "",
     folder: Path | None = None,
+    check: Callable[[], object] = lambda: None,
 ) -> Started:
     """Start `livepapers` with these words, over the page's store, as a process that survives the page.
 
@@ -134,6 +138,7 @@ def launch(
         slug: For which paper.
         run: Which it goes on with or judges.
         folder: Where it works; paths among the words are relative to it.
+        check: Raises when it must not start; asked when nobody else can start anything any more.
 
     Raises:
         HTTPException: As many processes of this kind as may be are at work.
@@ -145,14 +150,34 @@ def launch(
         command += _place(store, environment)
     if kind == "run":
         command += _engine(settings)
-    with _starting:
-        _reap()
-        at_work = [each for each in started(store.home) if each.kind == kind]
-        if len(at_work) >= AT_ONCE[kind]:
-            what = {"run": "run", "report": "report", "apply": "application"}[kind]
-            raise HTTPException(409, f"{len(at_work)} {what}s started here are at work; wait for one, or stop it")
+    with _alone(store.home):
+        check()
+        _refuse_too_many(store.home, kind)
         about = {"kind": kind, "slug": slug, "run": run}
         return _spawn(store.home / FOLDER, command, environment, about, at=folder)
+
+
+def _refuse_too_many(home: Path, kind: Kind) -> None:
+    """Raise 409 where as many processes of a kind as may be are at work."""
+    _reap()
+    at_work = [each for each in started(home) if each.kind == kind]
+    if len(at_work) >= AT_ONCE[kind]:
+        what = {"run": "run", "report": "report", "apply": "application"}[kind]
+        raise HTTPException(409, f"{len(at_work)} {what}s started here are at work; wait for one, or stop it")
+
+
+@contextlib.contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Be the only one that starts something here: of all threads, and of all servers over this store."""
+    lock = FileLock(home / f"{FOLDER}.lock")
+    try:
+        lock.acquire(timeout=LOCKED)
+    except Timeout:
+        raise HTTPException(503, "something else is being started; try again", headers={"Retry-After": "5"}) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _spawn(
@@ -240,8 +265,36 @@ def forget(home: Path, name: str) -> None:
     """Delete what a process that has ended was started for, said and printed."""
     found = by_name(home, name)
     if found is not None and not found.alive:
-        for ending in (".out", ".log", ".json"):
-            (found.folder / f"{name}{ending}").unlink(missing_ok=True)
+        _delete(found, *ENDINGS)
+
+
+def tidy(home: Path, store: Store, now: float) -> None:
+    """Delete what ended processes have left and no page shows any more; applications go with their results.
+
+    Verdicts are shown as long as their run is there. What was said, and by which process a run was made, matters while
+    somebody may still look at how it began; another host's processes may be at work.
+    """
+    for path in (home / FOLDER).glob("*-*.json"):
+        found = by_name(home, path.stem)
+        if found is None or found.kind == "apply" or found.host != socket.gethostname() or found.alive:
+            continue
+        with contextlib.suppress(FileNotFoundError):  # two pages over one store may tidy at once
+            if now - max(each.stat().st_mtime for each in found.folder.glob(f"{found.name}.*")) > KEPT:
+                _delete(found, *((".log", ".made") if _has_verdicts(store, found) else ENDINGS))
+
+
+def _has_verdicts(store: Store, ended: Started) -> bool:
+    """Whether a process printed verdicts, and `evidence` looks for them there: of the last driver, or last report."""
+    if not ended.printed.stat().st_size:
+        return False
+    if ended.kind == "report":
+        return for_run(ended.folder.parent, ended.run, "report") == ended
+    return store.driven_by(ended.process) is not None
+
+
+def _delete(ended: Started, *endings: str) -> None:
+    for ending in endings:
+        (ended.folder / f"{ended.name}{ending}").unlink(missing_ok=True)
 
 
 def for_run(home: Path, run: str, kind: Kind) -> Started | None:
@@ -347,6 +400,8 @@ def known_run(store: Store, run: str) -> RunRecord:
     if re.fullmatch(r"[a-z0-9-]{1,120}", run):
         try:
             return store.run(run, mark=False)
+        except StoreError:
+            raise
         except InputError:
             pass
     raise HTTPException(404, f"no run {run!r} in this store")

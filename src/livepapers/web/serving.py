@@ -1,6 +1,7 @@
 """Where the page is served: the socket, bound first so that a taken port is one line, and the address."""
 
 import dataclasses
+import errno
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +49,9 @@ def listen(settings: Settings) -> tuple[socket.socket, Settings]:
         )[0]
         made = socket.create_server(address[:2], family=family, backlog=512)
     except (OSError, OverflowError) as error:
+        if isinstance(error, socket.gaierror) or getattr(error, "errno", None) == errno.EADDRNOTAVAIL:
+            expected = "a name or an address of this machine"
+            raise InputError.of("host", settings.host, expected=expected, cause=str(error)) from None
         shown = f"{settings.host}:{settings.port}"
         raise InputError.of("port", shown, expected="a free port of this machine", cause=str(error)) from None
     return made, dataclasses.replace(settings, port=made.getsockname()[1])

@@ -77,10 +77,14 @@ def look(store: Store, home: Path, settings: Settings, run: str) -> Seen:
     )  # fmt: skip
 
 
+def cell_status(record: RunRecord, row: CellRecord) -> str:
+    """How a cell stands; one whose driver is gone is interrupted, also while nobody has marked it yet."""
+    return "interrupted" if row.status == "running" and record.status != "running" else row.status
+
+
 def _cell(record: RunRecord, row: CellRecord) -> tuple[str, float, str]:
-    dead = row.status == "running" and record.status != "running"  # its driver is gone and nobody has marked it yet
     progress = 1.0 if row.status == "finished" else min(1.0, max(0.0, row.progress))
-    return "interrupted" if dead else row.status, round(progress, 3), duration(row.wall) if row.wall else ""
+    return cell_status(record, row), round(progress, 3), duration(row.wall) if row.wall else ""
 
 
 def _left(record: RunRecord, rows: Sequence[CellRecord], settings: Settings) -> str:

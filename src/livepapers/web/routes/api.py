@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, BackgroundTasks, HTTPException, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from livepapers.lab.study import NOT_IN_PAPER
-from livepapers.web import answers, guard, running, subscriptions, tables, verdicts
+from livepapers.web import answers, guard, running, subscriptions, tables, verdicts, watching
 from livepapers.web.answers import PaperCard, PaperDetail, RunCard, Told
 from livepapers.web.routes.paper import known
-from livepapers.web.routes.parameters import Field, Number, Order, Since, Size, Status
+from livepapers.web.routes.parameters import Field, Number, Order, Since, Size, Status, pages_of
 from livepapers.web.routes.subscribe import ask_to_confirm
 from livepapers.web.search import find
 from livepapers.web.store import PageStore, Paper, refuse_unknown
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 WRONG: dict[int | str, dict[str, Any]] = {
     400: {"description": "The host is not this page's; as text"},
     422: {"model": Told, "description": "A value is missing or wrong"},
+    503: {"model": Told, "description": "The page cannot use its store at the moment; `Retry-After` says when to ask"},
 }
 GONE: dict[int | str, dict[str, Any]] = {404: {"model": Told, "description": "There is no such thing"}}
 CHANGE: dict[int | str, dict[str, Any]] = {
@@ -83,11 +84,10 @@ def runs(
     number: Number = 1, size: Size = 30,
 ) -> answers.RunList:  # fmt: skip
     """The runs of this store, newest first, of one paper where `slug` is given."""
-    store = request.app.state.runs
-    found = store.runs(slug=_text(slug) or None, mark=False, limit=size, offset=(number - 1) * size)
-    shown, total = [_run(store, record) for record in found], store.count_runs(slug=_text(slug) or None)
-    _refuse_beyond(shown, total, number)
-    return answers.RunList(runs=shown, total=total, page=number, pages=-(-total // size))
+    store, wanted = request.app.state.runs, known(request, slug).slug if slug else None
+    found = store.runs(slug=wanted, mark=False, limit=size, offset=(number - 1) * size)
+    shown, total = [_run(store, record) for record in found], store.count_runs(slug=wanted)
+    return answers.RunList(runs=shown, total=total, page=number, pages=pages_of(number, total, size))
 
 
 @router.get("/runs/{id}", responses=GONE)
@@ -149,20 +149,9 @@ def _lines(store: PageStore) -> Iterator[bytes]:
             yield _detail(found).model_dump_json().encode() + b"\n"
 
 
-def _text(text: str) -> str:
-    """A name as databases take it: one with control characters names nothing."""
-    return text if text.isprintable() else ""
-
-
 def _list(found: list[Paper], total: int, number: int, size: int) -> answers.PaperList:
-    _refuse_beyond(found, total, number)
     cards = [PaperCard.model_validate(paper) for paper in found]
-    return answers.PaperList(papers=cards, total=total, page=number, pages=-(-total // size))
-
-
-def _refuse_beyond(found: list[Any], total: int, number: int) -> None:
-    if number > 1 and not found:
-        raise HTTPException(404, f"page: got {number}, but the list has {total} entries")
+    return answers.PaperList(papers=cards, total=total, page=number, pages=pages_of(number, total, size))
 
 
 def _detail(paper: Paper) -> PaperDetail:
@@ -194,10 +183,9 @@ def _run(store: "Store", record: "RunRecord") -> RunCard:
 
 
 def _cell(request: Request, record: "RunRecord", cell: "CellRecord") -> answers.CellState:
-    dead = cell.status == "running" and record.status != "running"  # its driver is gone and nobody has marked it yet
     lines = [] if request.app.state.settings.public else (cell.error or "").strip().splitlines()
     return answers.CellState(
         arm=cell.cell.arm, setting=cell.cell.setting, seed=cell.cell.seed,
-        status="interrupted" if dead else cell.status, progress=cell.progress, wall=cell.wall,
+        status=watching.cell_status(record, cell), progress=cell.progress, wall=cell.wall,
         error=lines[-1][:300] if lines else "",
     )  # fmt: skip

@@ -10,14 +10,11 @@ from starlette.datastructures import FormData
 from livepapers import samples
 from livepapers.core.errors import InputError
 from livepapers.web import applying, guard, running, wrong
-from livepapers.web.rendering import page
+from livepapers.web.rendering import PRIVATE, page
 from livepapers.web.routes.paper import known
 from livepapers.web.store import Paper
 
 router = APIRouter(include_in_schema=False)
-
-PRIVATE = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
-"""Headers of an outcome: its address is known to whoever asked for it, and nobody else."""
 
 
 async def _given(request: Request) -> AsyncIterator[FormData]:
@@ -40,7 +37,7 @@ def apply(request: Request, slug: str, given: Annotated[FormData, Depends(_given
         guard.require_token(request, values.pop("token", ""))
         guard.limit(request, "run")
         job = applying.begin(request.app.state.store, request.app.state.settings, found.slug, given)
-    except (InputError, HTTPException) as error:
+    except (InputError, HTTPException, OSError) as error:
         return _form(request, found, error, values)
     return RedirectResponse(f"/applied/{job}", 303)
 

@@ -3,7 +3,7 @@
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from livepapers.core.errors import InputError
@@ -12,7 +12,7 @@ from livepapers.lab.report.page import rules
 from livepapers.web import guard, verdicts
 from livepapers.web.rendering import STATIC, came_from, page, wants_json
 from livepapers.web.routes.paper import known
-from livepapers.web.routes.parameters import Number, Order
+from livepapers.web.routes.parameters import Number, Order, pages_of
 from livepapers.web.store import PAGE, SORTS, Paper, refuse_unknown
 
 router = APIRouter(include_in_schema=False)
@@ -33,11 +33,10 @@ def home(
     """One page of cards."""
     refuse_unknown(sort, field, status)
     papers, total = request.app.state.store.papers(sort, field=field, status=status, after=begin(period), page=number)
-    if number > 1 and not papers:
-        raise HTTPException(404, f"the list has {total} papers, no page {number}")
     return page(
-        request, "home.html.j2", cards=cards(request, papers), total=total, number=number, pages=-(-total // PAGE),
-        sort=sort, field=field, status=status, period=period, sorts=SORTS, periods=PERIODS,
+        request, "home.html.j2", cards=cards(request, papers), total=total, number=number,
+        pages=pages_of(number, total, PAGE), sort=sort, field=field, status=status, period=period,
+        sorts=SORTS, periods=PERIODS,
     )  # fmt: skip
 
 

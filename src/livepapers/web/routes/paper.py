@@ -94,10 +94,11 @@ def run(
 ) -> Response:
     """Start the paper's study; it goes on without the page."""
     guard.require_token(request, token)
-    words = running.command_for_run(slug, preset, seeds)
+    name = known(request, slug).slug
+    words = running.command_for_run(name, preset, seeds)
     guard.limit(request, "run")
     state = request.app.state
-    started = running.launch(state.store, state.settings, words, kind="run", slug=slug)
+    started = running.launch(state.store, state.settings, words, kind="run", slug=name)
     return RedirectResponse(f"/runs/starting/{started.name}", 303)
 
 

@@ -4,7 +4,7 @@ import datetime as dt
 import re
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import HTTPException, Query
 from pydantic import AfterValidator, BeforeValidator
 
 from livepapers.papers import catalogue
@@ -25,6 +25,14 @@ def _date(text: str) -> str:
         except ValueError:
             raise ValueError("a date: YYYY, YYYY-MM or YYYY-MM-DD") from None
     return text
+
+
+def pages_of(number: int, total: int, size: int) -> int:
+    """How many pages a list has; 404 where the one that is asked for is after the last."""
+    pages = -(-total // size)
+    if number > max(1, pages):
+        raise HTTPException(404, f"there is no page {number}, the last one is {max(1, pages)}")
+    return pages
 
 
 Number = Annotated[int, Query(ge=1, le=100_000, alias="page"), _else(1)]

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
 import anyio.to_thread
 from fastapi import APIRouter, Form, HTTPException, Query, Request
@@ -15,8 +16,8 @@ from livepapers.lab.report.summary import notes, of_ours, of_paper
 from livepapers.lab.store import RunRecord, Store
 from livepapers.web import comparing, guard, running, watching
 from livepapers.web.rendering import page
-from livepapers.web.routes.paper import drawn_curves
-from livepapers.web.routes.parameters import Number
+from livepapers.web.routes.paper import drawn_curves, known
+from livepapers.web.routes.parameters import Number, pages_of
 from livepapers.web.store import PAGE
 
 router = APIRouter(include_in_schema=False)
@@ -34,13 +35,12 @@ def runs(
     number: Number = 1,
 ) -> Response:
     """One page of the runs, newest first."""
-    wanted = slug if slug.isprintable() and slug else None
+    wanted = known(request, slug).slug if slug else None
     shown = _store(request).runs(slug=wanted, mark=False, limit=PAGE, offset=(number - 1) * PAGE)
     total = _store(request).count_runs(slug=wanted)
-    if number > 1 and not shown:
-        raise HTTPException(404, f"the list has {total} runs, no page {number}")
     return page(
-        request, "runs.html.j2", records=shown, total=total, number=number, pages=-(-total // PAGE), slug=slug
+        request, "runs.html.j2", records=shown, total=total, number=number, pages=pages_of(number, total, PAGE),
+        slug=wanted,
     )  # fmt: skip
 
 
@@ -152,13 +152,7 @@ def cancel(request: Request, id: str, token: Annotated[str, Form()] = "") -> Res
 def resume(request: Request, id: str, token: Annotated[str, Form()] = "") -> Response:  # noqa: A002
     """Go on with a run that was stopped; its finished cells are not repeated."""
     guard.require_token(request, token)
-    record = _idle(request, id)
-    if record.status == "finished":
-        raise HTTPException(409, f"{record.id} is finished: there is nothing to go on with")
-    guard.limit(request, "run")
-    state = request.app.state
-    running.launch(state.store, state.settings, ["resume", record.id], kind="run", slug=record.slug, run=record.id)
-    return RedirectResponse(f"/runs/{record.id}", 303)
+    return _work_on(request, id, "run", "resume")
 
 
 @router.get("/runs/{id}/cancel")
@@ -173,11 +167,7 @@ def not_changed(request: Request, id: str) -> Response:  # noqa: A002
 def judge(request: Request, id: str, token: Annotated[str, Form()] = "") -> Response:  # noqa: A002
     """Compute the verdicts on what a run has measured, for runs that were not started here or did not end."""
     guard.require_token(request, token)
-    record = _idle(request, id)
-    guard.limit(request, "run")
-    state = request.app.state
-    running.launch(state.store, state.settings, ["report", record.id], kind="report", slug=record.slug, run=record.id)
-    return RedirectResponse(f"/runs/{record.id}", 303)
+    return _work_on(request, id, "report", "report")
 
 
 def _store(request: Request) -> Store:
@@ -185,13 +175,27 @@ def _store(request: Request) -> Store:
     return request.app.state.runs
 
 
-def _idle(request: Request, run: str) -> RunRecord:
-    """A run with which nothing is under way; 409 for others."""
+def _work_on(request: Request, run: str, kind: running.Kind, command: str) -> Response:
+    """Start what goes on with a run, or judges it."""
+    record = _idle(request, run, kind)  # before the limit: what is refused does not count
+    guard.limit(request, "run")
+    state = request.app.state
+    running.launch(
+        state.store, state.settings, [command, record.id], kind=kind, slug=record.slug, run=record.id,
+        check=lambda: _idle(request, run, kind),  # once more: two requests at once both find it idle before
+    )  # fmt: skip
+    return RedirectResponse(f"/runs/{record.id}", 303)
+
+
+def _idle(request: Request, run: str, kind: running.Kind) -> RunRecord:
+    """A run with which nothing is under way and which is not at its end; 409 for others."""
     store = _store(request)
     record, driver = running.known_run(store, run), store.driver(run)
     now = running.phase(store.home, record, driver)
     if now:
         raise HTTPException(409, f"{record.id} is {now}; wait until that has ended")
+    if kind == "run" and record.status == "finished":
+        raise HTTPException(409, f"{record.id} is finished: there is nothing to go on with")
     return record
 
 
@@ -201,7 +205,7 @@ def _trouble(request: Request, record: RunRecord, driver: Process, phase: str) -
         return ""
     home = request.app.state.store.home
     again, judged = running.for_run(home, record.id, "run"), running.for_run(home, record.id, "report")
-    if again is not None and again.process != driver:
+    if record.status != "finished" and again is not None and again.process != driver:
         return f"It was not resumed: {_shown(request, again.last_words()) or 'the process ended without a word'}"
     if judged is not None and judged.last_words().startswith("Error:"):
         return f"It was not judged: {_shown(request, judged.last_words())}"
@@ -213,7 +217,7 @@ def _shown(request: Request, told: str) -> str:
     return "the log beside the store says why" if told and request.app.state.settings.public else told
 
 
-def _written(home: Any, record: RunRecord) -> bytes | None:
+def _written(home: Path, record: RunRecord) -> bytes | None:
     """The report that the command line wrote beside the store when the run ended, None if there is none."""
     path = home / "reports" / f"{record.id}.html"
     if record.status not in {"finished", "failed"} or not path.is_file():

@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from livepapers.web import search
 from livepapers.web.rendering import page
 from livepapers.web.routes.home import cards
-from livepapers.web.routes.parameters import Number
+from livepapers.web.routes.parameters import Number, pages_of
 from livepapers.web.store import PAGE
 
 router = APIRouter(include_in_schema=False)
@@ -23,9 +23,7 @@ def results(
     """One page of what a search finds."""
     store = request.app.state.store
     papers, total, meant = search.find(store, q, limit=PAGE, offset=(number - 1) * PAGE)
-    if number > 1 and not papers:
-        raise HTTPException(404, f"the search finds {total} papers, there is no page {number}")
     return page(
         request, "search.html.j2", cards=cards(request, papers), query=q, meant=meant, total=total, number=number,
-        pages=-(-total // PAGE),
+        pages=pages_of(number, total, PAGE),
     )  # fmt: skip

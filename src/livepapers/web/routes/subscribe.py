@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from email.message import EmailMessage
 from typing import Annotated, Any
 
@@ -10,20 +11,20 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from livepapers.core.errors import InputError
 from livepapers.web import guard, mail, subscriptions, wrong
-from livepapers.web.rendering import page
+from livepapers.web.rendering import PRIVATE, page
 
 router = APIRouter(include_in_schema=False)
 log = logging.getLogger(__name__)
 
-PRIVATE = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
-"""Headers of pages whose address is a secret of one reader."""
+EMPTY: Mapping[str, Any] = {"address": "", "frequency": "daily", "query": "", "wrong": "", "mine": "", "mine_wrong": ""}
+"""What is typed into the forms, and what was wrong with it."""
 GONE = "this link is not known: it was used already, is too old, or was not copied whole"
 
 
 @router.get("/subscribe")
 def form(request: Request, q: str = "") -> Response:
     """The form, filled in with a search where one came from its results."""
-    return page(request, "subscribe.html.j2", address="", frequency="daily", query=q, wrong="")
+    return page(request, "subscribe.html.j2", **{**EMPTY, "query": q})
 
 
 @router.post("/subscribe")
@@ -40,13 +41,7 @@ def subscribe(
         search = subscriptions.checked_query(query)
         guard.limit(request, "subscribe")  # of what could be sent: typos are no flood
     except (InputError, HTTPException) as error:
-        status, told, headers = wrong.told(error)
-        answer = page(
-            request, "subscribe.html.j2", http_status=status, address=address, frequency=frequency, query=query,
-            wrong=told,
-        )  # fmt: skip
-        answer.headers.update(headers or {})
-        return answer
+        return _refused(request, error, "wrong", address=address, frequency=frequency, query=query)
     ask_to_confirm(request, background, to, often, search)
     return page(request, "subscribe_sent.html.j2", what="confirm")
 
@@ -83,8 +78,11 @@ def stop(request: Request, token: str) -> Response:
 @router.post("/subscribe/mine")
 def ask_mine(request: Request, background: BackgroundTasks, address: Annotated[str, Form()] = "") -> Response:
     """Send a link to what is kept of an address; the answer is the same whether that is anything or not."""
-    to = subscriptions.checked_address(address)
-    guard.limit(request, "subscribe")
+    try:
+        to = subscriptions.checked_address(address)
+        guard.limit(request, "subscribe")
+    except (InputError, HTTPException) as error:
+        return _refused(request, error, "mine_wrong", mine=address)
     state, now = request.app.state, time.time()
     token = subscriptions.mine_token(state.store, state.secret, to, now)
     if subscriptions.may_mail(state.store, state.secret, to, now) and token is not None:
@@ -94,6 +92,12 @@ def ask_mine(request: Request, background: BackgroundTasks, address: Annotated[s
         )
         background.add_task(_send, request, message)
     return page(request, "subscribe_sent.html.j2", what="mine")
+
+
+@router.get("/subscribe/mine")
+def not_asked() -> Response:
+    """Where a browser gets that loads the answer to a refused question again."""
+    return RedirectResponse("/subscribe#kept", 303)
 
 
 @router.get("/subscribe/mine/{token}")
@@ -137,6 +141,14 @@ def forget_votes(request: Request) -> Response:
         store.vote(vote["paper"], reader, up=False)
     answer = RedirectResponse("/subscribe#kept", 303)
     answer.delete_cookie(guard.READER)
+    return answer
+
+
+def _refused(request: Request, error: Exception, place: str, **typed: str) -> Response:
+    """The forms with what was typed into one of them, and why it was refused at its place."""
+    status, told, headers = wrong.told(error)
+    answer = page(request, "subscribe.html.j2", http_status=status, **{**EMPTY, **typed, place: told})
+    answer.headers.update(headers or {})
     return answer
 
 
