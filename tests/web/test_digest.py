@@ -225,6 +225,22 @@ def test_a_saved_search_narrows_its_digest(place: str, tmp_path: Path, monkeypat
     assert "/papers/other" not in part(message, "plain")
 
 
+@pytest.mark.parametrize("place", ["sqlite", "postgresql"], indirect=True)
+def test_a_saved_search_misses_no_new_paper_however_many_older_ones_match_better(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(monkeypatch)
+    with PageStore(place) as store:
+        for number in range(250):
+            add_paper(store, f"old-{number}", NOON - 1, title="Zebrafish", summary="Zebrafish.")
+        subscribe(store, "a@example.org", NOON, query="zebrafish")
+        add_paper(store, "new", NOON + 1, summary=f"A zebrafish {'among much else ' * 40}.")
+        store.vote("new", "somebody", up=True, now=NOON + 2)
+        found = digest.content_of(store, "zebrafish", NOON, NOON + 3)
+    assert ([paper.slug for paper in found.papers], found.total) == (["new"], 1)
+    assert [(paper.slug, votes) for paper, votes in found.voted] == [("new", 1)]
+
+
 # ---- what a mail is ----
 
 

@@ -197,6 +197,24 @@ def test_results_come_page_by_page(client: TestClient, store: PageStore) -> None
     assert client.get("/search?q=inventory&page=2").status_code == 404
 
 
+def test_every_paper_that_has_the_word_is_counted_and_on_a_page(store: PageStore) -> None:
+    for number in range(345):
+        add(store, slug=f"p{number}", title=f"Zebrafish {number}", summary="and more " * (number % 7))
+    pages = [search.find(store, "zebrafish", offset=offset) for offset in range(0, 345 + PAGE, PAGE)]
+    assert {page.total for page in pages} == {345}
+    listed = [paper.slug for page in pages for paper in page.papers]
+    assert len(listed) == len(set(listed)) == 345
+
+
+def test_a_paper_that_has_all_words_is_found_however_much_better_others_are(store: PageStore) -> None:
+    add(store, slug="best", title="Okapi zebrafish", summary="Okapi zebrafish.", tags=["okapi", "zebrafish"])
+    add(store, slug="long", summary=f"An okapi {'and many other things ' * 60} one zebrafish.")
+    add(store, slug="half", summary=f"An okapi {'and many other things ' * 60}.")
+    for number in range(20):
+        add(store, slug=f"p{number}", title="Nothing of that")
+    assert by_words(store, "okapi zebrafish") == ["best", "long"]
+
+
 def test_the_page_lists_cards_says_how_many_and_helps_where_nothing_matches(client: TestClient) -> None:
     text = client.get("/search?q=inventory+lead+times").text
     assert titles(text)[0] == "hdpo"

@@ -29,8 +29,8 @@ ATTEMPTS = 5
 """Times that one issue is tried."""
 BACKOFF = 300.0
 """Seconds before the second try; four times as many before each further one."""
-PAPERS, VOTED, SEARCHED = 20, 5, 100
-"""Papers that a digest names as new and as voted for, and results of a saved search that it looks at."""
+PAPERS, VOTED = 20, 5
+"""Papers that a digest names as new, and as voted for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,29 +145,29 @@ class _Round:
 
 
 def content_of(store: PageStore, query: str, after: float, until: float) -> Content:
-    """What is new in (after, until]: of everything, or of what a saved search finds."""
+    """What is new in (after, until]: of everything, or of what a saved search finds.
+
+    What is found may be more than a statement can name, so it is the news that are looked up in it, all of them.
+    """
     found = _searched(store, query) if query else None
     p, v = tables.papers.c, tables.votes.c
-    wanted = [] if found is None else [p.slug.in_(found)]
-    fresh = [p.added > after, p.added <= until, *wanted]
+    fresh = sa.select(p.slug).where(p.added > after, p.added <= until).order_by(p.submitted.desc(), p.slug)
     votes = sa.func.count().label("votes")
     counted = (
-        sa.select(p.slug, votes).join(tables.votes, v.paper == p.id).where(v.cast > after, v.cast <= until, *wanted)
-        .group_by(p.slug).order_by(votes.desc(), p.slug).limit(VOTED)
+        sa.select(p.slug, votes).join(tables.votes, v.paper == p.id).where(v.cast > after, v.cast <= until)
+        .group_by(p.slug).order_by(votes.desc(), p.slug)
     )  # fmt: skip
     with store.reading() as connection:
-        total = connection.execute(sa.select(sa.func.count()).select_from(tables.papers).where(*fresh)).scalar_one()
-        first = sa.select(p.slug).where(*fresh).order_by(p.submitted.desc(), p.slug).limit(PAPERS)
-        new = list(connection.execute(first).scalars())
-        voted = {row.slug: row.votes for row in connection.execute(counted)}
+        new = [slug for slug in connection.execute(fresh).scalars() if found is None or slug in found]
+        voted = {row.slug: row.votes for row in connection.execute(counted) if found is None or row.slug in found}
         by_paper: dict[str, list[Change]] = {}
         for change in news.between(connection, after, until):
             if found is None or change.slug in found:
                 by_paper.setdefault(change.slug, []).append(change)
     return Content(
-        papers=store.by_slug(new),
-        total=total,
-        voted=[(paper, voted[paper.slug]) for paper in store.by_slug(list(voted))],
+        papers=store.by_slug(new[:PAPERS]),
+        total=len(new),
+        voted=[(paper, voted[paper.slug]) for paper in store.by_slug(list(voted)[:VOTED])],
         verdicts=[(paper, by_paper[paper.slug]) for paper in store.by_slug(list(by_paper))],
     )
 
@@ -281,7 +281,7 @@ def _name(reader: Subscription, issue: str) -> str:
 def _searched(store: PageStore, query: str) -> set[str]:
     from livepapers.web import search
 
-    return {paper.slug for paper in search.find(store, query, limit=SEARCHED).papers}
+    return set(search.ranked(store, query)[0])
 
 
 def as_json(report: Report) -> dict[str, object]:

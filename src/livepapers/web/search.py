@@ -27,6 +27,8 @@ WORDS, IDEAS = 1.0, 3.0
 """What a place in either list is worth."""
 RELEVANT = 0.6
 """Share of the best paper's score that a paper needs to be found by its ideas."""
+NEAREST = 200
+"""Papers that are found by their ideas alone, at most; those that have the words are all found."""
 LEAST = 0.2
 """Score that a paper needs to be found by its ideas, of 1."""
 
@@ -35,7 +37,7 @@ class Found(NamedTuple):
     """What a search finds."""
 
     papers: list[Paper]
-    total: int  # papers of the whole list: at most `fulltext.HITS` by words, as many by ideas
+    total: int  # papers of the whole list
     meant: str  # the query that was answered: misspelt words replaced by words of the papers
 
 
@@ -49,8 +51,14 @@ def find(store: PageStore, query: str, *, limit: int = PAGE, offset: int = 0) ->
         limit: Papers wanted.
         offset: Papers of the list that are left out before them.
     """
+    slugs, meant = ranked(store, query)
+    return Found(store.by_slug(slugs[offset : offset + limit]), len(slugs), meant)
+
+
+def ranked(store: PageStore, query: str) -> tuple[list[str], str]:
+    """The slugs of all papers for a query, best first, and the query that was answered, as for `find`."""
     if not terms(query):
-        return Found([], 0, query)
+        return [], query
     with store.reading() as connection:
         slugs, meant = _identified(connection, query), query
     if not slugs:
@@ -59,7 +67,7 @@ def find(store: PageStore, query: str, *, limit: int = PAGE, offset: int = 0) ->
             by_words = fulltext.matching(connection, meant)
         named = [slug for slug in by_words if slug == meant.strip().casefold()]  # a paper's own name is no question
         slugs = list(dict.fromkeys([*named, *fused(by_words, by_ideas(store, meant))]))
-    return Found(store.by_slug(slugs[offset : offset + limit]), len(slugs), meant)
+    return slugs, meant
 
 
 def _identified(connection: Connection, query: str) -> list[str]:
@@ -83,9 +91,9 @@ def similar(store: PageStore, slug: str, n: int = 5) -> list[Paper]:
 
 def by_ideas(store: PageStore, query: str) -> list[str]:
     """The slugs of the papers that have to do with the query, whatever their words, best first."""
-    ranked = _index(store).ranked(query, fulltext.HITS)
-    least = max(LEAST, RELEVANT * ranked[0][1]) if ranked else 0.0
-    return [slug for slug, score in ranked if score >= least]
+    nearest = _index(store).ranked(query, NEAREST)
+    least = max(LEAST, RELEVANT * nearest[0][1]) if nearest else 0.0
+    return [slug for slug, score in nearest if score >= least]
 
 
 def fused(by_words: Sequence[str], by_ideas: Sequence[str]) -> list[str]:

@@ -57,6 +57,7 @@ papers = Table(
     Index("papers_arxiv", "arxiv"),
     Index("papers_doi", "doi"),
     Index("papers_added", "added"),
+    Index("papers_named", "id", "submitted", "slug"),  # what a search orders its thousands of papers by
 )
 
 votes = Table(
