@@ -100,8 +100,9 @@ def subscribe(
 
 
 def send(
-    store: PageStore, settings: Settings, now: float, frequency: subscriptions.Frequency = "daily", **options: Any
-) -> digest.Report:
+    store: PageStore, settings: Settings, now: float | None, frequency: subscriptions.Frequency = "daily",
+    **options: Any,
+) -> digest.Report:  # fmt: skip
     return digest.run(store, settings, Secret(store.home), frequency, now, **options)
 
 

@@ -8,9 +8,11 @@ import random
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +28,8 @@ from livepapers.core.errors import InputError
 from livepapers.papers import catalogue
 from livepapers.web import digest, mail, news, subscriptions, tables, verdicts
 from livepapers.web.guard import Secret
+from livepapers.web.importing import entering
+from livepapers.web.importing.entry import Batch
 from livepapers.web.settings import Settings
 from livepapers.web.store import PageStore
 from web import post_office
@@ -239,6 +243,83 @@ def test_a_saved_search_misses_no_new_paper_however_many_older_ones_match_better
         found = digest.content_of(store, "zebrafish", NOON, NOON + 3)
     assert ([paper.slug for paper in found.papers], found.total) == (["new"], 1)
     assert [(paper.slug, votes) for paper, votes in found.voted] == [("new", 1)]
+
+
+def enter_paper(store: PageStore) -> None:
+    batch = Batch()
+    batch.add("new", "A new paper", url="https://example.org/new")
+    entering.enter(store, batch, "bibtex")
+
+
+WRITERS: dict[str, Callable[[PageStore], object]] = {
+    "an import": enter_paper,
+    "a vote": lambda store: store.vote("voted", "somebody", up=True),
+    "the catalogue": lambda store: store.sync([catalogue.card("fishery")]),
+    "a verdict": news.record,
+}
+
+
+@pytest.mark.parametrize("place", ["sqlite", "postgresql"], indirect=True)
+@pytest.mark.parametrize("writer", WRITERS)
+def test_news_that_waited_while_a_digest_was_sent_are_in_the_next_one(
+    place: str, writer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(monkeypatch)
+    settings = Settings(outbox=str(tmp_path / "outbox"))
+    with PageStore(place) as store, PageStore(place) as other:
+        for slug in ("voted", "hdpo"):
+            add_paper(store, slug, NOON + 1)
+        subscribe(store, "a@example.org", NOON)
+        writing = store.writing
+
+        def late(*, durable: bool = False) -> AbstractContextManager[sa.Connection]:
+            monkeypatch.setattr(store, "writing", writing)
+            publish(monkeypatch)  # the digest has not seen what the writer is about to write
+            assert len(send(other, settings, time.time()).sent) == 1
+            return writing(durable=durable)
+
+        publish(monkeypatch, hdpo={"C1": "inconclusive"})
+        monkeypatch.setattr(store, "writing", late)
+        WRITERS[writer](store)
+        covered = covered_of(other, "a@example.org")
+        assert digest.content_of(other, "", covered, time.time()), "the news are in no digest"
+
+
+def covered_of(store: PageStore, address: str) -> float:
+    s = tables.subscriptions.c
+    with store.reading() as connection:
+        return connection.execute(sa.select(s.covered).where(s.address == address)).scalar_one()
+
+
+@pytest.mark.parametrize("place", ["sqlite", "postgresql"], indirect=True)
+def test_a_digest_waits_for_whoever_is_writing_news(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(monkeypatch)
+    settings = Settings(outbox=str(tmp_path / "outbox"))
+    inside, go_on, known = threading.Event(), threading.Event(), entering._Known
+
+    def slowly(connection: sa.Connection) -> object:
+        inside.set()
+        assert go_on.wait(20)
+        return known(connection)
+
+    monkeypatch.setattr(entering, "_Known", slowly)
+    with PageStore(place) as store, PageStore(place) as other:
+        subscribe(store, "a@example.org", NOON)
+        add_paper(store, "first", NOON + 1)
+        writer = threading.Thread(target=enter_paper, args=(store,))
+        writer.start()
+        assert inside.wait(20)
+        sender = threading.Thread(target=send, args=(other, settings, None))
+        sender.start()
+        sender.join(0.3)
+        go_on.set()
+        for thread in (writer, sender):
+            thread.join(20)
+        [path] = Path(settings.outbox).glob("*.eml")
+        told = part(read(path.read_bytes()), "plain")
+        assert "A new paper" in told or digest.content_of(store, "", covered_of(store, "a@example.org"), time.time())
 
 
 # ---- what a mail is ----

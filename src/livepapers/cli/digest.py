@@ -46,15 +46,14 @@ def command(issue: str, dry_run: bool, most: int, settings: Path | None, store: 
     from livepapers.web.store import PageStore
 
     chosen = read(settings, {"store": store})
-    now = time.time()
     with PageStore(chosen.store) as opened:
         if not chosen.url:  # links lead to where the page is served, whichever port it was given
             chosen = dataclasses.replace(chosen, url=last_served(opened.home))
-        opened.sync(catalogue.load().values(), now=now)
-        subscriptions.tidy(opened, now)
-        applying.tidy(opened.home, now)
+        opened.sync(catalogue.load().values())
+        subscriptions.tidy(opened, time.time())
+        applying.tidy(opened.home, time.time())
         frequency = subscriptions.checked_frequency(issue)
-        report = digest.run(opened, chosen, Secret(opened.home), frequency, now, dry_run=dry_run, most=most)
+        report = digest.run(opened, chosen, Secret(opened.home), frequency, dry_run=dry_run, most=most)
     if as_json:
         print_json(digest.as_json(report))
     else:

@@ -40,7 +40,7 @@ def create_app(settings: Settings) -> FastAPI:
     store = PageStore(settings.store)
     runs = Store(settings.store, create=False)
     store.sync(catalogue.load().values())
-    news.record(store, time.time())
+    news.record(store)
     _tidy(store)
 
     @contextlib.asynccontextmanager

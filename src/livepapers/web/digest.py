@@ -71,7 +71,7 @@ def issue_of(frequency: Frequency, now: float) -> str:
 
 
 def run(
-    store: PageStore, settings: Settings, secret: Secret, frequency: Frequency, now: float, *,
+    store: PageStore, settings: Settings, secret: Secret, frequency: Frequency, now: float | None = None, *,
     dry_run: bool = False, most: int = MOST,
 ) -> Report:  # fmt: skip
     """Send an issue to every reader who has news and has not got it.
@@ -81,7 +81,7 @@ def run(
         settings: How mail leaves.
         secret: Makes the links in the mails.
         frequency: Whose digest.
-        now: The time; it names the issue, and news up to then are in it.
+        now: The time; it names the issue, and news up to then are in it. Left out, it is when all of these are there.
         dry_run: Only say what would be sent.
         most: Mails at most.
 
@@ -91,11 +91,12 @@ def run(
     subscriptions.checked_address(settings.sender, "sender")
     with _alone(store), mail.post(settings, store.home) as post:
         news.record(store, now)
-        report = Report(issue_of(frequency, now), post.where, dry_run)
+        until = store.settled(now)
+        report = Report(issue_of(frequency, until), post.where, dry_run)
         content = functools.cache(functools.partial(content_of, store))
-        round_ = _Round(store, settings, secret, post, report, now)
-        for reader in _readers(store, frequency, report.issue, now):
-            found = content(reader.query, reader.covered, now)
+        round_ = _Round(store, settings, secret, post, report, until)
+        for reader in _readers(store, frequency, report.issue, until):
+            found = content(reader.query, reader.covered, until)
             if not found:
                 report.no_news += 1
             elif len(report.sent) + len(report.failed) >= most or report.stopped:
