@@ -101,9 +101,10 @@ def subscribe(
 
 def send(
     store: PageStore, settings: Settings, now: float | None, frequency: subscriptions.Frequency = "daily",
-    **options: Any,
+    *, early: bool = True, **options: Any,
 ) -> digest.Report:  # fmt: skip
-    return digest.run(store, settings, Secret(store.home), frequency, now, **options)
+    """A run, as if all readers were due unless the test is about that."""
+    return digest.run(store, settings, Secret(store.home), frequency, now, early=early, **options)
 
 
 # ---- a run that dies; called in a process of its own ----

@@ -108,16 +108,40 @@ def test_over_thirty_days_everybody_gets_what_was_asked_for(
                 add_paper(store, f"paper-{day}", NOON + (day - 0.4) * DAY)
             for frequency in subscriptions.FREQUENCIES:
                 for hour in (0, 9):  # cron comes several times a day
-                    send(store, settings, NOON + day * DAY + hour * 3600, frequency)
+                    send(store, settings, NOON + day * DAY + hour * 3600, frequency, early=False)
             for path in Path(settings.outbox).glob("*.eml"):
                 got.append((read(path.read_bytes())["To"], day))
                 path.unlink()
     daily = [day for address, day in got if address == "daily@example.org"]
     assert daily == [day for day in range(1, 31) if day not in quiet]
-    weeks = Counter(digest.issue_of("weekly", NOON + day * DAY) for a, day in got if a == "weekly@example.org")
-    assert set(weeks.values()) == {1}
-    assert len(weeks) == 5  # of the six that the days touch, the quiet one has none
+    weekly = [day for address, day in got if address == "weekly@example.org"]
+    assert weekly == [7, 14, 23, 30]  # after a week in which nothing came, with the first news
     assert {address for address, _ in got} == {"daily@example.org", "weekly@example.org"}
+
+
+@pytest.mark.parametrize(("frequency", "period"), [("daily", DAY), ("weekly", 7 * DAY)])
+def test_a_reader_is_due_a_period_after_the_confirmation_and_after_each_issue(
+    store: PageStore, settings: Settings, inbox: Inbox, frequency: subscriptions.Frequency, period: float
+) -> None:
+    subscribe(store, "a@example.org", NOON, frequency=frequency)
+    sent = []
+    for hour in range(round(2 * period / 3600) + 2):  # cron comes every hour, and there are always news
+        add_paper(store, f"paper-{hour}", NOON + hour * 3600 + 1)
+        report = send(store, settings, NOON + hour * 3600 + 60, frequency, early=False)
+        assert len(report.sent) + report.not_due <= 1
+        sent += [hour] * len(report.sent)
+    assert sent == [period / 3600 - 1, 2 * (period / 3600 - 1)]
+    assert len(inbox.got) == 2
+
+
+def test_whoever_is_not_due_is_counted_and_gets_an_issue_early_only_where_that_is_asked(
+    store: PageStore, settings: Settings, inbox: Inbox
+) -> None:
+    subscribe(store, "a@example.org", NOON, frequency="weekly")
+    add_paper(store, "new", NOON + 1)
+    report = send(store, settings, NOON + 2, "weekly", early=False)
+    assert (report.sent, report.no_news, report.not_due, inbox.got) == ([], 0, 1, [])
+    assert send(store, settings, NOON + 2, "weekly").sent == ["1 (a...@example.org)"]
 
 
 def test_no_news_is_told_twice_or_left_out(store: PageStore, settings: Settings, inbox: Inbox) -> None:

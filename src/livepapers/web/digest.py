@@ -27,6 +27,9 @@ MOST = 500
 """Mails that one run sends at most."""
 ATTEMPTS = 5
 """Times that one issue is tried."""
+PERIODS: dict[Frequency, float] = {"daily": 86_400.0, "weekly": 7 * 86_400.0}
+EARLY = 3600.0
+"""Seconds that an issue may come before its period is over: cron is not on the second."""
 BACKOFF = 300.0
 """Seconds before the second try; four times as many before each further one."""
 PAPERS, VOTED = 20, 5
@@ -57,6 +60,7 @@ class Report:
     failed: list[str] = field(default_factory=list)
     unsure: list[str] = field(default_factory=list)  # of earlier runs too
     no_news: int = 0
+    not_due: int = 0  # their last issue, or their confirmation, is too recent
     waiting: int = 0  # beyond the cap, or not tried because the server went away
     stopped: str = ""  # why the run ended early
 
@@ -72,9 +76,9 @@ def issue_of(frequency: Frequency, now: float) -> str:
 
 def run(
     store: PageStore, settings: Settings, secret: Secret, frequency: Frequency, now: float | None = None, *,
-    dry_run: bool = False, most: int = MOST,
+    dry_run: bool = False, early: bool = False, most: int = MOST,
 ) -> Report:  # fmt: skip
-    """Send an issue to every reader who has news and has not got it.
+    """Send an issue to every reader who has news, has not got it, and got the one before a day or a week ago.
 
     Args:
         store: Where readers and news are.
@@ -83,6 +87,7 @@ def run(
         frequency: Whose digest.
         now: The time; it names the issue, and news up to then are in it. Left out, it is when all of these are there.
         dry_run: Only say what would be sent.
+        early: To those as well whose last issue, or confirmation, is more recent.
         most: Mails at most.
 
     Raises:
@@ -95,7 +100,12 @@ def run(
         report = Report(issue_of(frequency, until), post.where, dry_run)
         content = functools.cache(functools.partial(content_of, store))
         round_ = _Round(store, settings, secret, post, report, until)
-        for reader in _readers(store, frequency, report.issue, until):
+        for reader, may_get_it in _readers(store, frequency, report.issue, until):
+            if not early and until - reader.covered < PERIODS[frequency] - EARLY:
+                report.not_due += 1
+                continue
+            if not may_get_it:
+                continue
             found = content(reader.query, reader.covered, until)
             if not found:
                 report.no_news += 1
@@ -234,8 +244,8 @@ def _due(row: sa.Row, now: float) -> bool:
     return row.state == "failed" and row.attempts < ATTEMPTS and now >= row.changed + wait
 
 
-def _readers(store: PageStore, frequency: Frequency, issue: str, now: float) -> list[Subscription]:
-    """Whoever has not got the issue, those who have waited longest first."""
+def _readers(store: PageStore, frequency: Frequency, issue: str, now: float) -> list[tuple[Subscription, bool]]:
+    """The readers, those who have waited longest first, and whether the ledger lets each have the issue."""
     s, d = tables.subscriptions, tables.deliveries
     joined = sa.outerjoin(s, d, (d.c.subscription == s.c.id) & (d.c.issue == issue))
     query = (
@@ -244,7 +254,7 @@ def _readers(store: PageStore, frequency: Frequency, issue: str, now: float) -> 
     )  # fmt: skip
     with store.reading() as connection:
         rows = connection.execute(query).all()
-    return [subscriptions.subscription_of(row) for row in rows if row.state is None or _due(row, now)]
+    return [(subscriptions.subscription_of(row), row.state is None or _due(row, now)) for row in rows]
 
 
 def _unsure(store: PageStore, frequency: Frequency) -> list[str]:
