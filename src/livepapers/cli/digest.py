@@ -43,7 +43,7 @@ def command(
     """
     from livepapers.cli.output import print_json
     from livepapers.papers import catalogue
-    from livepapers.web import applying, digest, subscriptions
+    from livepapers.web import applying, digest, mail, subscriptions
     from livepapers.web.guard import Secret
     from livepapers.web.serving import last_served
     from livepapers.web.settings import read
@@ -54,7 +54,7 @@ def command(
         if not chosen.url:  # links lead to where the page is served, whichever port it was given
             chosen = dataclasses.replace(chosen, url=last_served(opened.home))
         opened.sync(catalogue.load().values())
-        subscriptions.tidy(opened, time.time())
+        mail.forget(chosen, opened.home, subscriptions.tidy(opened, time.time()))
         applying.tidy(opened.home, time.time())
         frequency = subscriptions.checked_frequency(issue)
         report = digest.run(opened, chosen, Secret(opened.home), frequency, dry_run=dry_run, early=early, most=most)

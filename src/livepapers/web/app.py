@@ -18,7 +18,7 @@ from livepapers import __version__
 from livepapers.core.errors import InputError
 from livepapers.lab.store import Store
 from livepapers.papers import catalogue
-from livepapers.web import applying, news, search, subscriptions, wrong
+from livepapers.web import applying, mail, news, search, subscriptions, wrong
 from livepapers.web.guard import Guard, Secret
 from livepapers.web.rendering import STATIC, KeptFiles, refused
 from livepapers.web.settings import Settings
@@ -41,13 +41,13 @@ def create_app(settings: Settings) -> FastAPI:
     runs = Store(settings.store, create=False)
     store.sync(catalogue.load().values())
     news.record(store)
-    _tidy(store)
+    _tidy(store, settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         closing = asyncio.Event()
         warming = asyncio.create_task(_warm(store, closing))
-        tidying = asyncio.create_task(_tidy_hourly(store))
+        tidying = asyncio.create_task(_tidy_hourly(store, settings))
         yield
         tidying.cancel()
         closing.set()
@@ -81,17 +81,17 @@ async def _warm(store: PageStore, closing: asyncio.Event) -> None:
         await asyncio.to_thread(search.warm, store)
 
 
-def _tidy(store: PageStore) -> None:
+def _tidy(store: PageStore, settings: Settings) -> None:
     """Delete what the page has promised to delete by now."""
-    subscriptions.tidy(store, time.time())
+    mail.forget(settings, store.home, subscriptions.tidy(store, time.time()))
     applying.tidy(store.home, time.time())
 
 
-async def _tidy_hourly(store: PageStore) -> None:
+async def _tidy_hourly(store: PageStore, settings: Settings) -> None:
     while True:
         await asyncio.sleep(HOUR)
         try:
-            await asyncio.to_thread(_tidy, store)
+            await asyncio.to_thread(_tidy, store, settings)
         except (OSError, SQLAlchemyError):  # a full disk, a server that restarts: the next hour tries again
             logging.getLogger(__name__).exception("what is due could not be deleted")
 

@@ -75,8 +75,11 @@ def to_stop(request: Request, token: str) -> Response:
 @router.post("/subscribe/stop/{token}")
 def stop(request: Request, token: str) -> Response:
     """End the subscription, at once and without a question (RFC 8058): for the button, and for mail providers."""
-    if not subscriptions.stop(request.app.state.store, request.app.state.secret, token):
-        raise HTTPException(404, GONE, headers=PRIVATE)
+    state = request.app.state
+    found = _known(subscriptions.stoppable(state.store, state.secret, token))
+    subscriptions.stop(state.store, state.secret, token)
+    if not subscriptions.kept(state.store, found.address):
+        mail.forget(state.settings, state.store.home, {found.address})
     return _private(request, "subscribe_stop.html.j2", found=None, done=True)
 
 
@@ -116,7 +119,9 @@ def export(request: Request, token: str) -> Response:
 def delete(request: Request, token: str) -> Response:
     """Delete all that is kept of an address."""
     address = _whose(request, token)
-    subscriptions.forget(request.app.state.store, address)
+    state = request.app.state
+    subscriptions.forget(state.store, state.secret, address)
+    mail.forget(state.settings, state.store.home, {address})
     return _private(request, "subscribe_mine.html.j2", address=address, kept=[], token=token, done=True)
 
 
