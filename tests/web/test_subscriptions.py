@@ -157,7 +157,12 @@ def test_a_digest_begins_when_the_reader_presses_the_button(client: TestClient, 
     assert "You are subscribed" in client.post(link).text
     (row,) = state_of(app, "one@example.org")
     assert (row["confirmed"], row["frequency"], row["search"]) == (True, "weekly", "fleet routing")
-    assert client.post(link).status_code == client.get(link).status_code == 404  # it was used
+    for answer in (client.post(link), client.get(link)):  # it was used
+        assert answer.status_code == 200
+        assert "You are subscribed already" in answer.text
+        assert '<form method="post"><button>' not in answer.text
+    guess = link[:-1] + HEX[-1 - HEX.index(link[-1])]
+    assert client.post(guess).status_code == client.get(guess).status_code == 404
 
 
 def test_the_answer_does_not_say_who_is_known(client: TestClient, app: FastAPI) -> None:
@@ -199,7 +204,12 @@ def test_tokens_have_a_time_a_purpose_and_all_of_their_letters(store: PageStore)
     assert subscriptions.mine(store, secret, stop, NOON) is None
     assert subscriptions.confirm(store, secret, token, late - 1) == reader
     assert subscriptions.confirm(store, secret, token, NOON) is None  # once
-    assert subscriptions.confirm(store, secret, "", NOON) is None  # a used token leaves no empty one behind
+    assert subscriptions.confirm(store, secret, "", NOON) is None
+    assert subscriptions.already(store, secret, token, late - 1)
+    for wrong, at in ((token, late), (stop, NOON), ("", NOON), ("0" * 64, NOON)):
+        assert subscriptions.already(store, secret, wrong, at) is None
+    assert subscriptions.stop(store, secret, stop)
+    assert subscriptions.already(store, secret, token, NOON) is None
 
 
 def test_another_secret_makes_other_tokens(store: PageStore, tmp_path: Path) -> None:

@@ -130,8 +130,15 @@ def confirm(store: PageStore, secret: Secret, token: str, now: float) -> Subscri
             return None
         covered = found.covered if found.confirmed else now
         change = sa.update(s).where(s.c.id == found.id)
-        connection.execute(change.values(confirmed=True, frequency=found.wanted, confirm_hash=b"", covered=covered))
+        used = secret.digest("confirmed", token)  # confirms nothing more
+        connection.execute(change.values(confirmed=True, frequency=found.wanted, confirm_hash=used, covered=covered))
     return found
+
+
+def already(store: PageStore, secret: Secret, token: str, now: float) -> Subscription | None:
+    """What a token has confirmed, for as long as it could have; None when nothing, or when that has ended."""
+    with store.reading() as connection:
+        return _by_hash(connection, "confirm_hash", secret.digest("confirmed", token), token, until=now)
 
 
 def stop_token(secret: Secret, subscription: Subscription) -> str:

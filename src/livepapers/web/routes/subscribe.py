@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from email.message import EmailMessage
 from typing import Annotated, Any
 
@@ -54,15 +55,13 @@ def subscribe(
 @router.get("/subscribe/confirm/{token}")
 def to_confirm(request: Request, token: str) -> Response:
     """A button: programs that follow the links in mails must not confirm anything."""
-    found = subscriptions.asked(request.app.state.store, request.app.state.secret, token, time.time())
-    return _private(request, "subscribe_confirm.html.j2", found=_known(found), done=False)
+    return _confirming(request, token, subscriptions.asked, done=False)
 
 
 @router.post("/subscribe/confirm/{token}")
 def confirm(request: Request, token: str) -> Response:
     """Begin the subscription."""
-    found = subscriptions.confirm(request.app.state.store, request.app.state.secret, token, time.time())
-    return _private(request, "subscribe_confirm.html.j2", found=_known(found), done=True)
+    return _confirming(request, token, subscriptions.confirm, done=True)
 
 
 @router.get("/subscribe/stop/{token}")
@@ -170,6 +169,18 @@ def _send(request: Request, message: EmailMessage) -> None:
         return
     if fate != "sent":
         log.error("a mail that was asked for on the page: %s", fate)
+
+
+def _confirming(
+    request: Request, token: str, find: Callable[..., subscriptions.Subscription | None], *, done: bool
+) -> Response:
+    """The page of a link that confirms: of one that was used, that it was."""
+    known = request.app.state.store, request.app.state.secret, token, time.time()
+    found = find(*known)
+    already = None if found else subscriptions.already(*known)
+    return _private(
+        request, "subscribe_confirm.html.j2", found=_known(found or already), done=done, already=bool(already)
+    )
 
 
 def _whose(request: Request, token: str) -> str:
