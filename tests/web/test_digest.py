@@ -368,6 +368,26 @@ def test_a_digest_can_be_ended_with_one_click_and_has_one_recipient(
     assert len({message["Message-ID"] for _, message in inbox.got}) == 3
 
 
+def test_what_is_not_known_of_a_paper_leaves_no_empty_line(
+    store: PageStore, settings: Settings, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscribe(store, "a@example.org", NOON)
+    add_paper(store, "no-summary", NOON + 1, summary="", submitted="2024")
+    add_paper(store, "no-authors", NOON + 1, authors=[], submitted="2023")
+    add_paper(store, "bare", NOON + 1, authors=[], submitted="", summary="")
+    publish(monkeypatch, hdpo={"C1": "reproduced"})
+    add_paper(store, "hdpo", NOON - 1)
+    monkeypatch.setattr(news, "_of", lambda slug: [{"id": "C1", "verdict": "reproduced", "statement": ""}])
+    send(store, settings, NOON + 2)
+    text, html = part(inbox.got[0][1], "plain"), part(inbox.got[0][1], "html")
+    assert [piece for piece in text.splitlines() if piece != piece.rstrip() and piece != "-- "] == []
+    assert "  A. Nobody, 2024\n  http" in text
+    assert "Title of bare\n  http" in text
+    assert "  C1: reproduced.\n  http" in text
+    assert "<br>\n" not in html
+    assert "Title of bare</a>\n</li>" in html
+
+
 def test_what_others_wrote_stays_text_in_mails(store: PageStore, settings: Settings, inbox: Inbox) -> None:
     subscribe(store, "a@example.org", NOON)
     add_paper(store, "plain", NOON + 1, authors=["A"], summary="S")
