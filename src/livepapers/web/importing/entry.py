@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
 from livepapers.core.errors import InputError
+from livepapers.papers import formulas
 from livepapers.web.rendering import line
 
 TITLE = 500
@@ -95,7 +96,7 @@ def make(
     Raises:
         InputError: There is no title.
     """
-    shown = line(title)
+    shown = line(formulas.plain(line(title)))
     if not any(map(str.isalnum, shown)):
         raise InputError.of("title", shown or "nothing", expected="some words")
     if len(shown) > TITLE:
