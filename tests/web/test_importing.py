@@ -423,6 +423,32 @@ def test_whatever_a_file_holds_the_answer_is_a_batch_or_one_line(tmp_path: Path,
         assert all(e.title.isprintable() and e.link.startswith("https://") for e in found.entries)
 
 
+@pytest.mark.parametrize("name", ["page.html", "page.txt"])
+@pytest.mark.parametrize("around", ["See {}", "See also {} for the proof", "The paper: {}", "{} (in the source)", "{}"])
+def test_words_around_a_link_are_no_title(tmp_path: Path, name: str, around: str) -> None:
+    link = "https://arxiv.org/pdf/2401.00003v2.pdf"
+    html = f"<p>{around.format(f'<a href={link!r}>PDF</a>')}</p>"
+    (tmp_path / name).write_text(html if name.endswith("html") else around.format(link))
+    found = saved_page.read(tmp_path / name)
+    assert found.entries == []
+    assert [(skipped.what, skipped.why) for skipped in found.skipped] == [
+        ("2401.00003", "the page shows no title for it")
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<p><a href='https://arxiv.org/abs/2413.00001'>A Good Title of a Paper</a></p>",
+     "A Good Title of a Paper\nhttps://arxiv.org/abs/2413.00001\n"],
+)  # fmt: skip
+def test_an_impossible_identifier_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "page").write_text(text)
+    found = saved_page.read(tmp_path / "page")
+    assert found.entries == []
+    assert [skipped.what for skipped in found.skipped] == ["2413.00001"]
+    assert "no such month" in found.skipped[0].why
+
+
 @pytest.mark.parametrize(
     ("typed", "shown", "cited"),
     [
