@@ -1,9 +1,11 @@
 """Search: any query is answered, full text follows the table on both databases, and paraphrases find their paper."""
 
+import difflib
+import random
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,8 @@ from hypothesis import strategies as st
 
 from livepapers.papers import catalogue
 from livepapers.papers.search import words
-from livepapers.web import fulltext, search, tables
-from livepapers.web.ideas import lexicon
+from livepapers.web import fulltext, ideas, search, tables
+from livepapers.web.ideas import Index, Text, lexicon
 from livepapers.web.store import PAGE, PageStore
 from web.test_home import PAYLOADS, Shape, add, titles
 
@@ -168,6 +170,32 @@ def test_no_paraphrase_is_a_question_of_a_card() -> None:
 )  # fmt: skip
 def test_misspelt_words_are_replaced_and_others_left_alone(catalogued: PageStore, typed: str, meant: str) -> None:
     assert search.find(catalogued, typed).meant == meant
+
+
+def test_a_paste_of_unknown_words_is_left_as_it_is_and_costs_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = random.Random(0)
+    rare = list(lexicon().rows)[:20_000]
+    index = Index.of([Text(f"p{number}", " ".join(rare[number::200]), (), "", "") for number in range(200)])
+    paste = " ".join("".join(letters.choices("abcdefghijklmnopqrstuvwxyz", k=7)) for _ in range(62))
+    compared: list[int] = []
+    matches = difflib.get_close_matches
+    monkeypatch.setattr(difflib, "get_close_matches", lambda *a, **k: compared.append(len(a[1])) or matches(*a, **k))
+    assert index.corrected(paste) == paste
+    assert compared == []
+    few = " ".join(paste.split()[: ideas.REPAIRED])
+    index.corrected(few)
+    assert len(compared) == ideas.REPAIRED
+    assert max(compared) < 100, "of the thousands of words that begin like it"
+
+
+@pytest.mark.parametrize("known", ["inventory", "hypergraphs", "réseau", "обучение"])
+@pytest.mark.parametrize(
+    "change", [lambda w: w[:3] + w[4:], lambda w: w[:4] + w[3:], lambda w: w[:3] + w[4] + w[3] + w[5:]]
+)
+def test_what_is_compared_first_loses_no_word_that_is_near(known: str, change: Callable[[str], str]) -> None:
+    index = Index.of([Text("p", f"{known} and other things", (), "", "")])
+    [word] = words(known)
+    assert index._spelt.closest(change(word)) == word
 
 
 @settings(max_examples=100, deadline=None)
