@@ -243,6 +243,21 @@ def test_a_paper_that_has_all_words_is_found_however_much_better_others_are(stor
     assert by_words(store, "okapi zebrafish") == ["best", "long"]
 
 
+def test_names_of_a_letter_and_signs_are_searched_as_they_are_typed(store: PageStore) -> None:
+    add(store, slug="letter", title="A letter C", authors=["C. Nobody"], summary="c c c")
+    add(store, slug="tag", title="Fast code", tags=["c++"])
+    add(store, slug="both", title="Inventories in C++", submitted="2025-01-01")
+    add(store, slug="sharp", title="Inventories in C#")
+    assert found(store, "C++") == found(store, "c++") == ["both", "tag"]
+    assert found(store, "F#") == []
+    assert found(store, "C# and C++")[0] == "both"
+    assert set(found(store, "C# and C++")) == {"both", "sharp", "tag"}
+    assert found(store, "C++ inventories")[0] == "both"
+    assert set(found(store, "C++ inventories")) == {"both", "sharp", "tag"}
+    assert "letter" in found(store, "C")
+    assert search.find(store, "C++ inventroies").meant == "inventories C++"
+
+
 def test_the_page_lists_cards_says_how_many_and_helps_where_nothing_matches(client: TestClient) -> None:
     text = client.get("/search?q=inventory+lead+times").text
     assert titles(text)[0] == "hdpo"

@@ -7,6 +7,7 @@ Triggers do it, so whoever writes `papers` need not think of it. They also count
 # ruff: noqa: S608 - only constants of this module stand in its statements; what people type is a parameter
 
 import unicodedata
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -55,6 +56,17 @@ def matching(connection: Connection, query: str) -> list[str]:
     some, every = (" OR ", " AND ") if sqlite else (" | ", " & ")
     values = {"some": some.join(asked), "every": every.join(asked), "share": RELEVANT if len(found) > 1 else 0.0}
     return list(connection.execute(_FIND_SQLITE if sqlite else _FIND_POSTGRESQL, values).scalars())
+
+
+def naming(connection: Connection, names: Sequence[str]) -> list[str]:
+    """The slugs of the papers whose title, tags or summary has one of these names as it is typed, the newest first."""
+    if not names:
+        return []
+    said = "lower(title || ' ' || CAST(tags AS text) || ' ' || summary)"
+    has = " OR ".join(f"{said} LIKE :name{number}" for number in range(len(names)))  # no name holds a % or _
+    values = {f"name{number}": f"%{name.lower()}%" for number, name in enumerate(names)}
+    found = sa.text(f"SELECT slug FROM papers WHERE {has} ORDER BY submitted DESC, slug")
+    return list(connection.execute(found, values).scalars())
 
 
 def _words(query: str) -> list[list[str]]:

@@ -5,6 +5,7 @@ scores have nothing in common. What both databases cannot do, the ideas, is kept
 database says that a text has changed.
 """
 
+import re
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
@@ -31,6 +32,10 @@ NEAREST = 200
 """Papers that are found by their ideas alone, at most; those that have the words are all found."""
 LEAST = 0.2
 """Score that a paper needs to be found by its ideas, of 1."""
+
+
+_SIGNED = re.compile(r"(?<!\w)[A-Za-z](?:\+\+|#)(?!\w)")
+"""Names of one letter and signs: C++, C#, F#."""
 
 
 class Found(NamedTuple):
@@ -62,11 +67,14 @@ def ranked(store: PageStore, query: str) -> tuple[list[str], str]:
     with store.reading() as connection:
         slugs, meant = _identified(connection, query), query
     if not slugs:
-        meant = _index(store).corrected(query)
+        # of "C++" the words keep a "c", which is another thing: such names are looked up as they are typed
+        names, rest = list(dict.fromkeys(_SIGNED.findall(query))), _SIGNED.sub(" ", query)
+        corrected = _index(store).corrected(rest)
+        meant = query if corrected == rest else " ".join([corrected, *names])
         with store.reading() as connection:
-            by_words = fulltext.matching(connection, meant)
-        named = [slug for slug in by_words if slug == meant.strip().casefold()]  # a paper's own name is no question
-        slugs = list(dict.fromkeys([*named, *fused(by_words, by_ideas(store, meant))]))
+            by_words = fulltext.naming(connection, names) + fulltext.matching(connection, corrected)
+        own = [slug for slug in by_words if slug == meant.strip().casefold()]  # a paper's own name is no question
+        slugs = list(dict.fromkeys([*own, *fused(list(dict.fromkeys(by_words)), by_ideas(store, corrected))]))
     return slugs, meant
 
 
