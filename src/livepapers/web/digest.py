@@ -8,6 +8,7 @@ failed is tried again later, or its news come with the next issue.
 import contextlib
 import dataclasses
 import functools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -100,12 +101,10 @@ def run(
         report = Report(issue_of(frequency, until), post.where, dry_run)
         content = functools.cache(functools.partial(content_of, store))
         round_ = _Round(store, settings, secret, post, report, until)
-        for reader, may_get_it in _readers(store, frequency, report.issue, until):
-            if not early and until - reader.covered < PERIODS[frequency] - EARLY:
-                report.not_due += 1
-                continue
-            if not may_get_it:
-                continue
+        readers = _readers(store, frequency, report.issue, until)
+        last = math.inf if early else until - PERIODS[frequency] + EARLY
+        report.not_due = sum(reader.covered > last for reader, _ in readers)
+        for reader in (reader for reader, may_get_it in readers if may_get_it and reader.covered <= last):
             found = content(reader.query, reader.covered, until)
             if not found:
                 report.no_news += 1
