@@ -90,6 +90,24 @@ def test_a_file_is_entered_once_with_a_summary(cli: Cli, place: str) -> None:
     assert count(place) == 5
 
 
+def test_where_imported_papers_are_is_said(cli: Cli, place: str) -> None:
+    told = "apers that were imported are on the page only: livepapers serve"
+    arguments = ("import", "--bibtex", str(RECORDED / "papers.bib"), "--store", place)
+    first = cli(*arguments)
+    assert told in first.out
+    assert told not in cli(*arguments).out  # nothing is new
+    assert told not in cli(*arguments, "--json").out
+    assert "on the page only" in " ".join(cli("import", "--help").out.split())
+    with PageStore(place) as store:
+        slugs = [paper.slug for paper in store.papers("newest", size=100)[0] if paper.source == "bibtex"]
+    for slug in slugs:
+        for command in ("show", "cite"):
+            shown = cli(command, slug)
+            assert (shown.status, shown.err.count("\n")) == (2, 1)
+            assert told in shown.err
+    assert "did you mean hdpo?" in cli("show", "hdop").err
+
+
 def test_papers_come_from_arxiv_by_identifier(cli: Cli, place: str, api) -> None:
     asked = api(lambda _: (RECORDED / "arxiv_ids.xml").read_bytes())
     outcome = cli("import", "--arxiv", "2401.54321", "hep-th/9901001,2401.99999", "--store", place, "--json")
@@ -103,7 +121,9 @@ def test_papers_come_from_arxiv_by_identifier(cli: Cli, place: str, api) -> None
 def test_a_query_shows_its_progress(cli: Cli, place: str, api) -> None:
     asked = api(pages(230))
     outcome = cli("import", "--arxiv-query", "cat:cs.LG AND all:stock", "--most", "220", "--store", place)
-    assert outcome.out == "220 new, 0 known, 0 skipped\n"
+    assert outcome.out == (
+        "220 new, 0 known, 0 skipped\nPapers that were imported are on the page only: livepapers serve\n"
+    )
     assert "arXiv: 100 of 220 papers read; the query has 230" in outcome.err
     assert [query["max_results"] for query in asked] == ["100", "100", "20"]
 

@@ -100,9 +100,11 @@ def subscribe(
 
 
 def send(
-    store: PageStore, settings: Settings, now: float, frequency: subscriptions.Frequency = "daily", **options: Any
-) -> digest.Report:
-    return digest.run(store, settings, Secret(store.home), frequency, now, **options)
+    store: PageStore, settings: Settings, now: float | None, frequency: subscriptions.Frequency = "daily",
+    *, early: bool = True, **options: Any,
+) -> digest.Report:  # fmt: skip
+    """A run, as if all readers were due unless the test is about that."""
+    return digest.run(store, settings, Secret(store.home), frequency, now, early=early, **options)
 
 
 # ---- a run that dies; called in a process of its own ----

@@ -8,9 +8,11 @@ import random
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +28,8 @@ from livepapers.core.errors import InputError
 from livepapers.papers import catalogue
 from livepapers.web import digest, mail, news, subscriptions, tables, verdicts
 from livepapers.web.guard import Secret
+from livepapers.web.importing import entering
+from livepapers.web.importing.entry import Batch
 from livepapers.web.settings import Settings
 from livepapers.web.store import PageStore
 from web import post_office
@@ -104,16 +108,40 @@ def test_over_thirty_days_everybody_gets_what_was_asked_for(
                 add_paper(store, f"paper-{day}", NOON + (day - 0.4) * DAY)
             for frequency in subscriptions.FREQUENCIES:
                 for hour in (0, 9):  # cron comes several times a day
-                    send(store, settings, NOON + day * DAY + hour * 3600, frequency)
+                    send(store, settings, NOON + day * DAY + hour * 3600, frequency, early=False)
             for path in Path(settings.outbox).glob("*.eml"):
                 got.append((read(path.read_bytes())["To"], day))
                 path.unlink()
     daily = [day for address, day in got if address == "daily@example.org"]
     assert daily == [day for day in range(1, 31) if day not in quiet]
-    weeks = Counter(digest.issue_of("weekly", NOON + day * DAY) for a, day in got if a == "weekly@example.org")
-    assert set(weeks.values()) == {1}
-    assert len(weeks) == 5  # of the six that the days touch, the quiet one has none
+    weekly = [day for address, day in got if address == "weekly@example.org"]
+    assert weekly == [7, 14, 23, 30]  # after a week in which nothing came, with the first news
     assert {address for address, _ in got} == {"daily@example.org", "weekly@example.org"}
+
+
+@pytest.mark.parametrize(("frequency", "period"), [("daily", DAY), ("weekly", 7 * DAY)])
+def test_a_reader_is_due_a_period_after_the_confirmation_and_after_each_issue(
+    store: PageStore, settings: Settings, inbox: Inbox, frequency: subscriptions.Frequency, period: float
+) -> None:
+    subscribe(store, "a@example.org", NOON, frequency=frequency)
+    sent = []
+    for hour in range(round(2 * period / 3600) + 2):  # cron comes every hour, and there are always news
+        add_paper(store, f"paper-{hour}", NOON + hour * 3600 + 1)
+        report = send(store, settings, NOON + hour * 3600 + 60, frequency, early=False)
+        assert len(report.sent) + report.not_due <= 1
+        sent += [hour] * len(report.sent)
+    assert sent == [period / 3600 - 1, 2 * (period / 3600 - 1)]
+    assert len(inbox.got) == 2
+
+
+def test_whoever_is_not_due_is_counted_and_gets_an_issue_early_only_where_that_is_asked(
+    store: PageStore, settings: Settings, inbox: Inbox
+) -> None:
+    subscribe(store, "a@example.org", NOON, frequency="weekly")
+    add_paper(store, "new", NOON + 1)
+    report = send(store, settings, NOON + 2, "weekly", early=False)
+    assert (report.sent, report.no_news, report.not_due, inbox.got) == ([], 0, 1, [])
+    assert send(store, settings, NOON + 2, "weekly").sent == ["1 (a...@example.org)"]
 
 
 def test_no_news_is_told_twice_or_left_out(store: PageStore, settings: Settings, inbox: Inbox) -> None:
@@ -225,6 +253,99 @@ def test_a_saved_search_narrows_its_digest(place: str, tmp_path: Path, monkeypat
     assert "/papers/other" not in part(message, "plain")
 
 
+@pytest.mark.parametrize("place", ["sqlite", "postgresql"], indirect=True)
+def test_a_saved_search_misses_no_new_paper_however_many_older_ones_match_better(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(monkeypatch)
+    with PageStore(place) as store:
+        for number in range(250):
+            add_paper(store, f"old-{number}", NOON - 1, title="Zebrafish", summary="Zebrafish.")
+        subscribe(store, "a@example.org", NOON, query="zebrafish")
+        add_paper(store, "new", NOON + 1, summary=f"A zebrafish {'among much else ' * 40}.")
+        store.vote("new", "somebody", up=True, now=NOON + 2)
+        found = digest.content_of(store, "zebrafish", NOON, NOON + 3)
+    assert ([paper.slug for paper in found.papers], found.total) == (["new"], 1)
+    assert [(paper.slug, votes) for paper, votes in found.voted] == [("new", 1)]
+
+
+def enter_paper(store: PageStore) -> None:
+    batch = Batch()
+    batch.add("new", "A new paper", url="https://example.org/new")
+    entering.enter(store, batch, "bibtex")
+
+
+WRITERS: dict[str, Callable[[PageStore], object]] = {
+    "an import": enter_paper,
+    "a vote": lambda store: store.vote("voted", "somebody", up=True),
+    "the catalogue": lambda store: store.sync([catalogue.card("fishery")]),
+    "a verdict": news.record,
+}
+
+
+@pytest.mark.parametrize("place", ["sqlite", "postgresql"], indirect=True)
+@pytest.mark.parametrize("writer", WRITERS)
+def test_news_that_waited_while_a_digest_was_sent_are_in_the_next_one(
+    place: str, writer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(monkeypatch)
+    settings = Settings(outbox=str(tmp_path / "outbox"))
+    with PageStore(place) as store, PageStore(place) as other:
+        for slug in ("voted", "hdpo"):
+            add_paper(store, slug, NOON + 1)
+        subscribe(store, "a@example.org", NOON)
+        writing = store.writing
+
+        def late(*, durable: bool = False) -> AbstractContextManager[sa.Connection]:
+            monkeypatch.setattr(store, "writing", writing)
+            publish(monkeypatch)  # the digest has not seen what the writer is about to write
+            assert len(send(other, settings, time.time()).sent) == 1
+            return writing(durable=durable)
+
+        publish(monkeypatch, hdpo={"C1": "inconclusive"})
+        monkeypatch.setattr(store, "writing", late)
+        WRITERS[writer](store)
+        covered = covered_of(other, "a@example.org")
+        assert digest.content_of(other, "", covered, time.time()), "the news are in no digest"
+
+
+def covered_of(store: PageStore, address: str) -> float:
+    s = tables.subscriptions.c
+    with store.reading() as connection:
+        return connection.execute(sa.select(s.covered).where(s.address == address)).scalar_one()
+
+
+@pytest.mark.parametrize("place", ["sqlite", "postgresql"], indirect=True)
+def test_a_digest_waits_for_whoever_is_writing_news(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(monkeypatch)
+    settings = Settings(outbox=str(tmp_path / "outbox"))
+    inside, go_on, known = threading.Event(), threading.Event(), entering._Known
+
+    def slowly(connection: sa.Connection) -> object:
+        inside.set()
+        assert go_on.wait(20)
+        return known(connection)
+
+    monkeypatch.setattr(entering, "_Known", slowly)
+    with PageStore(place) as store, PageStore(place) as other:
+        subscribe(store, "a@example.org", NOON)
+        add_paper(store, "first", NOON + 1)
+        writer = threading.Thread(target=enter_paper, args=(store,))
+        writer.start()
+        assert inside.wait(20)
+        sender = threading.Thread(target=send, args=(other, settings, None))
+        sender.start()
+        sender.join(0.3)
+        go_on.set()
+        for thread in (writer, sender):
+            thread.join(20)
+        [path] = Path(settings.outbox).glob("*.eml")
+        told = part(read(path.read_bytes()), "plain")
+        assert "A new paper" in told or digest.content_of(store, "", covered_of(store, "a@example.org"), time.time())
+
+
 # ---- what a mail is ----
 
 
@@ -245,6 +366,26 @@ def test_a_digest_can_be_ended_with_one_click_and_has_one_recipient(
         assert message["List-Id"] == "livepapers digest <digest.localhost>"
         assert message["Auto-Submitted"] == "auto-generated"
     assert len({message["Message-ID"] for _, message in inbox.got}) == 3
+
+
+def test_what_is_not_known_of_a_paper_leaves_no_empty_line(
+    store: PageStore, settings: Settings, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscribe(store, "a@example.org", NOON)
+    add_paper(store, "no-summary", NOON + 1, summary="", submitted="2024")
+    add_paper(store, "no-authors", NOON + 1, authors=[], submitted="2023")
+    add_paper(store, "bare", NOON + 1, authors=[], submitted="", summary="")
+    publish(monkeypatch, hdpo={"C1": "reproduced"})
+    add_paper(store, "hdpo", NOON - 1)
+    monkeypatch.setattr(news, "_of", lambda slug: [{"id": "C1", "verdict": "reproduced", "statement": ""}])
+    send(store, settings, NOON + 2)
+    text, html = part(inbox.got[0][1], "plain"), part(inbox.got[0][1], "html")
+    assert [piece for piece in text.splitlines() if piece != piece.rstrip() and piece != "-- "] == []
+    assert "  A. Nobody, 2024\n  http" in text
+    assert "Title of bare\n  http" in text
+    assert "  C1: reproduced.\n  http" in text
+    assert "<br>\n" not in html
+    assert "Title of bare</a>\n</li>" in html
 
 
 def test_what_others_wrote_stays_text_in_mails(store: PageStore, settings: Settings, inbox: Inbox) -> None:

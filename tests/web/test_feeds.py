@@ -130,6 +130,17 @@ def test_a_search_has_a_feed(client: TestClient) -> None:
     assert client.get("/feeds/search.atom", params={"q": ""}).status_code == 422
 
 
+def test_the_feed_of_a_search_has_the_last_papers_however_many_older_ones_match_better(
+    client: TestClient, app: FastAPI
+) -> None:
+    for number in range(feeds.ENTRIES + 200):
+        add_paper(app.state.store, f"old-{number}", NOON - 1, title="Okapi", summary="Okapi.")
+    add_paper(app.state.store, "last", NOON + 1, summary=f"An okapi {'among much else ' * 40}.")
+    found = titles(parsed(client.get("/feeds/search.atom?q=okapi").content))
+    assert found[0] == "Title of last"
+    assert len(found) == feeds.ENTRIES
+
+
 def test_what_xml_cannot_hold_is_left_out_and_the_rest_stays_text(client: TestClient) -> None:
     text = client.get("/feeds/home.atom").text
     assert "<x>" not in text

@@ -1,5 +1,6 @@
 """Importing: what is read of each source, that a paper is entered once, and that the catalogue stays as it is."""
 
+import dataclasses
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
 from livepapers.core.errors import InputError
-from livepapers.papers import catalogue
+from livepapers.papers import catalogue, citation
 from livepapers.web import tables
 from livepapers.web.importing import arxiv, bibtex, saved_page
 from livepapers.web.importing.arxiv import ArxivApi, UnreachableError
@@ -318,7 +319,7 @@ def test_a_saved_daily_papers_page_is_read_from_its_data_and_its_links() -> None
 def test_a_saved_list_of_arxiv_is_read() -> None:
     found = saved_page.read(RECORDED / "arxiv_list.html")
     assert [(e.arxiv, e.title, e.authors) for e in found.entries] == [
-        ("2511.01001", r"A Listed Paper on $\alpha$-Stability", ("Eve Fifth", "Fay Sixth")),
+        ("2511.01001", "A Listed Paper on α-Stability", ("Eve Fifth", "Fay Sixth")),
         ("2511.01002", "Another Listed Paper", ("Gus Seventh",)),
     ]
 
@@ -422,10 +423,58 @@ def test_whatever_a_file_holds_the_answer_is_a_batch_or_one_line(tmp_path: Path,
         assert all(e.title.isprintable() and e.link.startswith("https://") for e in found.entries)
 
 
+@pytest.mark.parametrize("name", ["page.html", "page.txt"])
+@pytest.mark.parametrize("around", ["See {}", "See also {} for the proof", "The paper: {}", "{} (in the source)", "{}"])
+def test_words_around_a_link_are_no_title(tmp_path: Path, name: str, around: str) -> None:
+    link = "https://arxiv.org/pdf/2401.00003v2.pdf"
+    html = f"<p>{around.format(f'<a href={link!r}>PDF</a>')}</p>"
+    (tmp_path / name).write_text(html if name.endswith("html") else around.format(link))
+    found = saved_page.read(tmp_path / name)
+    assert found.entries == []
+    assert [(skipped.what, skipped.why) for skipped in found.skipped] == [
+        ("2401.00003", "the page shows no title for it")
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<p><a href='https://arxiv.org/abs/2413.00001'>A Good Title of a Paper</a></p>",
+     "A Good Title of a Paper\nhttps://arxiv.org/abs/2413.00001\n"],
+)  # fmt: skip
+def test_an_impossible_identifier_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "page").write_text(text)
+    found = saved_page.read(tmp_path / "page")
+    assert found.entries == []
+    assert [skipped.what for skipped in found.skipped] == ["2413.00001"]
+    assert "no such month" in found.skipped[0].why
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown", "cited"),
+    [
+        (r"A {$\alpha$}-stable Game", "A α-stable Game", r"A $\alpha$-stable Game"),
+        (r"Choosing $\lambda$ by $k$-Means", "Choosing λ by k-Means", r"Choosing $\lambda$ by k-Means"),
+        (r"In $O(\lambda n^2)$ Steps", r"In $O(\lambda n^2)$ Steps", r"In $O(\lambda n^2)$ Steps"),
+        (r"From \$5 to \$10 a Day", "From $5 to $10 a Day", r"From \$5 to \$10 a Day"),
+        (r"A $\input{x}$ Trick", r"A $\input{x}$ Trick",
+         r"A \$\textbackslash{}input\textbraceleft{}x\textbraceright{}\$ Trick"),
+        ("The λόγος", "The λόγος", "The λόγος"),
+    ],
+)  # fmt: skip
+def test_formulas_are_shown_in_letters_and_cited_as_formulas(
+    tmp_path: Path, typed: str, shown: str, cited: str
+) -> None:
+    path = tmp_path / "one.bib"
+    path.write_text(f"@misc{{a, title = {{{typed}}}, doi = {{10.1000/1}}}}", "utf-8")
+    [entry] = bibtex.read(path).entries
+    assert entry.title == shown
+    assert f"{{{{{cited}}}}}" in citation.bibtex(dataclasses.replace(catalogue.card("hdpo"), title=entry.title))
+
+
 def test_bibtex_is_read_with_its_accents() -> None:
     found = bibtex.read(RECORDED / "papers.bib")
     assert [(e.title, e.authors, e.link, e.submitted) for e in found.entries] == [
-        ("Deep Öptimisation of $α$-stable Systems — Étude",
+        ("Deep Öptimisation of α-stable Systems — Étude",
          ("Józef Müller", "Bjørn Álvarez", "The ATLAS and CMS Collaborations"), "https://arxiv.org/abs/2306.99901",
          "2023-06"),
         ("Another LSTM & More", ("Carl van der Berg Jr.", "P. Erdős"), "https://doi.org/10.1000/XYZ_1", "2019-04"),

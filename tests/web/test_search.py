@@ -1,9 +1,11 @@
 """Search: any query is answered, full text follows the table on both databases, and paraphrases find their paper."""
 
+import difflib
+import random
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,8 @@ from hypothesis import strategies as st
 
 from livepapers.papers import catalogue
 from livepapers.papers.search import words
-from livepapers.web import fulltext, search, tables
-from livepapers.web.ideas import lexicon
+from livepapers.web import fulltext, ideas, search, tables
+from livepapers.web.ideas import Index, Text, lexicon
 from livepapers.web.store import PAGE, PageStore
 from web.test_home import PAYLOADS, Shape, add, titles
 
@@ -170,6 +172,32 @@ def test_misspelt_words_are_replaced_and_others_left_alone(catalogued: PageStore
     assert search.find(catalogued, typed).meant == meant
 
 
+def test_a_paste_of_unknown_words_is_left_as_it_is_and_costs_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = random.Random(0)
+    rare = list(lexicon().rows)[:20_000]
+    index = Index.of([Text(f"p{number}", " ".join(rare[number::200]), (), "", "") for number in range(200)])
+    paste = " ".join("".join(letters.choices("abcdefghijklmnopqrstuvwxyz", k=7)) for _ in range(62))
+    compared: list[int] = []
+    matches = difflib.get_close_matches
+    monkeypatch.setattr(difflib, "get_close_matches", lambda *a, **k: compared.append(len(a[1])) or matches(*a, **k))
+    assert index.corrected(paste) == paste
+    assert compared == []
+    few = " ".join(paste.split()[: ideas.REPAIRED])
+    index.corrected(few)
+    assert len(compared) == ideas.REPAIRED
+    assert max(compared) < 100, "of the thousands of words that begin like it"
+
+
+@pytest.mark.parametrize("known", ["inventory", "hypergraphs", "réseau", "обучение"])
+@pytest.mark.parametrize(
+    "change", [lambda w: w[:3] + w[4:], lambda w: w[:4] + w[3:], lambda w: w[:3] + w[4] + w[3] + w[5:]]
+)
+def test_what_is_compared_first_loses_no_word_that_is_near(known: str, change: Callable[[str], str]) -> None:
+    index = Index.of([Text("p", f"{known} and other things", (), "", "")])
+    [word] = words(known)
+    assert index._spelt.closest(change(word)) == word
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=60))
 def test_correcting_twice_changes_nothing_more(catalogued: PageStore, query: str) -> None:
@@ -195,6 +223,39 @@ def test_results_come_page_by_page(client: TestClient, store: PageStore) -> None
     assert (len(first), len(second), total) == (PAGE, 5, PAGE + 5)
     assert not {p.slug for p in first} & {p.slug for p in second}
     assert client.get("/search?q=inventory&page=2").status_code == 404
+
+
+def test_every_paper_that_has_the_word_is_counted_and_on_a_page(store: PageStore) -> None:
+    for number in range(345):
+        add(store, slug=f"p{number}", title=f"Zebrafish {number}", summary="and more " * (number % 7))
+    pages = [search.find(store, "zebrafish", offset=offset) for offset in range(0, 345 + PAGE, PAGE)]
+    assert {page.total for page in pages} == {345}
+    listed = [paper.slug for page in pages for paper in page.papers]
+    assert len(listed) == len(set(listed)) == 345
+
+
+def test_a_paper_that_has_all_words_is_found_however_much_better_others_are(store: PageStore) -> None:
+    add(store, slug="best", title="Okapi zebrafish", summary="Okapi zebrafish.", tags=["okapi", "zebrafish"])
+    add(store, slug="long", summary=f"An okapi {'and many other things ' * 60} one zebrafish.")
+    add(store, slug="half", summary=f"An okapi {'and many other things ' * 60}.")
+    for number in range(20):
+        add(store, slug=f"p{number}", title="Nothing of that")
+    assert by_words(store, "okapi zebrafish") == ["best", "long"]
+
+
+def test_names_of_a_letter_and_signs_are_searched_as_they_are_typed(store: PageStore) -> None:
+    add(store, slug="letter", title="A letter C", authors=["C. Nobody"], summary="c c c")
+    add(store, slug="tag", title="Fast code", tags=["c++"])
+    add(store, slug="both", title="Inventories in C++", submitted="2025-01-01")
+    add(store, slug="sharp", title="Inventories in C#")
+    assert found(store, "C++") == found(store, "c++") == ["both", "tag"]
+    assert found(store, "F#") == []
+    assert found(store, "C# and C++")[0] == "both"
+    assert set(found(store, "C# and C++")) == {"both", "sharp", "tag"}
+    assert found(store, "C++ inventories")[0] == "both"
+    assert set(found(store, "C++ inventories")) == {"both", "sharp", "tag"}
+    assert "letter" in found(store, "C")
+    assert search.find(store, "C++ inventroies").meant == "inventories C++"
 
 
 def test_the_page_lists_cards_says_how_many_and_helps_where_nothing_matches(client: TestClient) -> None:

@@ -157,7 +157,12 @@ def test_a_digest_begins_when_the_reader_presses_the_button(client: TestClient, 
     assert "You are subscribed" in client.post(link).text
     (row,) = state_of(app, "one@example.org")
     assert (row["confirmed"], row["frequency"], row["search"]) == (True, "weekly", "fleet routing")
-    assert client.post(link).status_code == client.get(link).status_code == 404  # it was used
+    for answer in (client.post(link), client.get(link)):  # it was used
+        assert answer.status_code == 200
+        assert "You are subscribed already" in answer.text
+        assert '<form method="post"><button>' not in answer.text
+    guess = link[:-1] + HEX[-1 - HEX.index(link[-1])]
+    assert client.post(guess).status_code == client.get(guess).status_code == 404
 
 
 def test_the_answer_does_not_say_who_is_known(client: TestClient, app: FastAPI) -> None:
@@ -199,7 +204,12 @@ def test_tokens_have_a_time_a_purpose_and_all_of_their_letters(store: PageStore)
     assert subscriptions.mine(store, secret, stop, NOON) is None
     assert subscriptions.confirm(store, secret, token, late - 1) == reader
     assert subscriptions.confirm(store, secret, token, NOON) is None  # once
-    assert subscriptions.confirm(store, secret, "", NOON) is None  # a used token leaves no empty one behind
+    assert subscriptions.confirm(store, secret, "", NOON) is None
+    assert subscriptions.already(store, secret, token, late - 1)
+    for wrong, at in ((token, late), (stop, NOON), ("", NOON), ("0" * 64, NOON)):
+        assert subscriptions.already(store, secret, wrong, at) is None
+    assert subscriptions.stop(store, secret, stop)
+    assert subscriptions.already(store, secret, token, NOON) is None
 
 
 def test_another_secret_makes_other_tokens(store: PageStore, tmp_path: Path) -> None:
@@ -226,9 +236,10 @@ def test_who_does_not_confirm_is_forgotten(store: PageStore) -> None:
     secret = Secret(store.home)
     subscriptions.ask(store, secret, "a@example.org", "daily", "", NOON)
     subscribe(store, "b@example.org", NOON)
-    subscriptions.tidy(store, NOON + subscriptions.CONFIRM - 1)
+    subscriptions.ask(store, secret, "b@example.org", "daily", "fleets", NOON)
+    assert subscriptions.tidy(store, NOON + subscriptions.CONFIRM - 1) == set()
     assert subscriptions.kept(store, "a@example.org")
-    subscriptions.tidy(store, NOON + subscriptions.CONFIRM + 1)
+    assert subscriptions.tidy(store, NOON + subscriptions.CONFIRM + 1) == {"a@example.org"}
     assert not subscriptions.kept(store, "a@example.org")
     assert subscriptions.kept(store, "b@example.org")
 
@@ -324,6 +335,7 @@ def test_a_mail_provider_ends_it_with_one_click(client: TestClient, app: FastAPI
     assert provider.post(path[:-1] + HEX[-1 - HEX.index(path[-1])], data=form).status_code == 404
     assert provider.post(path, data=form).status_code == 200
     assert state_of(app, "click@example.org") == []
+    assert links(app, "click@example.org") == []
     assert provider.post(path, data=form).status_code == provider.get(path).status_code == 404
 
 
@@ -384,8 +396,17 @@ def test_readers_see_download_and_delete_what_is_kept_of_them(client: TestClient
     assert {row["address"] for row in rows} == {"mine@example.org"}
     assert [mail_["state"] for row in rows for mail_ in row["mails"]] in (["sent"], ["sent", "sent"])
     assert client.get(f"{link}/delete").status_code == 405
+    other_mail = outbox(app) / "kept-by-hand.eml"
+    other_mail.write_text("To: mine@example.org\n\n")
     assert "Nothing is kept" in client.post(f"{link}/delete").text
     assert state_of(app, "mine@example.org") == []
+    held = {path.name for path in outbox(app).glob("*.eml") if "mine@example.org" in path.read_text()}
+    assert held == {other_mail.name}, "what we wrote is gone, and only that"
+    assert links(app, "other@example.org")
+    with app.state.store.reading() as connection:
+        keys = connection.execute(sa.select(tables.buckets.c.key)).scalars().all()
+    assert subscriptions._mail_bucket(app.state.secret, "mine@example.org") not in keys
+    assert subscriptions._mail_bucket(app.state.secret, "other@example.org") in keys
     assert state_of(app, "other@example.org") != []
     assert client.get(link).status_code == client.post(f"{link}/delete").status_code == 404
 

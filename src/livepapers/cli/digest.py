@@ -24,37 +24,40 @@ if TYPE_CHECKING:
 )
 @click.option("--issue", type=click.Choice(["daily", "weekly"]), required=True, help="Which digest to send.")
 @click.option("--dry-run", is_flag=True, help="Say who would get it; send nothing and mark nothing as sent.")
+@click.option("--early", is_flag=True, help="Send to those as well who are not due yet.")
 @click.option(
     "--most", type=click.IntRange(1, 100_000), default=500, show_default=True, help="Mails at most in this run."
 )
 @click.option("--settings", type=click.Path(path_type=Path), help="TOML file: smtp_host, sender, url, outbox ...")
 @store_option
 @json_option
-def command(issue: str, dry_run: bool, most: int, settings: Path | None, store: str | None, as_json: bool) -> int:
+def command(
+    issue: str, dry_run: bool, early: bool, most: int, settings: Path | None, store: str | None, as_json: bool
+) -> int:
     """Send the digest to its readers, each issue once.
 
-    It is meant for cron, hourly: who has no news gets no mail, and what certainly failed is tried again later. Days and
-    weeks (from Monday) are those of UTC. Without a mail server in the settings, mails are written as .eml files to the
+    It is meant for cron, hourly: a reader is due a day or a week (less an hour) after the last issue, the first time
+    after the confirmation; who has no news gets no mail, and what certainly failed is tried again later. Days and weeks
+    (from Monday) are those of UTC. Without a mail server in the settings, mails are written as .eml files to the
     outbox folder. Exit status 1 if a mail failed or the mail server was away.
     """
     from livepapers.cli.output import print_json
     from livepapers.papers import catalogue
-    from livepapers.web import applying, digest, subscriptions
+    from livepapers.web import applying, digest, mail, subscriptions
     from livepapers.web.guard import Secret
     from livepapers.web.serving import last_served
     from livepapers.web.settings import read
     from livepapers.web.store import PageStore
 
     chosen = read(settings, {"store": store})
-    now = time.time()
     with PageStore(chosen.store) as opened:
         if not chosen.url:  # links lead to where the page is served, whichever port it was given
             chosen = dataclasses.replace(chosen, url=last_served(opened.home))
-        opened.sync(catalogue.load().values(), now=now)
-        subscriptions.tidy(opened, now)
-        applying.tidy(opened.home, now)
+        opened.sync(catalogue.load().values())
+        mail.forget(chosen, opened.home, subscriptions.tidy(opened, time.time()))
+        applying.tidy(opened.home, time.time())
         frequency = subscriptions.checked_frequency(issue)
-        report = digest.run(opened, chosen, Secret(opened.home), frequency, now, dry_run=dry_run, most=most)
+        report = digest.run(opened, chosen, Secret(opened.home), frequency, dry_run=dry_run, early=early, most=most)
     if as_json:
         print_json(digest.as_json(report))
     else:
@@ -74,6 +77,8 @@ def _print(report: "Report", *, to_files: bool) -> None:
             click.echo(f"  {reader}")
     if report.no_news:
         click.echo(f"  {report.no_news} without news get none")
+    if report.not_due:
+        click.echo(f"  {report.not_due} not due yet (--early sends to them as well)")
     if report.waiting:
         click.echo(f"  {report.waiting} wait for the next run")
     for reader in report.failed:

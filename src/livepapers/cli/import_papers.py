@@ -49,6 +49,7 @@ def command(
     Each ID is an arXiv identifier. A paper that is there already, by arXiv identifier, DOI, or title and first author,
     is known: at most its empty columns are filled in, and papers of the catalogue are never changed. A new one needs an
     arXiv identifier, a DOI or an https:// address. Nothing is ever deleted. A file is entered as a whole or not at all.
+    What is imported is on the page only (`livepapers serve`): `list`, `show`, `cite` and `search` know the catalogue.
     arXiv is asked once in three seconds, for a hundred papers at a time; Ctrl-C keeps what is entered. Only facts are
     taken: abstracts are not copied. Exit status 1 if every paper was skipped.
     """
@@ -117,6 +118,7 @@ def _line(outcome: "Outcome") -> str:
 
 def _print(outcome: "Outcome", *, dry_run: bool, as_json: bool) -> None:
     from livepapers.cli.output import note, print_json
+    from livepapers.papers import catalogue
 
     if as_json:
         print_json({
@@ -127,6 +129,8 @@ def _print(outcome: "Outcome", *, dry_run: bool, as_json: bool) -> None:
         })  # fmt: skip
         return
     click.echo(_line(outcome) + (" (dry run: nothing was entered)" if dry_run else ""))
+    if outcome.count("new") and not dry_run:
+        click.echo(catalogue.IMPORTED.capitalize())
     if dry_run:
         for paper in outcome.papers:
             click.echo(f"  {paper.state}: {paper.slug}  {paper.title}")

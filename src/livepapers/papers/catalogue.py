@@ -23,6 +23,7 @@ PACKAGE = CARDS.parent
 LIMIT = 64 * 1024  # bytes a card may have: forty times the longest one, and little enough to parse at once
 LINE_LIMIT = 400  # characters; tomllib takes 19 s for one dotted key of 64 kB, under 1 s for any card of such lines
 
+IMPORTED = "papers that were imported are on the page only: livepapers serve"
 FIELDS: Mapping[str, str] = {
     "operations": "stock, production and fleets",
     "control": "plants and ecosystems steered by rules that can be read",
@@ -38,6 +39,7 @@ FIELDS: Mapping[str, str] = {
 }
 
 _SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_IMPORTED = re.compile(r"-(?:[0-9a-f]{8}|\d{4}-\d{4,5})(?:-\d+)?$", re.ASCII)  # how the slugs end that an import makes
 _DATE = re.compile(r"(\d{4})-(\d{2})(?:-(\d{2}))?", re.ASCII)
 _ARXIV = re.compile(r"\d{4}\.\d{4,5}|[a-z-]+(\.[A-Z]{2})?/\d{7}", re.ASCII)
 _DOI = re.compile(r"10\.\d{4,9}/[!-~]+", re.ASCII)
@@ -113,7 +115,8 @@ def card(slug: str) -> Card:
     cards = _cards()
     if slug in cards:
         return cards[slug]
-    cause = did_you_mean(slug) or "`livepapers list` shows all"
+    close = "" if _IMPORTED.search(slug) else did_you_mean(slug)
+    cause = close or f"`livepapers list` shows all; {IMPORTED}"
     raise InputError.of("slug", slug, expected=f"one of the {len(cards)} papers", cause=cause)
 
 

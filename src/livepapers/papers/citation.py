@@ -3,6 +3,7 @@
 import re
 from urllib.parse import quote
 
+from livepapers.papers import formulas
 from livepapers.papers.catalogue import Card
 from livepapers.papers.search import fold
 
@@ -33,7 +34,7 @@ def bibtex(card: Card) -> str:
     Umlauts and accents stay as they are: BibTeX files have been UTF-8 for long.
     """
     fields = {
-        "title": f"{{{escape(card.title)}}}",
+        "title": f"{{{formulas.latex(_line(card.title), _literal)}}}",
         "author": " and ".join(_bibtex_name(author) for author in card.authors),
         "year": str(card.year),
         "month": _MONTHS[int(card.submitted[5:7]) - 1] if len(card.submitted) > 4 else "",
@@ -76,8 +77,15 @@ def key(card: Card) -> str:
 
 def escape(text: str) -> str:
     """Text as LaTeX shows it literally, on one line, with as many opening as closing braces."""
-    printable = "".join(letter if letter.isprintable() else " " for letter in text)
-    return " ".join(printable.split()).translate(_TABLE)
+    return _literal(_line(text))
+
+
+def _line(text: str) -> str:
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def _literal(text: str) -> str:
+    return text.translate(_TABLE)
 
 
 def _address(link: str) -> str:

@@ -18,7 +18,7 @@ from livepapers import __version__
 from livepapers.core.errors import InputError, StoreError
 from livepapers.lab.store import Store
 from livepapers.papers import catalogue
-from livepapers.web import applying, news, running, search, subscriptions, wrong
+from livepapers.web import applying, mail, news, running, search, subscriptions, wrong
 from livepapers.web.guard import Guard, Secret
 from livepapers.web.rendering import STATIC, KeptFiles, refused
 from livepapers.web.settings import Settings
@@ -40,14 +40,14 @@ def create_app(settings: Settings) -> FastAPI:
     store = PageStore(settings.store)
     runs = Store(settings.store, create=False)
     store.sync(catalogue.load().values())
-    news.record(store, time.time())
-    _tidy(store, runs)
+    news.record(store)
+    _tidy(store, runs, settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         closing = asyncio.Event()
         warming = asyncio.create_task(_warm(store, closing))
-        tidying = asyncio.create_task(_tidy_hourly(store, runs))
+        tidying = asyncio.create_task(_tidy_hourly(store, runs, settings))
         yield
         tidying.cancel()
         closing.set()
@@ -81,18 +81,18 @@ async def _warm(store: PageStore, closing: asyncio.Event) -> None:
             await asyncio.to_thread(search.warm, store)
 
 
-def _tidy(store: PageStore, runs: Store) -> None:
+def _tidy(store: PageStore, runs: Store, settings: Settings) -> None:
     """Delete what the page has promised to delete by now."""
-    subscriptions.tidy(store, time.time())
+    mail.forget(settings, store.home, subscriptions.tidy(store, time.time()))
     applying.tidy(store.home, time.time())
     running.tidy(store.home, runs, time.time())
 
 
-async def _tidy_hourly(store: PageStore, runs: Store) -> None:
+async def _tidy_hourly(store: PageStore, runs: Store, settings: Settings) -> None:
     while True:
         await asyncio.sleep(HOUR)
         try:
-            await asyncio.to_thread(_tidy, store, runs)
+            await asyncio.to_thread(_tidy, store, runs, settings)
         except (OSError, SQLAlchemyError, StoreError):  # a full disk, a busy store: the next hour tries again
             logging.getLogger(__name__).exception("what is due could not be deleted")
 

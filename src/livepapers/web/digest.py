@@ -8,6 +8,7 @@ failed is tried again later, or its news come with the next issue.
 import contextlib
 import dataclasses
 import functools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -27,10 +28,13 @@ MOST = 500
 """Mails that one run sends at most."""
 ATTEMPTS = 5
 """Times that one issue is tried."""
+PERIODS: dict[Frequency, float] = {"daily": 86_400.0, "weekly": 7 * 86_400.0}
+EARLY = 3600.0
+"""Seconds that an issue may come before its period is over: cron is not on the second."""
 BACKOFF = 300.0
 """Seconds before the second try; four times as many before each further one."""
-PAPERS, VOTED, SEARCHED = 20, 5, 100
-"""Papers that a digest names as new and as voted for, and results of a saved search that it looks at."""
+PAPERS, VOTED = 20, 5
+"""Papers that a digest names as new, and as voted for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class Report:
     failed: list[str] = field(default_factory=list)
     unsure: list[str] = field(default_factory=list)  # of earlier runs too
     no_news: int = 0
+    not_due: int = 0  # their last issue, or their confirmation, is too recent
     waiting: int = 0  # beyond the cap, or not tried because the server went away
     stopped: str = ""  # why the run ended early
 
@@ -71,18 +76,19 @@ def issue_of(frequency: Frequency, now: float) -> str:
 
 
 def run(
-    store: PageStore, settings: Settings, secret: Secret, frequency: Frequency, now: float, *,
-    dry_run: bool = False, most: int = MOST,
+    store: PageStore, settings: Settings, secret: Secret, frequency: Frequency, now: float | None = None, *,
+    dry_run: bool = False, early: bool = False, most: int = MOST,
 ) -> Report:  # fmt: skip
-    """Send an issue to every reader who has news and has not got it.
+    """Send an issue to every reader who has news, has not got it, and got the one before a day or a week ago.
 
     Args:
         store: Where readers and news are.
         settings: How mail leaves.
         secret: Makes the links in the mails.
         frequency: Whose digest.
-        now: The time; it names the issue, and news up to then are in it.
+        now: The time; it names the issue, and news up to then are in it. Left out, it is when all of these are there.
         dry_run: Only say what would be sent.
+        early: To those as well whose last issue, or confirmation, is more recent.
         most: Mails at most.
 
     Raises:
@@ -91,11 +97,15 @@ def run(
     subscriptions.checked_address(settings.sender, "sender")
     with _alone(store), mail.post(settings, store.home) as post:
         news.record(store, now)
-        report = Report(issue_of(frequency, now), post.where, dry_run)
+        until = store.settled(now)
+        report = Report(issue_of(frequency, until), post.where, dry_run)
         content = functools.cache(functools.partial(content_of, store))
-        round_ = _Round(store, settings, secret, post, report, now)
-        for reader in _readers(store, frequency, report.issue, now):
-            found = content(reader.query, reader.covered, now)
+        round_ = _Round(store, settings, secret, post, report, until)
+        readers = _readers(store, frequency, report.issue, until)
+        last = math.inf if early else until - PERIODS[frequency] + EARLY
+        report.not_due = sum(reader.covered > last for reader, _ in readers)
+        for reader in (reader for reader, may_get_it in readers if may_get_it and reader.covered <= last):
+            found = content(reader.query, reader.covered, until)
             if not found:
                 report.no_news += 1
             elif len(report.sent) + len(report.failed) >= most or report.stopped:
@@ -145,29 +155,29 @@ class _Round:
 
 
 def content_of(store: PageStore, query: str, after: float, until: float) -> Content:
-    """What is new in (after, until]: of everything, or of what a saved search finds."""
+    """What is new in (after, until]: of everything, or of what a saved search finds.
+
+    What is found may be more than a statement can name, so it is the news that are looked up in it, all of them.
+    """
     found = _searched(store, query) if query else None
     p, v = tables.papers.c, tables.votes.c
-    wanted = [] if found is None else [p.slug.in_(found)]
-    fresh = [p.added > after, p.added <= until, *wanted]
+    fresh = sa.select(p.slug).where(p.added > after, p.added <= until).order_by(p.submitted.desc(), p.slug)
     votes = sa.func.count().label("votes")
     counted = (
-        sa.select(p.slug, votes).join(tables.votes, v.paper == p.id).where(v.cast > after, v.cast <= until, *wanted)
-        .group_by(p.slug).order_by(votes.desc(), p.slug).limit(VOTED)
+        sa.select(p.slug, votes).join(tables.votes, v.paper == p.id).where(v.cast > after, v.cast <= until)
+        .group_by(p.slug).order_by(votes.desc(), p.slug)
     )  # fmt: skip
     with store.reading() as connection:
-        total = connection.execute(sa.select(sa.func.count()).select_from(tables.papers).where(*fresh)).scalar_one()
-        first = sa.select(p.slug).where(*fresh).order_by(p.submitted.desc(), p.slug).limit(PAPERS)
-        new = list(connection.execute(first).scalars())
-        voted = {row.slug: row.votes for row in connection.execute(counted)}
+        new = [slug for slug in connection.execute(fresh).scalars() if found is None or slug in found]
+        voted = {row.slug: row.votes for row in connection.execute(counted) if found is None or row.slug in found}
         by_paper: dict[str, list[Change]] = {}
         for change in news.between(connection, after, until):
             if found is None or change.slug in found:
                 by_paper.setdefault(change.slug, []).append(change)
     return Content(
-        papers=store.by_slug(new),
-        total=total,
-        voted=[(paper, voted[paper.slug]) for paper in store.by_slug(list(voted))],
+        papers=store.by_slug(new[:PAPERS]),
+        total=len(new),
+        voted=[(paper, voted[paper.slug]) for paper in store.by_slug(list(voted)[:VOTED])],
         verdicts=[(paper, by_paper[paper.slug]) for paper in store.by_slug(list(by_paper))],
     )
 
@@ -233,8 +243,8 @@ def _due(row: sa.Row, now: float) -> bool:
     return row.state == "failed" and row.attempts < ATTEMPTS and now >= row.changed + wait
 
 
-def _readers(store: PageStore, frequency: Frequency, issue: str, now: float) -> list[Subscription]:
-    """Whoever has not got the issue, those who have waited longest first."""
+def _readers(store: PageStore, frequency: Frequency, issue: str, now: float) -> list[tuple[Subscription, bool]]:
+    """The readers, those who have waited longest first, and whether the ledger lets each have the issue."""
     s, d = tables.subscriptions, tables.deliveries
     joined = sa.outerjoin(s, d, (d.c.subscription == s.c.id) & (d.c.issue == issue))
     query = (
@@ -243,7 +253,7 @@ def _readers(store: PageStore, frequency: Frequency, issue: str, now: float) -> 
     )  # fmt: skip
     with store.reading() as connection:
         rows = connection.execute(query).all()
-    return [subscriptions.subscription_of(row) for row in rows if row.state is None or _due(row, now)]
+    return [(subscriptions.subscription_of(row), row.state is None or _due(row, now)) for row in rows]
 
 
 def _unsure(store: PageStore, frequency: Frequency) -> list[str]:
@@ -281,7 +291,7 @@ def _name(reader: Subscription, issue: str) -> str:
 def _searched(store: PageStore, query: str) -> set[str]:
     from livepapers.web import search
 
-    return {paper.slug for paper in search.find(store, query, limit=SEARCHED).papers}
+    return set(search.ranked(store, query)[0])
 
 
 def as_json(report: Report) -> dict[str, object]:

@@ -4,7 +4,7 @@ import datetime as dt
 import hashlib
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree as ET
@@ -41,18 +41,21 @@ class Entry:
     related: str = ""  # where the paper can be read
 
 
-def recent(store: PageStore, *, field: str = "") -> list[Paper]:
-    """The papers that came or got a verdict last, all or those of a field."""
+def recent(store: PageStore, *, field: str = "", among: Collection[str] | None = None) -> list[Paper]:
+    """The papers that came or got a verdict last: of all, of a field, or among these slugs."""
     p, n = tables.papers.c, tables.news.c
     last = sa.select(n.slug, sa.func.max(n.at).label("at")).group_by(n.slug).subquery()
     touched = sa.case((last.c.at > p.added, last.c.at), else_=p.added)
     query = (
         sa.select(p.slug).select_from(sa.outerjoin(tables.papers, last, last.c.slug == p.slug))
-        .order_by(touched.desc(), p.submitted.desc(), p.slug).limit(ENTRIES)
+        .order_by(touched.desc(), p.submitted.desc(), p.slug)
     )  # fmt: skip
+    if among is None:
+        query = query.limit(ENTRIES)
     with store.reading() as connection:
-        slugs = list(connection.execute(query.where(p.field == field) if field else query).scalars())
-    return store.by_slug(slugs)
+        slugs = connection.execute(query.where(p.field == field) if field else query).scalars()
+        first = [slug for slug in slugs if among is None or slug in among][:ENTRIES]
+    return store.by_slug(first)
 
 
 def of_papers(store: PageStore, papers: Sequence[Paper]) -> list[Entry]:

@@ -7,14 +7,13 @@ Triggers do it, so whoever writes `papers` need not think of it. They also count
 # ruff: noqa: S608 - only constants of this module stand in its statements; what people type is a parameter
 
 import unicodedata
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from livepapers.papers.search import fold, terms
 
-HITS = 200
-"""Papers that one search returns at most: nobody turns more pages."""
 _COLUMNS = ("slug", "title", "tags", "authors", "field", "summary")
 _NAMES = ", ".join(_COLUMNS)
 _CLASSES = "AABBCD"  # of _COLUMNS, for PostgreSQL, which knows four weights
@@ -25,7 +24,7 @@ _LETTERS = {
 }  # fmt: skip
 """What has no mark to take off; as `papers.search.fold` has it."""
 RELEVANT = 0.5
-"""Share of the best paper's score that a paper needs to be found by some of several words."""
+"""Share of the best paper's score that a paper needs to be found by some of several words; with all it is found."""
 _SHORTEST = 4  # letters a word needs before it also matches longer words that begin with it
 
 
@@ -43,7 +42,7 @@ def revision(connection: Connection) -> int:
 
 
 def matching(connection: Connection, query: str) -> list[str]:
-    """The slugs of the papers that have the query's word, or enough of its words, best first, at most HITS.
+    """The slugs of all papers that have the query's words, or enough of them, best first.
 
     Args:
         connection: Reads.
@@ -53,30 +52,43 @@ def matching(connection: Connection, query: str) -> list[str]:
     if not found:
         return []
     sqlite = connection.dialect.name == "sqlite"
-    asked = _asked_sqlite(found) if sqlite else _asked_postgresql(found)
-    rows = connection.execute(_FIND_SQLITE if sqlite else _FIND_POSTGRESQL, {"asked": asked, "hits": HITS}).all()
-    least = RELEVANT * rows[0].score if rows and len(found) > 1 else 0.0
-    return [row.slug for row in rows if row.score >= least]
+    asked = [_asked_sqlite(spellings) if sqlite else _asked_postgresql(spellings) for spellings in found]
+    some, every = (" OR ", " AND ") if sqlite else (" | ", " & ")
+    values = {"some": some.join(asked), "every": every.join(asked), "share": RELEVANT if len(found) > 1 else 0.0}
+    return list(connection.execute(_FIND_SQLITE if sqlite else _FIND_POSTGRESQL, values).scalars())
 
 
-def _words(query: str) -> list[str]:
-    """The query's words as both databases keep them: Korean syllables are whole there."""
-    folded = [unicodedata.normalize("NFC", word) for word in terms(query)]
+def naming(connection: Connection, names: Sequence[str]) -> list[str]:
+    """The slugs of the papers whose title, tags or summary has one of these names as it is typed, the newest first."""
+    if not names:
+        return []
+    said = "lower(title || ' ' || CAST(tags AS text) || ' ' || summary)"
+    has = " OR ".join(f"{said} LIKE :name{number}" for number in range(len(names)))  # no name holds a % or _
+    values = {f"name{number}": f"%{name.lower()}%" for number, name in enumerate(names)}
+    found = sa.text(f"SELECT slug FROM papers WHERE {has} ORDER BY submitted DESC, slug")
+    return list(connection.execute(found, values).scalars())
+
+
+def _words(query: str) -> list[list[str]]:
+    """The query's words, each in the spellings that the databases keep: Korean syllables are whole there."""
     marked = [word for word in unicodedata.normalize("NFC", query).casefold().split() if word.isalnum()]
-    other = [word for word in marked if fold(word) != word and not fold(word).isascii()]  # marks that both keep
-    return list(dict.fromkeys([*folded, *other]))
+    other = {fold(word): word for word in marked if fold(word) != word and not fold(word).isascii()}  # marks stay
+    return [
+        list(dict.fromkeys([unicodedata.normalize("NFC", word), other.get(word, unicodedata.normalize("NFC", word))]))
+        for word in terms(query)
+    ]
 
 
-def _asked_sqlite(found: list[str]) -> str:
-    """An FTS5 query: every word is quoted, so none is an operator."""
-    quoted = ((word, '"' + word.replace('"', '""') + '"') for word in found)
-    return " OR ".join(f"{text} OR {text} *" if len(word) >= _SHORTEST else text for word, text in quoted)
+def _asked_sqlite(spellings: list[str]) -> str:
+    """One word as FTS5 asks for it: it is quoted, so it is no operator."""
+    quoted = ((word, '"' + word.replace('"', '""') + '"') for word in spellings)
+    return f"({' OR '.join(f'{text} OR {text} *' if len(word) >= _SHORTEST else text for word, text in quoted)})"
 
 
-def _asked_postgresql(found: list[str]) -> str:
-    """A tsquery: every word is quoted, so none is an operator."""
-    quoted = ((word, "'" + word.replace("\\", "\\\\").replace("'", "''") + "'") for word in found)
-    return " | ".join(f"{text}:*" if len(word) >= _SHORTEST else text for word, text in quoted)
+def _asked_postgresql(spellings: list[str]) -> str:
+    """One word of a tsquery: it is quoted, so it is no operator."""
+    quoted = ((word, "'" + word.replace("\\", "\\\\").replace("'", "''") + "'") for word in spellings)
+    return f"({' | '.join(f'{text}:*' if len(word) >= _SHORTEST else text for word, text in quoted)})"
 
 
 _REVISION = (
@@ -138,14 +150,20 @@ def _postgresql() -> tuple[str, ...]:
     )
 
 
+# Of a paper that has all words it does not matter how many better ones there are. The papers come from an index that
+# holds all that is asked of them: their rows, which are long, are not read.
 _FIND_SQLITE = sa.text(
-    # the best are chosen before papers are looked up: most of thousands of matches are never shown
-    f"SELECT papers.slug, score FROM (SELECT rowid, -bm25(papers_text, {_WEIGHTS}) AS score FROM papers_text "
-    "WHERE papers_text MATCH :asked ORDER BY score DESC LIMIT :hits) AS found "
-    "JOIN papers ON papers.id = found.rowid ORDER BY score DESC, papers.submitted DESC, papers.slug"
+    f"WITH found AS MATERIALIZED (SELECT rowid AS id, -bm25(papers_text, {_WEIGHTS}) AS score FROM papers_text "
+    "WHERE papers_text MATCH :some) "
+    "SELECT papers.slug FROM found JOIN papers INDEXED BY papers_named ON papers.id = found.id "
+    "WHERE score >= :share * (SELECT max(score) FROM found) "
+    "OR found.id IN (SELECT rowid FROM papers_text WHERE papers_text MATCH :every) "
+    "ORDER BY score DESC, papers.submitted DESC, papers.slug"
 )
 _FIND_POSTGRESQL = sa.text(
-    "SELECT slug, ts_rank(words, asked) AS score "
-    f"FROM papers, to_tsquery('english', {_plain('CAST(:asked AS text)')}) AS asked "
-    "WHERE words @@ asked ORDER BY score DESC, submitted DESC, slug LIMIT :hits"
+    "WITH found AS MATERIALIZED (SELECT slug, submitted, ts_rank(words, asked) AS score, words @@ complete AS complete "
+    f"FROM papers, to_tsquery('english', {_plain('CAST(:some AS text)')}) AS asked, "
+    f"to_tsquery('english', {_plain('CAST(:every AS text)')}) AS complete WHERE words @@ asked) "
+    "SELECT slug FROM found WHERE complete OR score >= :share * (SELECT max(score) FROM found) "
+    "ORDER BY score DESC, submitted DESC, slug"
 )

@@ -6,6 +6,7 @@ of `vectors/glossary.toml`, a list of what practitioners call the things of thes
 finding without collisions" are one. Papers are kept as arrays, so 10,000 of them take a few milliseconds a query.
 """
 
+import bisect
 import difflib
 import functools
 import re
@@ -28,6 +29,8 @@ NEIGHBOURS = 64  # similar words of one query word that count
 IDEAS = 1.0  # what an idea of the glossary is worth, relative to a word
 GIST = 0.7  # what the likeness of the whole texts is worth, relative to a paper with all words and ideas
 COMMON = 1e-4  # share of all words in a text above which a word says little (Arora et al., 2017: 1e-3 to 1e-5)
+REPAIRED = 5  # unknown words of a query that are repaired; one with more is no misspelling: a paste, another language
+ALIKE = 0.8  # difflib's likeness that a word needs to be meant by an unknown one
 VOCABULARY = 400_000  # words that the ranks of the vectors were counted over
 PLACES: Mapping[str, float] = {
     "slug": 2.0, "title": 2.0, "tags": 2.0, "field": 1.0, "summary": 1.0, "questions": 1.0,
@@ -141,6 +144,7 @@ class Index:
         self._similar: dict[tuple[str, int], list[str]] = {}
         self._near: dict[int, dict[int, float]] = {}
         self._fill_words()
+        self._spelt = _Spelt(self._words)
         self._fill_ideas()
 
     @classmethod
@@ -227,16 +231,13 @@ class Index:
     def corrected(self, query: str) -> str:
         """The query, words that nobody knows replaced by the papers' most similar ones; as it is if there are none."""
         unknown = [word for word in terms(query) if not self._known_word(word)]
-        found = {word: close for word in unknown if (close := self._closest(word))}
+        if len(unknown) > REPAIRED:
+            return query
+        found = {word: close for word in unknown if (close := self._spelt.closest(word))}
         return " ".join(found.get(word, word) for word in words(query)) if found else query
 
     def _known_word(self, word: str) -> bool:
-        return self._lexicon.row(word) >= 0 or any(known.startswith(word) for known in self._words)
-
-    def _closest(self, word: str) -> str:
-        """A word of the papers that differs in a letter or two, the first one right; empty if there is none."""
-        near = [known for known in self._words if known[0] == word[0] and abs(len(known) - len(word)) <= 2]
-        return next(iter(difflib.get_close_matches(word, near, n=1, cutoff=0.8)), "")
+        return self._lexicon.row(word) >= 0 or self._spelt.begins(word)
 
     def _gist(self, asked: Sequence[str]) -> np.ndarray:
         """How like the query each paper is [paper]: the best cosine with its whole text or one of its questions."""
@@ -294,6 +295,39 @@ class Index:
     def _alike(self, number: int, n: int) -> list[str]:
         scores = np.einsum("pd,d->p", self._points, self._points[number])
         return [self.slugs[place] for place in _best(scores, n + 1) if place != number][:n]
+
+
+class _Spelt:
+    """The papers' words in the order of a dictionary: which ones begin like, or are nearly, a given one."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self._sorted = sorted(known)
+        self._like: dict[tuple[str, int], list[str]] = {}  # by first letter and length
+        for word in self._sorted:
+            self._like.setdefault((word[0], len(word)), []).append(word)
+
+    def begins(self, word: str) -> bool:
+        """Whether a word of the papers begins with this one."""
+        place = bisect.bisect_left(self._sorted, word)
+        return place < len(self._sorted) and self._sorted[place].startswith(word)
+
+    def closest(self, word: str) -> str:
+        """A word of the papers that differs in a letter or two, the first one right; empty if there is none."""
+        letters = _letters(word)
+        near = [
+            known for length in range(len(word) - 2, len(word) + 3) for known in self._like.get((word[0], length), ())
+            if 2 * (letters & _letters(known)).bit_count() >= ALIKE * (len(word) + length)  # as alike as they can be
+        ]  # fmt: skip
+        return next(iter(difflib.get_close_matches(word, near, n=1, cutoff=ALIKE)), "")
+
+
+@functools.lru_cache(2**17)
+def _letters(word: str) -> int:
+    """The letters of a word, whatever their order, as bits: what two words share is what both have set."""
+    bits = 0
+    for letter, times in Counter(word).items():
+        bits |= ((1 << min(times, 8)) - 1) << 8 * (ord(letter) % 32)
+    return bits
 
 
 def _saturated(

@@ -1,10 +1,13 @@
 """Mail: one message to one reader, and the two ways it leaves: a server, or a folder of `.eml` files."""
 
 import contextlib
+import re
 import secrets
 import smtplib
 import ssl
+from collections.abc import Collection
 from email.message import EmailMessage
+from email.parser import BytesHeaderParser
 from email.policy import SMTP
 from email.utils import format_datetime
 from pathlib import Path
@@ -21,6 +24,7 @@ Fate = Literal["sent", "refused", "failed", "unsure"]
 
 TIMEOUT = 30.0
 """Seconds that the mail server has for each answer."""
+_OURS = re.compile(r"digest-\d{4}-[\dW-]+|[0-9a-f]{16}", re.ASCII)  # names of the files in an outbox
 POLICY = SMTP.clone(max_line_length=900)  # links in headers are neither folded nor encoded; 998 is what SMTP allows
 
 
@@ -173,7 +177,22 @@ def post(settings: Settings, home: Path) -> Server | Outbox:
     """
     if settings.smtp_host:
         return Server(settings)
-    return Outbox(Path(settings.outbox).expanduser().absolute() if settings.outbox else home / "outbox")
+    return Outbox(_outbox(settings, home))
+
+
+def _outbox(settings: Settings, home: Path) -> Path:
+    return Path(settings.outbox).expanduser().absolute() if settings.outbox else home / "outbox"
+
+
+def forget(settings: Settings, home: Path, addresses: Collection[str]) -> None:
+    """Delete the mails to these addresses that we wrote to the outbox; what else lies there stays."""
+    parser = BytesHeaderParser(policy=POLICY)
+    for path in _outbox(settings, home).glob("*.eml") if addresses else ():
+        if _OURS.fullmatch(path.stem):
+            with path.open("rb") as file:
+                to = parser.parse(file)["To"]
+            if to and to.addresses and _bare(to) in addresses:
+                path.unlink(missing_ok=True)
 
 
 def compose(

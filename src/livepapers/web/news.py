@@ -24,7 +24,7 @@ class Change:
     at: float
 
 
-def record(store: PageStore, now: float) -> int:
+def record(store: PageStore, now: float | None = None) -> int:
     """Write down the published verdicts that are new or not what was recorded last; returns how many these are.
 
     Any number of processes may do so at once: they wait for each other.
@@ -34,12 +34,12 @@ def record(store: PageStore, now: float) -> int:
     }  # fmt: skip
     p, n = tables.papers.c, tables.news
     slugs = sorted({slug for slug, _ in published})
-    with store.writing() as connection:
+    with store.telling(now=now) as (connection, at):
         # rows to hold, where the database lets several write: what was recorded must not change meanwhile
         connection.execute(sa.select(p.id).where(p.slug.in_(slugs)).order_by(p.slug).with_for_update()).all()
         last = _recorded(connection)
         rows = [
-            {"slug": slug, "claim": claim, "verdict": verdict, "before": last.get((slug, claim), ""), "at": now}
+            {"slug": slug, "claim": claim, "verdict": verdict, "before": last.get((slug, claim), ""), "at": at}
             for (slug, claim), verdict in published.items()
             if last.get((slug, claim)) != verdict
         ]

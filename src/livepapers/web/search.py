@@ -5,6 +5,7 @@ scores have nothing in common. What both databases cannot do, the ideas, is kept
 database says that a text has changed.
 """
 
+import re
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
@@ -27,15 +28,21 @@ WORDS, IDEAS = 1.0, 3.0
 """What a place in either list is worth."""
 RELEVANT = 0.6
 """Share of the best paper's score that a paper needs to be found by its ideas."""
+NEAREST = 200
+"""Papers that are found by their ideas alone, at most; those that have the words are all found."""
 LEAST = 0.2
 """Score that a paper needs to be found by its ideas, of 1."""
+
+
+_SIGNED = re.compile(r"(?<!\w)[A-Za-z](?:\+\+|#)(?!\w)")
+"""Names of one letter and signs: C++, C#, F#."""
 
 
 class Found(NamedTuple):
     """What a search finds."""
 
     papers: list[Paper]
-    total: int  # papers of the whole list: at most `fulltext.HITS` by words, as many by ideas
+    total: int  # papers of the whole list
     meant: str  # the query that was answered: misspelt words replaced by words of the papers
 
 
@@ -49,17 +56,26 @@ def find(store: PageStore, query: str, *, limit: int = PAGE, offset: int = 0) ->
         limit: Papers wanted.
         offset: Papers of the list that are left out before them.
     """
+    slugs, meant = ranked(store, query)
+    return Found(store.by_slug(slugs[offset : offset + limit]), len(slugs), meant)
+
+
+def ranked(store: PageStore, query: str) -> tuple[list[str], str]:
+    """The slugs of all papers for a query, best first, and the query that was answered, as for `find`."""
     if not terms(query):
-        return Found([], 0, query)
+        return [], query
     with store.reading() as connection:
         slugs, meant = _identified(connection, query), query
     if not slugs:
-        meant = _index(store).corrected(query)
+        # of "C++" the words keep a "c", which is another thing: such names are looked up as they are typed
+        names, rest = list(dict.fromkeys(_SIGNED.findall(query))), _SIGNED.sub(" ", query)
+        corrected = _index(store).corrected(rest)
+        meant = query if corrected == rest else " ".join([corrected, *names])
         with store.reading() as connection:
-            by_words = fulltext.matching(connection, meant)
-        named = [slug for slug in by_words if slug == meant.strip().casefold()]  # a paper's own name is no question
-        slugs = list(dict.fromkeys([*named, *fused(by_words, by_ideas(store, meant))]))
-    return Found(store.by_slug(slugs[offset : offset + limit]), len(slugs), meant)
+            by_words = fulltext.naming(connection, names) + fulltext.matching(connection, corrected)
+        own = [slug for slug in by_words if slug == meant.strip().casefold()]  # a paper's own name is no question
+        slugs = list(dict.fromkeys([*own, *fused(list(dict.fromkeys(by_words)), by_ideas(store, corrected))]))
+    return slugs, meant
 
 
 def _identified(connection: Connection, query: str) -> list[str]:
@@ -83,9 +99,9 @@ def similar(store: PageStore, slug: str, n: int = 5) -> list[Paper]:
 
 def by_ideas(store: PageStore, query: str) -> list[str]:
     """The slugs of the papers that have to do with the query, whatever their words, best first."""
-    ranked = _index(store).ranked(query, fulltext.HITS)
-    least = max(LEAST, RELEVANT * ranked[0][1]) if ranked else 0.0
-    return [slug for slug, score in ranked if score >= least]
+    nearest = _index(store).ranked(query, NEAREST)
+    least = max(LEAST, RELEVANT * nearest[0][1]) if nearest else 0.0
+    return [slug for slug, score in nearest if score >= least]
 
 
 def fused(by_words: Sequence[str], by_ideas: Sequence[str]) -> list[str]:

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -27,6 +27,8 @@ COLD = -1e300
 """The heat of a paper without votes: below that of any paper with one."""
 PAGE = 30
 """Papers on one page of a list."""
+NEWS = 0x6E657773
+"""The advisory lock that all who write news on PostgreSQL share, and that a digest waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class PageStore:
         self.home, self.url, path = database.locate(location)
         self.engine = database.open_engine(self.url, path, create=True)
         self.insert = database.insert_of(self.engine)
+        self._server = self.engine.dialect.name == "postgresql"
         database.make_tables(self.engine, tables.TABLES)
 
     def close(self) -> None:
@@ -86,6 +89,33 @@ class PageStore:
         """A transaction that writes; a durable one survives a power cut."""
         return database.transaction(self.engine, "durable" if durable else "quick")
 
+    @contextlib.contextmanager
+    def telling(self, *, durable: bool = False, now: float | None = None) -> Iterator[tuple[Connection, float]]:
+        """A transaction that writes what digests tell, and the time that it happens at.
+
+        The time is read inside: who had to wait for the database would else come with a time that a digest has covered
+        meanwhile, and be in none.
+        """
+        with self.writing(durable=durable) as connection:
+            if self._server:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(NEWS)))
+            yield connection, self._clock(connection) if now is None else now
+
+    def settled(self, now: float | None = None) -> float:
+        """The present moment, when all news up to it are there: whoever writes an earlier time has ended."""
+        with self.reading() as connection:
+            moment = self._clock(connection) if now is None else now
+        with self.writing() as connection:  # SQLite has one writer, so this has waited for it
+            if self._server:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(NEWS)))
+        return moment
+
+    def _clock(self, connection: Connection) -> float:
+        """Seconds since 1970; a server's clock counts for all machines that use it."""
+        if not self._server:
+            return time.time()
+        return float(connection.execute(sa.select(sa.extract("epoch", sa.func.clock_timestamp()))).scalar_one())
+
     # ---- papers ----
 
     def sync(self, cards: Iterable[Card], *, now: float | None = None) -> None:
@@ -93,21 +123,21 @@ class PageStore:
 
         A paper that was imported before the catalogue had it becomes the catalogue's, with its votes.
         """
-        added = time.time() if now is None else now
-        rows = [{**_columns(card), "added": added, "votes": 0, "heat": COLD} for card in cards]
+        rows = [{**_columns(card), "votes": 0, "heat": COLD} for card in cards]
         rows.sort(key=lambda row: row["slug"])  # two servers that start together hold rows in one order
         if not rows:
             return
         insert = self.insert(tables.papers)
-        changed = {name: insert.excluded[name] for name in rows[0] if name not in {"slug", "added", "votes", "heat"}}
+        changed = {name: insert.excluded[name] for name in rows[0] if name not in {"slug", "votes", "heat"}}
         p = tables.papers.c
-        with self.writing() as connection:
+        with self.telling(now=now) as (connection, at):
             known = set(connection.execute(sa.select(p.slug)).scalars())
             for row in (row for row in rows if row["slug"] not in known and (row["arxiv"] or row["doi"])):
                 same = sa.or_(*(p[name] == row[name] for name in ("arxiv", "doi") if row[name]))
                 imported = sa.select(sa.func.min(p.id)).where(p.source != "catalogue", same).scalar_subquery()
                 connection.execute(sa.update(tables.papers).where(p.id == imported).values(slug=row["slug"]))
-            connection.execute(insert.on_conflict_do_update(index_elements=["slug"], set_=changed), rows)
+            new = insert.on_conflict_do_update(index_elements=["slug"], set_=changed)
+            connection.execute(new, [{**row, "added": at} for row in rows])
 
     def papers(
         self, sort: Sort, *, field: str = "", status: str = "", since: str = "", after: float = 0.0, page: int = 1,
@@ -159,8 +189,8 @@ class PageStore:
 
     def vote(self, slug: str, reader: str, *, up: bool, now: float | None = None) -> int | None:
         """Cast or take back a reader's one vote; returns the paper's votes, None if there is no such paper."""
-        at, p, v = time.time() if now is None else now, tables.papers.c, tables.votes.c
-        with self.writing() as connection:
+        p, v = tables.papers.c, tables.votes.c
+        with self.telling(now=now) as (connection, at):
             paper = connection.execute(
                 sa.select(p.id, p.votes, p.heat).where(p.slug == slug).with_for_update()
             ).one_or_none()

@@ -1,7 +1,7 @@
 """Who gets which digest: asked for, confirmed by mail, ended, shown and forgotten.
 
 Tokens have 256 bits and one purpose each; the store holds keyed hashes of them only. A reader who was not confirmed in
-time is deleted, and so is one who unsubscribes: nothing of them stays.
+time is deleted, and so is one who unsubscribes: nothing of them stays but, for a day, a count of mails under a hash.
 """
 
 import datetime as dt
@@ -97,8 +97,7 @@ def checked_query(text: str) -> str:
 
 def may_mail(store: PageStore, secret: Secret, address: str, now: float) -> bool:
     """Whether an address may get one more mail that a form caused; counts it. Keeps the address as a hash only."""
-    key = f"mail {secret.digest('mail rate', address).hex()}"
-    return store.take(key, capacity=MAILS[0], per_second=MAILS[1], now=now)
+    return store.take(_mail_bucket(secret, address), capacity=MAILS[0], per_second=MAILS[1], now=now)
 
 
 def ask(store: PageStore, secret: Secret, address: str, frequency: Frequency, query: str, now: float) -> str:
@@ -131,8 +130,15 @@ def confirm(store: PageStore, secret: Secret, token: str, now: float) -> Subscri
             return None
         covered = found.covered if found.confirmed else now
         change = sa.update(s).where(s.c.id == found.id)
-        connection.execute(change.values(confirmed=True, frequency=found.wanted, confirm_hash=b"", covered=covered))
+        used = secret.digest("confirmed", token)  # confirms nothing more
+        connection.execute(change.values(confirmed=True, frequency=found.wanted, confirm_hash=used, covered=covered))
     return found
+
+
+def already(store: PageStore, secret: Secret, token: str, now: float) -> Subscription | None:
+    """What a token has confirmed, for as long as it could have; None when nothing, or when that has ended."""
+    with store.reading() as connection:
+        return _by_hash(connection, "confirm_hash", secret.digest("confirmed", token), token, until=now)
 
 
 def stop_token(secret: Secret, subscription: Subscription) -> str:
@@ -206,11 +212,12 @@ def kept(store: PageStore, address: str) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def forget(store: PageStore, address: str) -> int:
-    """Delete all that is kept of an address; returns how many subscriptions that were."""
+def forget(store: PageStore, secret: Secret, address: str) -> None:
+    """Delete all that the store keeps of an address; mails in an outbox are `mail.forget`'s."""
+    s, b = tables.subscriptions, tables.buckets
     with store.writing(durable=True) as connection:
-        s = tables.subscriptions
-        return connection.execute(sa.delete(s).where(s.c.address == address)).rowcount
+        connection.execute(sa.delete(s).where(s.c.address == address))
+        connection.execute(sa.delete(b).where(b.c.key == _mail_bucket(secret, address)))
 
 
 def votes_of(store: PageStore, reader: str) -> list[dict[str, str]]:
@@ -221,13 +228,19 @@ def votes_of(store: PageStore, reader: str) -> list[dict[str, str]]:
         return [{"paper": slug, "cast": _when(cast)} for slug, cast in connection.execute(query)] if reader else []
 
 
-def tidy(store: PageStore, now: float) -> None:
-    """Delete what has served its purpose: what was never confirmed, old ledger rows, buckets that are full again."""
+def tidy(store: PageStore, now: float) -> set[str]:
+    """Delete what has served its purpose: what was never confirmed, old ledger rows, buckets that are full again.
+
+    Returns the addresses of which nothing is kept any more, for `mail.forget`.
+    """
     s, d, b = tables.subscriptions, tables.deliveries, tables.buckets
+    late = sa.delete(s).where(s.c.confirmed.is_(False), s.c.confirm_until < now).returning(s.c.address)
     with store.writing() as connection:
-        connection.execute(sa.delete(s).where(s.c.confirmed.is_(False), s.c.confirm_until < now))
+        gone = set(connection.execute(late).scalars())
+        gone -= set(connection.execute(sa.select(s.c.address).where(s.c.address.in_(gone))).scalars())
         connection.execute(sa.delete(d).where(d.c.changed < now - LEDGER))
         connection.execute(sa.delete(b).where(b.c.filled < now - DAY))
+    return gone
 
 
 def utc(seconds: float) -> dt.datetime:
@@ -260,6 +273,10 @@ def _by_hash(
     if row is None or not hmac.compare_digest(bytes(row._mapping[column]), digest):
         return None
     return subscription_of(row) if not until or row.confirm_until >= until else None
+
+
+def _mail_bucket(secret: Secret, address: str) -> str:
+    return f"mail {secret.digest('mail rate', address).hex()}"
 
 
 def _stop_token(secret: Secret, address: str, query: str, created: float) -> str:

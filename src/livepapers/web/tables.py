@@ -57,6 +57,7 @@ papers = Table(
     Index("papers_arxiv", "arxiv"),
     Index("papers_doi", "doi"),
     Index("papers_added", "added"),
+    Index("papers_named", "id", "submitted", "slug"),  # what a search orders its thousands of papers by
 )
 
 votes = Table(
@@ -85,7 +86,7 @@ subscriptions = Table(
     Column("query", Text, nullable=False),  # a saved search; empty: everything
     Column("wanted", String(10), nullable=False),  # the frequency that a confirmation sets
     Column("confirmed", Boolean, nullable=False),
-    Column("confirm_hash", LargeBinary(32), nullable=False),  # empty once it was used
+    Column("confirm_hash", LargeBinary(32), nullable=False),  # of the link; another one once it was used
     Column("confirm_until", Double, nullable=False),
     Column("unsubscribe_hash", LargeBinary(32), nullable=False),
     Column("created", Double, nullable=False),

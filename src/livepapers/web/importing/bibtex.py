@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from livepapers.core.errors import InputError
+from livepapers.papers.formulas import FORMULA
 from livepapers.web.importing.entry import Batch, arxiv_id
 from livepapers.web.importing.saved_page import load
 from livepapers.web.rendering import line
@@ -162,9 +163,17 @@ def _split(text: str) -> Iterator[str]:
 
 def decoded(text: str) -> str:
     """LaTeX as plain text: accents become letters, commands of style go, formulas between dollars stay."""
-    from bibtexparser.latexenc import latex_to_unicode
-
     bare = _COMMANDS.sub("", text)
     for sign, letter in _SIGNS.items():
         bare = bare.replace(sign, letter)
-    return line(latex_to_unicode(re.sub(r"(?<!\\)~", " ", bare)))
+    made, last = "", 0
+    for formula in FORMULA.finditer(bare):  # an accent is none in it: "\\lambda" is no "ł" and "ambda"
+        made += _unicode(bare[last : formula.start()]) + formula[0]
+        last = formula.end()
+    return line(made + _unicode(bare[last:]))
+
+
+def _unicode(text: str) -> str:
+    from bibtexparser.latexenc import latex_to_unicode
+
+    return latex_to_unicode(re.sub(r"(?<!\\)~", " ", text)).replace("\\$", "$")

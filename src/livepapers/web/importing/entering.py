@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -126,12 +125,11 @@ def enter(
         batch: What was read.
         source: Where it was read.
         dry_run: Do all the same, then take it back.
-        now: When the papers were added.
+        now: When the papers were added; now if left out.
     """
-    at = time.time() if now is None else now
     outcome = Outcome(skipped=list(batch.skipped))
     p = tables.papers
-    with store.writing(durable=True) as connection:
+    with store.telling(durable=True, now=now) as (connection, at):
         # a row to hold, where the database lets several write: two imports at once must not enter the same paper
         hold = sa.select(p.c.id).where(p.c.source == "catalogue").order_by(p.c.slug).limit(1)
         connection.execute(hold.with_for_update()).all()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
 from livepapers.core.errors import InputError
+from livepapers.papers import formulas
 from livepapers.web.rendering import line
 
 TITLE = 500
@@ -14,6 +15,7 @@ NAME = 200
 """Characters of an author's name."""
 AUTHORS = 5000
 """Authors of one paper; the largest collaborations have some three thousand."""
+NO_MONTH = "it is no arXiv identifier: there is no such month"
 LINK = 2000
 """Characters of a link."""
 
@@ -95,7 +97,7 @@ def make(
     Raises:
         InputError: There is no title.
     """
-    shown = line(title)
+    shown = line(formulas.plain(line(title)))
     if not any(map(str.isalnum, shown)):
         raise InputError.of("title", shown or "nothing", expected="some words")
     if len(shown) > TITLE:
@@ -112,6 +114,17 @@ def make(
 
 def arxiv_id(text: str) -> str:
     """The arXiv identifier that a text is (bare, as arXiv:..., as a link or a DOI), without version; empty if none."""
+    number = _shaped(text)
+    return number if month_of(number) else ""
+
+
+def impossible_id(text: str) -> str:
+    """What looks like an arXiv identifier and is of no month; empty for all else."""
+    number = _shaped(text)
+    return "" if month_of(number) else number
+
+
+def _shaped(text: str) -> str:
     bare = text.strip()
     prefix = _ARXIV_PREFIX.match(bare)
     if prefix:
@@ -119,8 +132,7 @@ def arxiv_id(text: str) -> str:
     found = _ARXIV.match(bare)
     if found is None or not _ARXIV_ENDING.fullmatch(bare, found.end()):
         return ""
-    number = re.sub(r"\.[A-Z]{2}/", "/", found[0])  # math.GT/0309136 is an old way to write math/0309136
-    return number if month_of(number) else ""
+    return re.sub(r"\.[A-Z]{2}/", "/", found[0])  # math.GT/0309136 is an old way to write math/0309136
 
 
 def month_of(arxiv: str) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from bs4 import BeautifulSoup, Tag, XMLParsedAsHTMLWarning
 
 from livepapers.web.importing import page_text
-from livepapers.web.importing.entry import Batch, arxiv_id
+from livepapers.web.importing.entry import NO_MONTH, Batch, arxiv_id, impossible_id
 from livepapers.web.rendering import line
 
 DEPTH = 8
@@ -40,6 +40,9 @@ def read(text: str) -> Batch:
         soup = BeautifulSoup(text, "html.parser")
     known = {**_embedded(soup), **_described(soup)}
     batch = Batch()
+    paths = (_path(str(link["href"]).strip()) for link in soup.find_all("a", href=True))
+    for wrong in dict.fromkeys(filter(None, map(impossible_id, paths))):
+        batch.skip(wrong, NO_MONTH)
     for number, links in _links(soup).items():
         if number not in known:
             known[number] = _around(number, links[:LINKS])
@@ -100,7 +103,12 @@ def _links(soup: BeautifulSoup) -> dict[str, list[Tag]]:
 
 
 def _number(href: str) -> str:
-    """The arXiv identifier that a link leads to; links without a host are the saved page's own."""
+    """The arXiv identifier that a link leads to."""
+    return arxiv_id(_path(href))
+
+
+def _path(href: str) -> str:
+    """What a link to a paper calls it, empty for other links; links without a host are the saved page's own."""
     try:
         parts = urlsplit(href)
         host = (parts.hostname or "").removeprefix("www.").removeprefix("export.")
@@ -111,7 +119,7 @@ def _number(href: str) -> str:
         path = _ARXIV_PATH.fullmatch(parts.path)
     if path is None and host in {"huggingface.co", "hf.co", ""} and parts.scheme in {"http", "https", ""}:
         path = _CARD_PATH.fullmatch(parts.path)
-    return arxiv_id(path[1]) if path else ""
+    return path[1] if path else ""
 
 
 def _around(number: str, links: list[Tag]) -> _Found:
@@ -124,7 +132,8 @@ def _around(number: str, links: list[Tag]) -> _Found:
     authors = next((names for names in map(_authors, blocks) if names), [])
     if not titles and blocks:  # nothing is marked: as plain text has it
         pieces = [line(piece) for piece in blocks[0].stripped_strings][:100]
-        title, names = page_text.of_lines([piece for piece in pieces if not arxiv_id(piece)], nearest_last=True)
+        telling = [piece for piece in pieces if page_text.is_telling(piece) and _may_be_title(piece)]
+        title, names = page_text.of_lines(telling, nearest_last=True)
         return title, authors or names, ""
     return (titles[0] if titles else "", authors, "")
 

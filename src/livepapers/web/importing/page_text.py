@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from livepapers.web.importing.entry import Batch, arxiv_id
+from livepapers.web.importing.entry import NO_MONTH, Batch, arxiv_id, impossible_id
 from livepapers.web.rendering import line
 
 LONGEST = 300
@@ -25,7 +25,7 @@ _CUT = re.compile(r"\s+[|–—-]\s+|\t+|\s*[|]\s*")
 _NOISE = re.compile(
     r"[\W\d_]*|(?:https?:|www\.)\S*|"
     r"(?:\W|\d|k\b|(?:upvotes?|authors?|comments?|likes?|stars?|pdf|html|view|abs|abstract|arxiv|page|paper|other|code|"
-    r"github|project|share|submitted|by|published|posted|on|updated|today|yesterday|doi|link|read|more|full|text|"
+    r"github|project|share|see|also|here|the|in|download|open|preprint|source|submitted|by|published|posted|on|updated|today|yesterday|doi|link|read|more|full|text|"
     r"jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec|january|february|march|april|june|july|august|september|"
     r"october|november|december|cross-list|replaced|formats)\b)+|"
     r"(?:submitted by|published|posted|subjects?:|comments?:|journal|abstract:|doi:|code:|project).*",
@@ -41,6 +41,9 @@ def read(text: str) -> Batch:
     places = _places(lines)
     titles_first = _titles_first(lines, places)
     batch, known = Batch(), set[str]()
+    for wrong in dict.fromkeys(impossible_id(link[1]) for link in map(_LINK.search, lines) if link):
+        if wrong:
+            batch.skip(wrong, NO_MONTH)
     for place, (at, number) in enumerate(places):
         if number in known:
             continue
@@ -103,11 +106,11 @@ def _beside(text: str) -> tuple[str, list[str]]:
     if marked and _may_be_title(_plain(marked[1])):
         rest = _plain(_ANY_LINK.sub("", text[found.end() :]).strip(" )>.,:;-–—|"))
         return _plain(marked[1]), _names(rest)
-    bare = _ANY_LINK.sub(" ", _LINK.sub(" ", text))
+    bare = _ANY_LINK.sub(" | ", _LINK.sub(" | ", text))  # what stands on both sides of a link is no one title
     pieces = [_plain(piece) for piece in _CUT.split(_BRACKETS.sub(" ", bare))]
     pieces = [piece.strip(" ,:;()[]<>") for piece in pieces]
     for at, piece in enumerate(pieces):
-        if _may_be_title(piece) and not _names(piece) and ". " not in piece:
+        if _may_be_title(piece) and is_telling(piece) and not _names(piece) and ". " not in piece:
             return piece, next((names for names in map(_names, pieces[at + 1 :]) if names), [])
     return "", []
 
@@ -152,6 +155,17 @@ def _split(text: str) -> list[str]:
 
 def _plain(text: str) -> str:
     return _MARKUP.sub("", text).strip()
+
+
+def is_telling(text: str) -> bool:
+    """Whether words that nothing marks may be a title: "See" and "for the proof" are none.
+
+    A title of one word is none then either, unless it is in letters without case, which may have no blanks.
+    """
+    letters = [letter for letter in text if letter.isalpha()]
+    cased = any(letter.islower() or letter.isupper() for letter in letters)
+    words = [word for word in text.split() if any(map(str.isalpha, word))]
+    return bool(letters) and not letters[0].islower() and (len(words) > 1 or not cased)
 
 
 def _may_be_title(text: str) -> bool:

@@ -37,10 +37,10 @@ def field(request: Request, name: str) -> Response:
 @router.get("/feeds/search.atom")
 def search(request: Request, q: Annotated[str, Query(min_length=1, max_length=500)]) -> Response:
     """What a search finds, the last updated first."""
-    from livepapers.web.search import find
+    from livepapers.web.search import ranked
 
     store, asked = request.app.state.store, urlencode({"q": q})
-    entries = feeds.of_papers(store, find(store, q, limit=feeds.ENTRIES).papers)
+    entries = feeds.of_papers(store, feeds.recent(store, among=set(ranked(store, q)[0])))
     title = f"livepapers: search for {line(q)}"
     return _answer(request, f"/feeds/search.atom?{asked}", title, f"/search?{asked}", entries)
 

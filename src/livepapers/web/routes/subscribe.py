@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.message import EmailMessage
 from typing import Annotated, Any
 
@@ -49,15 +49,13 @@ def subscribe(
 @router.get("/subscribe/confirm/{token}")
 def to_confirm(request: Request, token: str) -> Response:
     """A button: programs that follow the links in mails must not confirm anything."""
-    found = subscriptions.asked(request.app.state.store, request.app.state.secret, token, time.time())
-    return _private(request, "subscribe_confirm.html.j2", found=_known(found), done=False)
+    return _confirming(request, token, subscriptions.asked, done=False)
 
 
 @router.post("/subscribe/confirm/{token}")
 def confirm(request: Request, token: str) -> Response:
     """Begin the subscription."""
-    found = subscriptions.confirm(request.app.state.store, request.app.state.secret, token, time.time())
-    return _private(request, "subscribe_confirm.html.j2", found=_known(found), done=True)
+    return _confirming(request, token, subscriptions.confirm, done=True)
 
 
 @router.get("/subscribe/stop/{token}")
@@ -70,8 +68,11 @@ def to_stop(request: Request, token: str) -> Response:
 @router.post("/subscribe/stop/{token}")
 def stop(request: Request, token: str) -> Response:
     """End the subscription, at once and without a question (RFC 8058): for the button, and for mail providers."""
-    if not subscriptions.stop(request.app.state.store, request.app.state.secret, token):
-        raise HTTPException(404, GONE, headers=PRIVATE)
+    state = request.app.state
+    found = _known(subscriptions.stoppable(state.store, state.secret, token))
+    subscriptions.stop(state.store, state.secret, token)
+    if not subscriptions.kept(state.store, found.address):
+        mail.forget(state.settings, state.store.home, {found.address})
     return _private(request, "subscribe_stop.html.j2", found=None, done=True)
 
 
@@ -120,7 +121,9 @@ def export(request: Request, token: str) -> Response:
 def delete(request: Request, token: str) -> Response:
     """Delete all that is kept of an address."""
     address = _whose(request, token)
-    subscriptions.forget(request.app.state.store, address)
+    state = request.app.state
+    subscriptions.forget(state.store, state.secret, address)
+    mail.forget(state.settings, state.store.home, {address})
     return _private(request, "subscribe_mine.html.j2", address=address, kept=[], token=token, done=True)
 
 
@@ -177,6 +180,18 @@ def _send(request: Request, message: EmailMessage) -> None:
         return
     if fate != "sent":
         log.error("a mail that was asked for on the page: %s", fate)
+
+
+def _confirming(
+    request: Request, token: str, find: Callable[..., subscriptions.Subscription | None], *, done: bool
+) -> Response:
+    """The page of a link that confirms: of one that was used, that it was."""
+    known = request.app.state.store, request.app.state.secret, token, time.time()
+    found = find(*known)
+    already = None if found else subscriptions.already(*known)
+    return _private(
+        request, "subscribe_confirm.html.j2", found=_known(found or already), done=done, already=bool(already)
+    )
 
 
 def _whose(request: Request, token: str) -> str:
