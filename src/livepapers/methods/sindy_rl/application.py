@@ -169,8 +169,7 @@ def _tried(one: trajectories.Judged, *, chosen: bool) -> Row:
 
 
 def _of_environment(env: str, config: Config, seed: int, output: Path | None) -> Application:
-    make = _world(env)
-    task, horizon = make(1), _horizon(make(1))
+    task, horizon = _task(env), _horizon(_task(env))
     circles = _circles(task, seed)
     config = replace(config, horizon=horizon)
     learner = SindyRL(task, config=config, seed=seed, known=Known(circles=circles))
@@ -196,7 +195,7 @@ def _of_environment(env: str, config: Config, seed: int, output: Path | None) ->
         dictionary, _ = distil(
             network, learner.surrogate, config=config, generator=make_generator(seed, "sindy-rl", "apply", "dictionary")
         )
-        rows, random_return = _compare(make, {"network": network, "dictionary": dictionary}, horizon, seed)
+        rows, random_return = _compare(_task(env), {"network": network, "dictionary": dictionary}, horizon, seed)
         returns = {str(row["policy"]): float(row["mean return"] or 0.0) for row in rows}
         states = [f"x{i + 1}" for i in range(learner.observations)]
         inputs = [f"u{i + 1}" for i in range(learner.actions)]
@@ -239,18 +238,9 @@ def _of_environment(env: str, config: Config, seed: int, output: Path | None) ->
         return Application("sindy-rl", headline, tables, notes, holds, output)
 
 
-def _world(env: str) -> Any:
-    """Makes so many lanes of the user's environment."""
-
-    def make(lanes: int) -> BatchedTask:
-        if env in worlds.WORLDS:
-            return worlds.make(env, {}, lanes=lanes)
-        try:
-            return GymnasiumTask.make(env, lanes)
-        except ModuleNotFoundError as error:
-            raise InputError.of("env", env, expected="a Gymnasium id, or module:id", cause=str(error)) from None
-
-    return make
+def _task(env: str) -> BatchedTask:
+    """One lane of the user's environment."""
+    return worlds.make(env, {}) if env in worlds.WORLDS else GymnasiumTask.make(env, 1)
 
 
 def _world_name(env: str) -> str | None:
@@ -276,10 +266,10 @@ def _circles(task: BatchedTask, seed: int) -> list[tuple[int, int]]:
     return trajectories.circles_in(found.steps.observation.flatten(1)) if found.steps.observation.ndim == 2 else []
 
 
-def _compare(make: Any, policies: Mapping[str, Any], horizon: int, seed: int) -> tuple[list[Row], float]:
+def _compare(task: BatchedTask, policies: Mapping[str, Any], horizon: int, seed: int) -> tuple[list[Row], float]:
     """Each policy on the same fresh episodes, and the mean return of random actions."""
-    task = make(1)
-    random = random_actions(task.action_space, make_generator(seed, "sindy-rl", "apply", "random"))
+    space: Any = task.action_space  # a box: `_circles` has checked it
+    random = random_actions(space, make_generator(seed, "sindy-rl", "apply", "random"))
     rows: list[Row] = []
     for name, act in {**policies, "random": random}.items():
         returns = [

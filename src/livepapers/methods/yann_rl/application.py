@@ -114,10 +114,7 @@ def _check_numbers(points: int, steps: int, nodes: int, seed: int) -> None:
 
 def _task(env: str, model: Model) -> GymnasiumTask:
     """The user's environment, one lane, its spaces checked."""
-    try:
-        task = GymnasiumTask.make(env, 1)
-    except ModuleNotFoundError as error:
-        raise InputError.of("env", env, expected="a Gymnasium id, or module:id", cause=str(error)) from None
+    task = GymnasiumTask.make(env, 1)
     problem = model.problem
     for what, space, size, name in (
         ("observations", task.observation_space, problem.states, "states"),
