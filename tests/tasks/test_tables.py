@@ -60,6 +60,16 @@ def test_bad_tables_name_option_place_and_cause(tmp_path: Path, content: bytes |
     assert "\n" not in str(caught.value)
 
 
+def test_no_column_that_is_needed_itself_is_proposed_for_another(tmp_path: Path):
+    path = tmp_path / "trips.csv"
+    free, none = "is 'XXationID' meant? rename it", "the header has zone, DOLocationID"
+    for other, said in (("XXationID", free), ("zone", none)):
+        path.write_text(f"{other},DOLocationID\n1,2\n")
+        with pytest.raises(InputError) as caught:
+            read_table(path, option="--trips", required=["PULocationID", "DOLocationID"])
+        assert said in str(caught.value)
+
+
 def test_a_header_may_hold_semicolons_inside_its_cells():
     assert read_header('time, "members; all",x\n1,a;b;c;d,2\n', where="--sets") == ["time", "members; all", "x"]
 

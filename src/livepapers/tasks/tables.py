@@ -87,8 +87,8 @@ def read_table(
     refuse_repeated(header, (*required, *optional), where=f"{option} {path.name}")
     for column in required:
         if column not in table.columns:
-            near = difflib.get_close_matches(column, list(table.columns), n=1)
-            cause = f"is {near[0]!r} meant? rename it" if near else f"the header has {', '.join(table.columns)[:100]}"
+            near = near_column(column, header, taken=required)
+            cause = f"is {near!r} meant? rename it" if near else f"the header has {', '.join(header)[:100]}"
             raise InputError.of(
                 f"{option} {path.name}: column {column}", "nothing", expected="this column", cause=cause
             )
@@ -130,6 +130,17 @@ def read_header(text: str, *, where: str) -> list[str]:
         cause = f"separated by {other}? save it with commas{points}"
         raise InputError.of(where, text.lstrip().split("\n", 1)[0], expected="cells separated by commas", cause=cause)
     return header
+
+
+def near_column(name: str, header: Sequence[str], *, taken: Iterable[str]) -> str:
+    """The column of a header that may be a misspelt `name`; empty where there is none.
+
+    Args:
+        name: Of the column that is missing.
+        header: What is there.
+        taken: Columns that are needed as they are, so that none of them is to be renamed.
+    """
+    return next(iter(difflib.get_close_matches(name, [one for one in header if one not in {*taken}], n=1)), "")
 
 
 def comma_cause(text: str) -> str:
