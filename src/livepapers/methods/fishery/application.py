@@ -74,7 +74,7 @@ def apply(
     _check_numbers(updates, episodes, seed)
     if output is not None:
         check_output_folder(output)
-    ecosystem = Ecosystem.from_file(model)
+    ecosystem = Ecosystem.from_file(model, option="--model")
     simulator = EcosystemSimulator(ecosystem)
     unfished = _unfished(simulator, episodes, seed)
     with unfinished(output) as partial:

@@ -142,17 +142,20 @@ def _read(
     if edges is not None:
         if graphs is None:
             raise InputError.of("--graphs", "nothing", expected="a CSV with the graphs' targets beside --edges")
+        where = f"--graphs {graphs.name}"
         table, texts, called = read_edges(edges, graphs, nodes=nodes, target=target)
     elif smiles is not None:
+        where = f"--smiles {smiles.name}"
         table, texts = read_smiles(smiles, option="--smiles", target=target)
         called = (np.arange(len(table.owner)) - table.pointers[table.owner]).tolist()
     else:
+        where = f"--tudataset {(tudataset or Path()).name}"
         table, texts = read_tudataset(tudataset or Path(), option="--tudataset")
         called = list(range(1, len(table.owner) + 1))
     for what, count, most in (("graphs", len(table), MOST_GRAPHS), ("edges", len(table.ends), MOST_EDGES)):
         if count > most:
             raise InputError.of(what, f"{count:,}", expected=f"at most {most:,}", cause="take a part of them")
-    values, classes = to_targets(texts, task=task, option=f"column {target}")
+    values, classes = to_targets(texts, task=task, where=where, column=target)
     return Given(replace(table, targets=values[:, None], classes=classes), called, smiles is not None)
 
 

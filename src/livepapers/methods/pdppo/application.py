@@ -84,7 +84,7 @@ def apply(
     options = _checked(_Options(aggregate, steps, seed, paths, periods, seconds))
     if output is not None:
         check_output_folder(output)
-    simulator = LotSizing(LotSizingPlant.from_file(plant))
+    simulator = LotSizing(LotSizingPlant.from_file(plant, option="--plant"))
     options = dataclasses.replace(options, periods=min(periods, simulator.horizon))
     learner = PostDecisionPPO(simulator, config=_config(options), seed=seed)
     made_by = {"aggregate": aggregate, "steps": steps, "seed": seed, "plant": sha256(plant)}
