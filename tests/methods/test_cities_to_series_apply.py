@@ -205,7 +205,7 @@ SERIES = {
 STREETS = {
     "edges to nowhere": ({"edges.csv": "source,target\na,z\n"}, "an index of the table"),
     "no target": ({"edges.csv": "source,to\na,b\n"}, "column target"),
-    "negative length": ({"edges.csv": "source,target,length\na,b,-1\n"}, "length"),
+    "negative length": ({"edges.csv": "source,target,length\na,b,-1\n"}, "length: got -1.0, expected a number >= 0"),
     "junction twice": ({"nodes.csv": NODES + "a,0,0\n"}, "each index once"),
     "swapped": ({"nodes.csv": NODES.replace("a,0,0", "a,120,45")}, "swapped"),
     "no latitude": ({"nodes.csv": "index,x\na,0\n"}, "column y"),

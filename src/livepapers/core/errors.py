@@ -1,6 +1,6 @@
 """Errors a person can act on: one line with field, value, what was expected and the likely cause."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ class InputError(LivepapersError, ValueError):
             expected: What would have been right, e.g. "a number >= 0".
             cause: The likely cause or the mend, as a clause; left out when empty.
         """
-        shown = " ".join((str(value) if isinstance(value, (str, Path)) else repr(value)).split())
+        shown = " ".join((str(value) if isinstance(value, (str, Path)) else repr(_plain(value))).split())
         if len(shown) > 80:  # of a path the end says which file it is, of all else the beginning
             shown = "..." + shown[-77:] if isinstance(value, Path) else shown[:77] + "..."
         why = " ".join(cause.split())  # what other programs say may have many lines
@@ -72,6 +72,20 @@ class Diverged(LivepapersError, FloatingPointError):  # noqa: N818 - what happen
 
 class CorruptFileError(LivepapersError, ValueError):
     """A file written by livepapers does not verify: truncated, altered or of another kind."""
+
+
+def _plain(value: Any) -> Any:
+    """The value as Python writes it: a person knows -5.0, and not np.float64(-5.0) or tensor(-5.)."""
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list, set, frozenset)):
+        kind = next(
+            kind for kind in (tuple, list, set, frozenset) if isinstance(value, kind)
+        )  # not torch.Size: it names itself
+        return kind(map(_plain, value))
+    if callable(listed := getattr(value, "tolist", None)):  # arrays, tensors and their scalars
+        return _plain(listed())
+    return value
 
 
 def one_line(error: "ValidationError", *, source: str = "") -> InputError:

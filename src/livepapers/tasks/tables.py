@@ -162,9 +162,10 @@ def to_numbers(column: pd.Series, *, where: str) -> np.ndarray:
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         value = str(column.iloc[row])
-        unread = comma_cause(value) or "missing or misplaced value?"
-        cause = "too large to be meant" if np.isfinite(values[row]) else unread
-        raise InputError.of(f"{where} line {row + 2}: {column.name}", value, expected="a finite number", cause=cause)
+        expected, cause = "a finite number", comma_cause(value) or "missing or misplaced value?"
+        if np.isfinite(values[row]):
+            expected, cause = f"a number from {-LARGEST_NUMBER:g} to {LARGEST_NUMBER:g}", "too large to be meant"
+        raise InputError.of(f"{where} line {row + 2}: {column.name}", value, expected=expected, cause=cause)
     return values
 
 
