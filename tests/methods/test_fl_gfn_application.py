@@ -197,6 +197,11 @@ def test_wrong_settings_are_told_by_option_all_at_once(items: Path, capsys: pyte
     )
 
 
+def test_a_seed_below_zero_is_refused_as_everywhere(items: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["apply", "fl-gfn", "--items", str(items), "--size", "2", "--seed", "-1"]) == 2
+    assert "'--seed': -1 is not in the range x>=0" in capsys.readouterr().err
+
+
 def test_neither_items_nor_graph_is_refused() -> None:
     with pytest.raises(InputError, match="neither"):
         apply()

@@ -10,7 +10,7 @@ from livepapers.core import artifact, loop
 from livepapers.core.application import Application, Row, check_numbers, refuse_changed, rounded, to_csv
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, unfinished
-from livepapers.core.rng import derive
+from livepapers.core.rng import Seed, derive
 from livepapers.core.user_code import function_named
 from livepapers.methods.dcg_map_elites import repertoire
 from livepapers.methods.dcg_map_elites.config import Config
@@ -54,7 +54,7 @@ def apply(
     at: str = "",
     distilled: bool = False,
     test_episodes: int = 10,
-    seed: int = 0,
+    seed: Seed = 0,
     output: Path | None = None,
 ) -> Application:
     """Find a policy for every behaviour in your environment, and one policy that takes the wanted behaviour as input.

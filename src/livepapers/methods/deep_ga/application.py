@@ -15,7 +15,7 @@ from livepapers.core.application import Application, Row, Spread, check_numbers,
 from livepapers.core.errors import CorruptFileError, InputError
 from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.learner import JSON
-from livepapers.core.rng import derive
+from livepapers.core.rng import Seed, derive
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.deep_ga.config import ALGORITHMS, Algorithm, Config
 from livepapers.methods.deep_ga.evaluation import Evaluator, World, world_of
@@ -60,7 +60,7 @@ def apply(
     cap: int = 0,
     share: int = 0,
     test_episodes: int = 100,
-    seed: int = 0,
+    seed: Seed = 0,
     output: Path | None = None,
     spread: Spread | None = None,
 ) -> Application:

@@ -15,7 +15,7 @@ from livepapers.core.application import Application, Row, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, write_atomic
-from livepapers.core.rng import derive
+from livepapers.core.rng import Seed, derive
 from livepapers.methods.drl_diagnosis import measures
 from livepapers.methods.drl_diagnosis.attacks import steepest
 from livepapers.methods.drl_diagnosis.collecting import Environment, collect, fits, limits_of, picture_of, task_of
@@ -82,7 +82,7 @@ def apply(
     attack_size: float = 1.0,
     radius: float = 0.05,
     confidence: float = 0.95,
-    seed: int = 0,
+    seed: Seed = 0,
     output: Path | None = None,
 ) -> Application:
     """Diagnose your policy: the input direction along which its decisions are fragile, in all states it visits.

@@ -16,7 +16,7 @@ from livepapers.core.errors import CorruptFileError, InputError, Interrupted
 from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.learner import JSON
 from livepapers.core.loop import drive
-from livepapers.core.rng import generator
+from livepapers.core.rng import Seed, generator
 from livepapers.methods.fl_gfn.learner import Config, ForwardLookingGFlowNet
 from livepapers.methods.fl_gfn.objectives import Objective
 from livepapers.methods.fl_gfn.sampler import Evaluation, Sampler
@@ -66,7 +66,7 @@ def apply(
     objective: Objective = "fl-db",
     updates: int = 1500,
     epsilon: float = 0.5,
-    seed: int = 0,
+    seed: Seed = 0,
     output: Path | None = None,
 ) -> Application:
     """Learn to sample sets with probability proportional to exp(-energy), and say how well that went.

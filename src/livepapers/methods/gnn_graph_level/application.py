@@ -12,7 +12,7 @@ from livepapers.core.application import Application, Content, Row, to_csv, write
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder
 from livepapers.core.loop import drive
-from livepapers.core.rng import derive, numpy_generator
+from livepapers.core.rng import Seed, derive, numpy_generator
 from livepapers.methods.gnn_graph_level.features import PathFeatures
 from livepapers.methods.gnn_graph_level.harness import NETWORKS, TABLES, TableModel, average_ranks, evaluate
 from livepapers.methods.gnn_graph_level.harness import network_config as configured
@@ -66,7 +66,7 @@ def apply(
     k: int = 3,
     epochs: int = 60,
     repeats: int = 3,
-    seed: int = 0,
+    seed: Seed = 0,
     output: Path | None = None,
 ) -> Application:
     """Compare models of whole graphs on your own, on equal terms, and predict for those without a target.

@@ -19,7 +19,7 @@ from livepapers.core.errors import CorruptFileError, InputError, Interrupted
 from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.learner import JSON, Learner
 from livepapers.core.loop import drive
-from livepapers.core.rng import generator
+from livepapers.core.rng import Seed, generator
 from livepapers.methods.oc_gfn.adaptation import Adaptation, AmortisedSampler
 from livepapers.methods.oc_gfn.config import Config
 from livepapers.methods.oc_gfn.conversion import FlowTable, MonteCarloSampler
@@ -68,7 +68,7 @@ def apply(
     adapt_updates: int = 1000,
     floor: float = 1e-3,
     explorer: Literal["backward", "gafn", "uniform"] = "backward",
-    seed: int = 0,
+    seed: Seed = 0,
     output: Path | None = None,
 ) -> Application:
     """Pre-train a sampler that reaches any object, then sample for rewards without training again.

@@ -12,7 +12,7 @@ from livepapers.blocks.policy_door import AnyPolicy, as_policy
 from livepapers.core.application import Application, Row, to_csv
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, write_atomic
-from livepapers.core.rng import derive
+from livepapers.core.rng import Seed, derive
 from livepapers.methods.policy_smoothing.attack import Search, attack, gaps_at
 from livepapers.methods.policy_smoothing.certificate import Certificate, Estimator, budget_from_per_step
 from livepapers.methods.policy_smoothing.plot import certificate_svg
@@ -47,7 +47,7 @@ def apply(
     success: float | None = None,
     frames: int = 0,
     attack_episodes: int = 0,
-    seed: int = 0,
+    seed: Seed = 0,
     output: Path | None = None,
 ) -> Application:
     """Certify your policy: a return that no tampering with its observations within a budget can push it below.

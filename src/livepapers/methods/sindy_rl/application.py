@@ -15,7 +15,7 @@ from livepapers.core.application import Application, Row, check_numbers, rounded
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished
-from livepapers.core.rng import derive
+from livepapers.core.rng import Seed, derive
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.sindy_rl import equations, trajectories
 from livepapers.methods.sindy_rl.config import Config
@@ -47,7 +47,7 @@ def apply(
     random_steps: int = 4000,
     rounds: int = 12,
     round_steps: int = 1000,
-    seed: int = 0,
+    seed: Seed = 0,
     output: Path | None = None,
 ) -> Application:
     """Find the equations of your system, and, for an environment, a policy that is learned inside them.
