@@ -61,7 +61,7 @@ def write_tudataset(table: GraphTable, folder: Path, name: str = "TOY") -> Path:
 
 def test_the_output_folder_holds_what_is_announced(graphs, tmp_path):
     files = write_csv(graphs, tmp_path, unknown=3)
-    made = apply(**files, epochs=2, repeats=2, models=("path-adaptive", "prior"), output=tmp_path / "a" / "b")
+    made = apply(**files, epochs=2, repeats=2, models=("path-adaptive", "prior"), output=tmp_path / "a")
     assert made.output is not None
     assert {path.name for path in made.output.iterdir()} == set(made.files)
     with (made.output / "models.csv").open() as file:

@@ -130,12 +130,12 @@ store_option = click.option(
 )
 
 
-def _in_a_folder(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
-    """Refuse, before anything is measured, a page that could not be written where it is wanted."""
-    if path is not None and not path.absolute().parent.is_dir():
-        from livepapers.core.errors import InputError
+def in_a_folder(_: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
+    """Of an option: refuse, before any work, a file that could not be written where it is wanted."""
+    from livepapers.core.files import check_parent
 
-        raise InputError.of("html", str(path), expected="a file in a folder that exists", cause="a mistyped folder")
+    if path is not None:
+        check_parent(path, field=str(param.name))
     return path
 
 
@@ -143,6 +143,6 @@ html_option = click.option(
     "--html",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="PATH",
-    callback=_in_a_folder,
+    callback=in_a_folder,
     help="Where the report goes. [default: reports/RUN.html beside the store]",
 )
