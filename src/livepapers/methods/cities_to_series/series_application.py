@@ -57,11 +57,7 @@ def answer(path: Path, *, window: int, stride: int, epochs: int | None, seed: in
         )
     data, notes = _usable(read)
     values = data.values
-    positive = bool((values >= 0).all())
-    config = replace(
-        Config(), window=window, stride=stride, scale="log1p" if positive else "train_max",
-        activation="clip" if positive else "none",
-    )  # fmt: skip
+    config = _config(values, window=window, stride=stride)
     tensor = check_values(values, config)
     split = split_of(tensor, config)
     config = replace(config, epochs=epochs or _epochs(len(values) * len(split.train), config))
@@ -74,17 +70,13 @@ def answer(path: Path, *, window: int, stride: int, epochs: int | None, seed: in
     forecaster = ReGENNForecaster(best_config).fit_all(values, epochs=max(best_epoch, 1), seed=seed)
     ahead = {OURS: forecaster.predict(values)} | {one.name: beyond(one, values, split=split) for one in shown}
     theta = forecaster.variable_graph()
-    first = backtest[0]
+    place = ranked.index(OURS)
     headline = (
-        f"{ranked[0]} did best in the backtest (mean absolute error {first['MAE']:.4g}); {OURS} came "
-        f"{ranked.index(OURS) + 1} of {len(ranked)} with {backtest[ranked.index(OURS)]['MAE']:.4g}"
+        f"{ranked[0]} did best in the backtest (mean absolute error {backtest[0]['MAE']:.4g}); {OURS} came "
+        f"{place + 1} of {len(ranked)} with {backtest[place]['MAE']:.4g}"
     )
     notes += _advice(ranked[0], shown, stride)
-    rows = _ahead(ahead, data)
-    made: list[Row] = [
-        {"variable": name} | {f"from {other}": float(value) for other, value in zip(data.variables, line, strict=True)}
-        for name, line in zip(data.variables, theta, strict=True)
-    ]
+    rows, made = _ahead(ahead, data), _graph(theta, data.variables)
     tables: dict[str, Sequence[Row]] = {BACKTEST: backtest, AHEAD: rows[:SHOWN], GRAPH: made}
     files: dict[str, tuple[str, str | Sequence[Row]]] = {
         "backtest.csv": ("errors of every method on the last steps", backtest),
@@ -94,6 +86,14 @@ def answer(path: Path, *, window: int, stride: int, epochs: int | None, seed: in
         "backtest.svg": ("forecasts of the last steps beside what came", _fans(data, ours, shown[0], truth, window)),
     }
     return Answer(headline, tables, tuple(notes), files, forecaster)
+
+
+def _graph(theta: np.ndarray, variables: Sequence[str]) -> list[Row]:
+    """The learned graph `[v, v]`: a row for each variable, of what it is made."""
+    return [
+        {"variable": name} | {f"from {other}": float(value) for other, value in zip(variables, line, strict=True)}
+        for name, line in zip(variables, theta, strict=True)
+    ]
 
 
 def _shown(rivals: Sequence[Forecast], winner: str) -> list[Forecast]:
@@ -143,6 +143,13 @@ def _usable(read: SeriesTensor) -> tuple[SeriesTensor, list[str]]:
     recent = values[:, -most:, kept]
     times = read.times[-most:]
     return SeriesTensor(recent, read.series, times, tuple(names[index] for index in kept), read.even), notes
+
+
+def _config(values: np.ndarray, *, window: int, stride: int) -> Config:
+    """Counts are scaled by their logarithm and stay counts; where something is negative, neither is possible."""
+    positive = bool((values >= 0).all())
+    scale, activation = ("log1p", "clip") if positive else ("train_max", "none")
+    return replace(Config(), window=window, stride=stride, scale=scale, activation=activation)
 
 
 def _epochs(pairs: int, config: Config) -> int:
