@@ -69,6 +69,23 @@ def test_the_mean_return_is_that_of_the_episodes(cli: Cli, saved: Path, tmp_path
     assert "cart-pole" in cli("evaluate", str(saved), "--episodes", "1").out
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("evaluate", "ARTIFACT", "--output"), ("export", "ARTIFACT", "--onnx"), ("run", "hdpo", "--html"),
+        ("apply", "deep-ga", "--env", "cart-pole", "--output"),
+    ],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_what_is_written_goes_into_a_folder_that_exists(cli: Cli, saved: Path, tmp_path: Path, words: tuple[str, ...]):
+    place = tmp_path / "no" / "x"
+    found = cli(*(str(saved) if word == "ARTIFACT" else word for word in words), str(place))
+    assert found.status == 2
+    assert found.err.startswith(f"Error: {words[-1]}: got ")
+    assert found.err.endswith("expected a place in a folder that exists (mistyped, or to be made first?)\n")
+    assert not place.parent.exists()
+
+
 @pytest.mark.parametrize(("key", "value"), [("files", []), ("architecture", 5)])
 def test_a_damaged_description_is_no_fault_of_ours(cli: Cli, saved: Path, key: str, value: object):
     path = saved / "artifact.json"

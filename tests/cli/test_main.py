@@ -138,7 +138,7 @@ def test_errors_are_one_line_and_a_status(cli: Cli, monkeypatch, error: BaseExce
         (["search", " "], "words: got"),
         (
             ["report", "--html", "nowhere/page.html"],
-            "Error: --html: got nowhere/page.html, expected a file in a folder that",
+            "Error: --html: got nowhere/page.html, expected a place in a folder that",
         ),
     ],
 )

@@ -54,7 +54,11 @@ def test_an_unlisted_paper_needs_its_facts(cli: Cli, root: Path):
     outcome = cli("new", "my-paper", *CARD)
     assert outcome.status == 2
     assert outcome.err == "Error: --field: got nothing, expected a value (my-paper has no card yet)\n"
-    assert cli("new", "My Paper!", *CARD, "--field", "graphs").status == 2
+    for slug in ("My Paper!", "Bad_Slug"):
+        outcome = cli("new", slug)
+        assert (outcome.status, outcome.err) == (
+            2, f"Error: slug: got {slug}, expected lower-case words joined by hyphens\n"
+        )  # fmt: skip
     assert not list(root.iterdir())
 
 
@@ -71,7 +75,7 @@ def test_existing_files_are_never_touched(cli: Cli, root: Path):
 
 def test_a_package_counts_as_existing(root: Path):
     (root / "src/livepapers/methods/dita").mkdir(parents=True)
-    with pytest.raises(InputError, match="exists"):
+    with pytest.raises(InputError, match=r"\(src/livepapers/methods/dita exists\)"):
         new.write(root, "dita")
 
 

@@ -127,3 +127,5 @@ def test_every_method_s_apply_has_a_command_line(slug: str):
     assert made
     assert all(isinstance(one, click.Argument) or (isinstance(one, click.Option) and one.help) for one in made)
     assert documentation(apply).about
+    seeds = [one.type for one in made if one.name == "seed"]
+    assert all(isinstance(kind, click.IntRange) and kind.min == 0 for kind in seeds)

@@ -53,6 +53,24 @@ def test_bad_values_are_refused_by_name_value_and_expectation(name: str, value: 
         assert "\n" not in str(caught.value)
 
 
+def test_all_problems_are_told_in_one_line_without_an_internal_name():
+    for make in (lambda: Config(clip=2, steps=0), lambda: Config.from_json({"clip": 2, "steps": 0})):
+        with pytest.raises(InputError) as caught:
+            make()
+        assert str(caught.value) == (
+            "clip: got 2, expected less than 1; steps: got 0, expected greater than or equal to 1"
+        )
+        assert [problem.field for problem in caught.value.problems] == ["clip", "steps"]
+    with pytest.raises(InputError, match="steps: got 0") as caught:
+        Config(steps=0)
+    assert caught.value.field == "steps"
+
+
+def test_of_very_many_problems_the_first_are_told_and_the_others_counted():
+    with pytest.raises(InputError, match=r"^n0: got 0, .*n7: got 0, expected no such field .*; and 12 more$"):
+        Config(**{f"n{i}": 0 for i in range(20)})  # type: ignore[arg-type]
+
+
 def test_a_config_cannot_be_changed_and_copies_are_checked():
     config = Config()
     with pytest.raises(dataclasses.FrozenInstanceError):

@@ -51,8 +51,10 @@ def test_outputs_that_would_overwrite_are_refused_before_any_work(tmp_path: Path
         check_output_folder(tmp_path / "file")
     with pytest.raises(InputError, match="it holds files"):
         check_output_folder(tmp_path)
-    check_output_folder(tmp_path, replace=True)
-    check_output_folder(tmp_path / "new" / "deeper")
+    check_output_folder(tmp_path / "new")
+    with pytest.raises(InputError, match=r"expected a place in a folder that exists \(mistyped"):
+        check_output_folder(tmp_path / "new" / "deeper")
+    assert not (tmp_path / "new").exists()
     (tmp_path / "empty").mkdir()
     with new_folder(tmp_path / "empty"):
         pass

@@ -2,17 +2,21 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import geopandas
 import networkx as nx
+import numpy as np
 import pytest
 from shapely.geometry import LineString, Point
 
 from livepapers.core.errors import InputError
 from livepapers.core.rng import numpy_generator
-from livepapers.methods.cities_to_series import ReGENNForecaster, apply
+from livepapers.methods.cities_to_series import ReGENNForecaster, apply, series_application
+from livepapers.methods.cities_to_series.backtest import Forecast
+from livepapers.methods.cities_to_series.scaling import Split
 from livepapers.tasks.coupled_series import coupled_series
 from livepapers.tasks.series_table import write_long
 from livepapers.tasks.street_graph import street_grid
@@ -85,6 +89,25 @@ def test_forecasts_come_with_a_backtest_a_graph_and_a_network(forecast):
     assert "Rows are made of columns" in (forecast.output / "graph.svg").read_text()
     fans = (forecast.output / "backtest.svg").read_text()
     assert fans.count(">2024-03-01<") == fans.count(">2025-04-01<") == fans.count('font-weight="bold"') - 1  # the title
+
+
+def test_the_forecast_that_is_recommended_is_given(folder, monkeypatch):
+    real = series_application.forecast_by
+
+    def ridge_wins_the_test_and_trees_the_dev_window(name: str, values: np.ndarray, *, split: Split) -> Forecast:
+        made = real(name, values, split=split)
+        if name == "ridge":
+            return replace(made, made=values[:, -split.stride :])
+        return replace(made, dev_error=0.0) if name == "boosted trees" else made
+
+    monkeypatch.setattr(series_application, "forecast_by", ridge_wins_the_test_and_trees_the_dev_window)
+    made = series_application.answer(folder / "long.csv", window=4, stride=2, epochs=2, seed=0)
+    assert made.headline.startswith("ridge did best")
+    assert "ridge beat ReGENN on the last 2 steps: rather trust its forecast, which stands beside" in made.notes[0]
+    assert "boosted trees, best on the 2 steps before, is there too" in made.notes[1]
+    rows = made.files["forecasts.csv"][1]
+    assert list(rows[0])[-3:] == ["ReGENN", "ridge", "boosted trees"]
+    assert ">ridge<" in made.files["backtest.svg"][1]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +205,7 @@ SERIES = {
 STREETS = {
     "edges to nowhere": ({"edges.csv": "source,target\na,z\n"}, "an index of the table"),
     "no target": ({"edges.csv": "source,to\na,b\n"}, "column target"),
-    "negative length": ({"edges.csv": "source,target,length\na,b,-1\n"}, "length"),
+    "negative length": ({"edges.csv": "source,target,length\na,b,-1\n"}, "length: got -1.0, expected a number >= 0"),
     "junction twice": ({"nodes.csv": NODES + "a,0,0\n"}, "each index once"),
     "swapped": ({"nodes.csv": NODES.replace("a,0,0", "a,120,45")}, "swapped"),
     "no latitude": ({"nodes.csv": "index,x\na,0\n"}, "column y"),

@@ -275,7 +275,7 @@ def test_what_describes_an_episode():
     assert dcg.Player(World.of("point-omni", near, horizon=5), 0.0)(act, 3, seed=1).outside == 3
     wrong = box(function=lambda *_: [1.0])
     player = dcg.Player(World.of("point-omni", wrong, horizon=5), 0.0)
-    with pytest.raises(InputError, match="2 numbers an episode"):
+    with pytest.raises(InputError, match="expected 2 numbers, one a descriptor"):
         player(act, 3, seed=1)
 
 

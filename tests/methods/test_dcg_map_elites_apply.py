@@ -101,6 +101,13 @@ def test_a_function_may_describe_an_episode_and_is_asked_for_again(tmp_path: Pat
     assert apply(archive=tmp_path / "out", descriptor_from="my_ends:end").tables["Best cells"]
 
 
+def test_a_function_that_breaks_is_told_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "my_broken_ends.py").write_text("def end(seen, actions, rewards):\n    return [seen['x']]\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"descriptor-from: my_broken_ends:end raised IndexError: .*line 2"):
+        apply(env="point-omni", descriptor_from="my_broken_ends:end", low="-1", high="1", **QUICK)
+
+
 def test_an_interrupted_search_goes_on_to_the_same_bits(places: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     update, calls = module.DescriptorConditionedSearch.update, []
 

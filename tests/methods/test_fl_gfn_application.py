@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from livepapers.cli.main import call
 from livepapers.core.application import Application
 from livepapers.core.errors import CorruptFileError, InputError, Interrupted
 from livepapers.core.rng import generator
@@ -185,6 +186,20 @@ def test_malformed_input_gets_one_clear_line_and_nothing_is_written(name: str, t
         apply(**{option: path, "output": tmp_path / "out", **arguments})
     assert "\n" not in str(caught.value)
     assert [entry.name for entry in tmp_path.iterdir()] == ["in"]
+
+
+def test_wrong_settings_are_told_by_option_all_at_once(items: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["apply", "fl-gfn", "--items", str(items), "--size", "2", "--epsilon", "2", "--updates", "0"]
+    assert call(words) == 2
+    assert capsys.readouterr().err == (
+        "Error: --updates: got 0, expected greater than or equal to 1; --epsilon: got 2.0, expected less than or equal "
+        "to 1\n"
+    )
+
+
+def test_a_seed_below_zero_is_refused_as_everywhere(items: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["apply", "fl-gfn", "--items", str(items), "--size", "2", "--seed", "-1"]) == 2
+    assert "'--seed': -1 is not in the range x>=0" in capsys.readouterr().err
 
 
 def test_neither_items_nor_graph_is_refused() -> None:

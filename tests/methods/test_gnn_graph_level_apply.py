@@ -61,7 +61,7 @@ def write_tudataset(table: GraphTable, folder: Path, name: str = "TOY") -> Path:
 
 def test_the_output_folder_holds_what_is_announced(graphs, tmp_path):
     files = write_csv(graphs, tmp_path, unknown=3)
-    made = apply(**files, epochs=2, repeats=2, models=("path-adaptive", "prior"), output=tmp_path / "a" / "b")
+    made = apply(**files, epochs=2, repeats=2, models=("path-adaptive", "prior"), output=tmp_path / "a")
     assert made.output is not None
     assert {path.name for path in made.output.iterdir()} == set(made.files)
     with (made.output / "models.csv").open() as file:
@@ -208,7 +208,7 @@ def test_each_scenario_runs_and_is_said(graphs, tmp_path, scenario):
     ],
 )
 def test_targets_are_classes_or_numbers(texts, task, classes, values):
-    found, names = to_targets(texts, task=task, option="y")
+    found, names = to_targets(texts, task=task, where="--graphs g.csv", column="y")
     assert names == classes
     assert found == pytest.approx(values, nan_ok=True)
 
@@ -322,7 +322,8 @@ def test_a_folder_without_a_data_set_and_a_full_output_are_refused(graphs, tmp_p
     files["graphs"].write_text("graph,target\n" + "".join(f"g{n},{n * 1.5}\n" for n in range(30)))
     refused({**files, "scenario": "shots:3"}, "clean or noise", tmp_path)
     files["graphs"].write_text("graph,target\n" + "".join(f"g{n},k{n}\n" for n in range(30)))
-    refused(files, "at most 20", tmp_path)
+    refused(files, "--graphs graphs.csv: column target: got 30 classes, expected at most 20", tmp_path)
+    refused({**files, "task": "numbers"}, "--graphs graphs.csv line 2: target: got k0", tmp_path)
 
 
 @needs_rdkit
@@ -339,5 +340,5 @@ def test_axes_have_a_few_round_numbers(low, high):
 
 
 def test_targets_with_decimal_commas_are_no_classes():
-    with pytest.raises(InputError, match=r"column y line 2: value: got 1,5, .*decimal comma"):
-        to_targets(["1,5", "2,5", ""], task="auto", option="column y")
+    with pytest.raises(InputError, match=r"^--graphs g.csv line 2: y: got 1,5, .*decimal comma"):
+        to_targets(["1,5", "2,5", ""], task="auto", where="--graphs g.csv", column="y")

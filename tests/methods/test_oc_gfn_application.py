@@ -106,15 +106,17 @@ def test_a_function_of_ones_own_is_a_reward(model: Path, tmp_path: Path, monkeyp
     (tmp_path / "my_reward_oc.py").write_text(
         "def good(cells):\n    return [float(c.split()[0]) for c in cells]\n"
         "def short(cells):\n    return [1.0]\n"
-        "def below(cells):\n    return [-1.0 for _ in cells]\n",
+        "def below(cells):\n    return [-1.0 for _ in cells]\n"
+        "def bad(cells):\n    raise ValueError('my own bug')\n",
         encoding="utf-8",
     )
     monkeypatch.chdir(tmp_path)
     made = apply(pretrained=model, reward_from="my_reward_oc:good", samples=10)
     assert made.tables["Rewards"][0]["reward"] == "my_reward_oc:good"
     for name, message in (
-        ("short", "1 rewards, expected 9"),
-        ("below", "finite reward >= 0"),
+        ("short", r"--reward-from: got \[1.0\], expected 9 numbers"),
+        ("below", "--reward-from: got -1.0, expected a finite reward >= 0 .returned by my_reward_oc:below for"),
+        ("bad", "--reward-from: my_reward_oc:bad raised ValueError: my own bug .line 8 of my_reward_oc.py"),
         ("none", "a function of"),
     ):
         with pytest.raises(InputError, match=message):

@@ -99,6 +99,19 @@ def test_recorded_returns_are_certified(returns: Path, tmp_path: Path):
     assert float(demands[-1]["up to budget"] or 0) <= float(demands[-2]["up to budget"] or 0)
 
 
+def test_what_no_return_can_miss_is_said_to_hold_always(tmp_path: Path):
+    path = tmp_path / "returns.csv"
+    path.write_text("return\n" + "0\n" * 100 + "200\n" * 900)
+    done = apply(sigma="0.2", returns=path, lowest=0.0, output=tmp_path / "out")
+    always = {"return at least": 0.0, "up to budget": "always: no return is lower"}
+    assert done.tables["Demands"][:2] == [{**always, "in a share of": share} for share in (0.5, 0.9)]
+    assert float(done.tables["Demands"][2]["up to budget"] or 0) > 0
+    assert "always: no return is lower" in (tmp_path / "out" / "demands.csv").read_text()
+    assert {
+        row["success"] for row in apply(sigma="0.2", returns=path, lowest=0.0, success=0.0).tables["Certificate"]
+    } == {1.0}
+
+
 def test_without_a_lowest_return_only_quantiles_are_certified(returns: Path):
     done = apply(sigma="0.2", returns=returns)
     assert set(done.tables["Certificate"][0]) == {"budget", "median"}

@@ -70,9 +70,9 @@ def test_a_git_history_recommends_files_that_still_exist(world, tmp_path):
 
 
 def test_the_output_folder_holds_what_is_announced(world, tmp_path):
-    made = apply(sets=write_csv(world, tmp_path / "sets.csv"), output=tmp_path / "out" / "here")
+    made = apply(sets=write_csv(world, tmp_path / "sets.csv"), output=tmp_path / "out")
     assert made.output is not None
-    assert made.output == tmp_path / "out" / "here"
+    assert made.output == tmp_path / "out"
     assert {path.name for path in made.output.iterdir()} == set(made.files)
     with (made.output / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))

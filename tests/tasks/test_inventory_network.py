@@ -57,6 +57,7 @@ def test_a_bad_file_gets_one_clear_line(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message) as caught:
         InventoryNetwork.from_file(path)
     assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(("network net.yml: ", "network: got "))
     assert "net.yml" in str(caught.value)
 
 

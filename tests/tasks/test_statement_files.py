@@ -97,6 +97,7 @@ def test_what_looks_like_a_misprint_may_be_meant(tmp_path):
 FAULTS = {
     "no actor column": ("who,concept,qualifier\nA,x,1\n", {}, "--actor"),
     "named column missing": ("actor,concept,qualifier\nA,x,1\n", {"columns": {"group": "partei"}}, "group: got partei"),
+    "misspelt column, taken": ("actor,concept,party\nA,x,p\n", {"columns": {"group": "actr"}}, "the header has"),
     "misspelt column": ("actor,concept,qualifier,party\nA,x,1,p\n", {"columns": {"group": "partyy"}}, "'party' meant"),
     "a column twice": ("actor,concept,qualifier,concept\nA,x,1,y\n", {}, "each column once"),
     "no row": ("actor,concept,qualifier\n", {}, "at least one row"),

@@ -45,7 +45,8 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path):
         ("item,energy\na,1\nb,nan\n", "line 3: energy: got nan"),
         ("item,energy\na,inf\n", "finite"),
         ("item,energy\na,twelve\n", "twelve"),
-        ("item,energy\na,1e30\n", "too large"),
+        ("item,energy\na,1e30\n", "got 1e30, expected a number from -1e+12 to 1e+12 (too large to be meant)"),
+        ("item,energy\na,-2.16e16\n", "got -2.16e16, expected a number from -1e+12 to 1e+12"),
         ("item,energy\n,1\n", "line 2: item"),
         ("item,energy\na,1\nb,2,3,4\n", "CSV"),
         (b"\x89PNG\r\n\x1a\n\0\0\0", "binary"),
@@ -58,6 +59,16 @@ def test_bad_tables_name_option_place_and_cause(tmp_path: Path, content: bytes |
     assert str(caught.value).startswith("--items")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_no_column_that_is_needed_itself_is_proposed_for_another(tmp_path: Path):
+    path = tmp_path / "trips.csv"
+    free, none = "is 'XXationID' meant? rename it", "the header has zone, DOLocationID"
+    for other, said in (("XXationID", free), ("zone", none)):
+        path.write_text(f"{other},DOLocationID\n1,2\n")
+        with pytest.raises(InputError) as caught:
+            read_table(path, option="--trips", required=["PULocationID", "DOLocationID"])
+        assert said in str(caught.value)
 
 
 def test_a_header_may_hold_semicolons_inside_its_cells():

@@ -167,3 +167,41 @@ def test_unknown_environments_and_missing_resets_are_answered_in_one_line():
     env = gymnasium.make_vec("CartPole-v1", 2)
     with pytest.raises(InputError, match="SAME_STEP"):
         GymnasiumTask(env)
+
+
+class Broken(gymnasium.Env):
+    """A user's environment with a mistake in one of its methods."""
+
+    observation_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self._maybe("init")
+
+    def _maybe(self, here: str) -> None:
+        if here == self.where:
+            raise ValueError("my own bug")
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        self._maybe("reset")
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self._maybe("step")
+        return np.zeros(1, np.float32), 0.0, False, False, {}
+
+
+@pytest.mark.parametrize("where", ["init", "reset", "step"])
+def test_a_mistake_in_a_users_environment_is_told_as_theirs(where: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gymnasium.envs.registration.registry", {})
+    gymnasium.register("Broken-v0", lambda **_: Broken(where), disable_env_checker=True, order_enforce=False)
+
+    def use() -> None:
+        task = GymnasiumTask.make("Broken-v0", 2)
+        task.reset(0)
+        task.step(torch.zeros(2, dtype=torch.int64))
+
+    line = r"^env: Broken-v0 raised ValueError: my own bug \(line \d+ of test_vector.py\)$"
+    with pytest.raises(InputError, match=line):
+        use()

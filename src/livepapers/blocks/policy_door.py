@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from livepapers.blocks.policies import GreedyPolicy
 from livepapers.core import artifact as artifacts
 from livepapers.core.errors import InputError, MissingExtraError
+from livepapers.core.user_code import running
 
 Act: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
 PolicySource: TypeAlias = "Path | nn.Module | AnyPolicy | Callable[..., Any] | Any"
@@ -153,7 +154,8 @@ def _of_onnx(path: Path) -> AnyPolicy:
         given = {inputs[0].name: seen.to(torch.float32).numpy()}
         if len(inputs) == 2:
             given[inputs[1].name] = _required(mask, path).numpy()
-        return torch.from_numpy(session.run(None, given)[0])
+        with running(path.name, field="artifact"):
+            return torch.from_numpy(session.run(None, given)[0])
 
     shape = inputs[0].shape[1:]
     known = tuple(shape) if all(isinstance(size, int) for size in shape) else None

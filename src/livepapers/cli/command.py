@@ -2,12 +2,15 @@
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from livepapers.core.errors import InputError
 
 DEBUG = click.Option(
     ["--debug"],
@@ -49,11 +52,21 @@ def _options_as_typed(params: Sequence[click.Parameter]) -> Iterator[None]:
         yield
     except InputError as error:
         flags = {str(one.name).replace("_", "-"): one.opts[-1] for one in params if isinstance(one, click.Option)}
-        words = [word.replace("_", "-") for word in re.findall(r"[\w-]+", error.field)]
-        if not flags.keys() & words or not {*words} <= {*flags, "and", "or"}:
+        line = str(error)
+        for problem in error.problems or (error,):
+            line = line.replace(str(problem), _typed(problem, flags), 1)
+        if line == str(error):
             raise
-        typed = re.sub(r"[\w-]+", lambda word: flags.get(word[0].replace("_", "-"), word[0]), error.field)
-        raise InputError(typed + str(error).removeprefix(error.field)) from error
+        raise InputError(line) from error
+
+
+def _typed(problem: "InputError", flags: Mapping[str, str]) -> str:
+    """A message that begins with what was typed, where its field is made of nothing but options."""
+    words = [word.replace("_", "-") for word in re.findall(r"[\w-]+", problem.field)]
+    if not flags.keys() & words or not {*words} <= {*flags, "and", "or"}:
+        return str(problem)
+    typed = re.sub(r"[\w-]+", lambda word: flags.get(word[0].replace("_", "-"), word[0]), problem.field)
+    return typed + str(problem).removeprefix(problem.field)
 
 
 def write_examples(epilog: str | None, formatter: click.HelpFormatter) -> None:
@@ -117,12 +130,12 @@ store_option = click.option(
 )
 
 
-def _in_a_folder(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
-    """Refuse, before anything is measured, a page that could not be written where it is wanted."""
-    if path is not None and not path.absolute().parent.is_dir():
-        from livepapers.core.errors import InputError
+def in_a_folder(_: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
+    """Of an option: refuse, before any work, a file that could not be written where it is wanted."""
+    from livepapers.core.files import check_parent
 
-        raise InputError.of("html", str(path), expected="a file in a folder that exists", cause="a mistyped folder")
+    if path is not None:
+        check_parent(path, field=str(param.name))
     return path
 
 
@@ -130,6 +143,6 @@ html_option = click.option(
     "--html",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="PATH",
-    callback=_in_a_folder,
+    callback=in_a_folder,
     help="Where the report goes. [default: reports/RUN.html beside the store]",
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from livepapers.cli.command import Command, examples, json_option
+from livepapers.cli.command import Command, examples, in_a_folder, json_option
 
 folder_argument = click.argument(
     "artifact", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="ARTIFACT"
@@ -25,7 +25,9 @@ folder_argument = click.argument(
 @click.option("--episodes", type=click.IntRange(min=1), default=100, show_default=True, help="Whole episodes to run.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of starts and noise.")
 @click.option("--env", metavar="ID", help="Another world than the policy's own: a registered name or a Gymnasium id.")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="CSV file for the episodes.")
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), callback=in_a_folder, help="CSV file for the episodes."
+)
 @json_option
 def command(artifact: Path, episodes: int, seed: int, env: str | None, output: Path | None, as_json: bool) -> None:
     """Run a saved policy and show its mean return.

@@ -4,14 +4,19 @@ from pathlib import Path
 
 import click
 
-from livepapers.cli.command import Command, examples
+from livepapers.cli.command import Command, examples, in_a_folder
 from livepapers.cli.evaluate import folder_argument
 
 
 @click.command("export", cls=Command, epilog=examples("export policy --onnx policy.onnx"))
 @folder_argument
 @click.option(
-    "--onnx", "target", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The ONNX file to write."
+    "--onnx",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    callback=in_a_folder,
+    help="The ONNX file to write.",
 )
 def command(artifact: Path, target: Path) -> None:
     """Write a saved policy as an ONNX file.

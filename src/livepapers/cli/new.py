@@ -71,6 +71,7 @@ def card_text(
     field: str | None,
 ) -> str:
     """A card that parses; raises `InputError` naming the option that is missing or wrong."""
+    catalogue.check_slug(slug, field="slug")
     for option, value in (
         ("--title", title),
         ("--author", authors),
@@ -122,11 +123,10 @@ def write(root: Path, slug: str, *, card: str = "") -> list[Path]:
     texts = {root / place.format(module=module): _filled(name, words) for name, place in FILES.items()}
     if card:
         texts = {root / "src/livepapers/papers" / f"{slug}.toml": card, **texts}
-    for path in texts:
-        if path.exists() or path.with_suffix("").is_dir():
-            raise InputError.of(
-                "slug", slug, expected="a paper without files", cause=f"{path.relative_to(root)} exists"
-            )
+    for path in (place for file in texts for place in (file, file.with_suffix(""))):  # a module, or a package
+        if path.exists():
+            cause = f"{path.relative_to(root)} exists"
+            raise InputError.of("slug", slug, expected="a paper without files", cause=cause)
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -12,6 +12,8 @@ from typing import Any, Literal, Union
 
 import click
 
+from livepapers.core.rng import Seed
+
 SECTIONS = ("Args", "Returns", "Raises", "Yields", "Example", "Examples", "Note", "Notes", "References")
 _ENTRY = re.compile(r"(\w+)(?: \([^)]*\))?: (.*)")
 
@@ -34,6 +36,7 @@ class Number(click.ParamType):
 
 SCALARS: Mapping[Any, click.ParamType] = {
     int: click.INT,
+    Seed: click.IntRange(min=0),
     float: Number(),
     str: click.STRING,
     Path: click.Path(path_type=Path),
@@ -57,7 +60,7 @@ def options(function: Callable[..., Any]) -> list[click.Parameter]:
     Raises:
         TypeError: A parameter's annotation has no form on the command line.
     """
-    hints = typing.get_type_hints(function)
+    hints = typing.get_type_hints(function, include_extras=True)  # `Seed` is an int with a range
     help_texts = documentation(function).arguments
     return [
         _option(parameter, hints.get(name, str), help_texts.get(name, ""))

@@ -51,7 +51,7 @@ def config_dataclass(cls: type[T]) -> type[T]:
         try:
             validate(self, *args[len(named) :], **named, **kwargs)
         except ValidationError as error:
-            raise one_line(error, source=cls.__qualname__) from None
+            raise one_line(error) from None
 
     checked.__wrapped__ = validate  # type: ignore[attr-defined]  # keeps the signature readable for inspect and docs
     made.__init__ = checked  # type: ignore[method-assign]
@@ -82,7 +82,7 @@ class Presets:
         try:
             return TypeAdapter(cls).validate_python(dict(values))
         except ValidationError as error:
-            raise one_line(error, source=cls.__qualname__) from None
+            raise one_line(error) from None
 
 
 def replace(config: T, **changes: Any) -> T:

@@ -1,10 +1,14 @@
 """Errors a person can act on: one line with field, value, what was expected and the likely cause."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # `livepapers list` raises these errors and must not pay for importing pydantic
     from pydantic import ValidationError
+
+MOST_PROBLEMS = 8
+"""That one line tells of; who has more has given another file."""
 
 
 class LivepapersError(Exception):
@@ -19,6 +23,8 @@ class InputError(LivepapersError, ValueError):
 
     field = ""
     """What the message begins with, where `of` made it."""
+    problems: tuple["InputError", ...] = ()
+    """Each by itself, where the message tells of several."""
 
     @classmethod
     def of(cls, field: str, value: Any, *, expected: str, cause: str = "") -> "InputError":
@@ -30,12 +36,19 @@ class InputError(LivepapersError, ValueError):
             expected: What would have been right, e.g. "a number >= 0".
             cause: The likely cause or the mend, as a clause; left out when empty.
         """
-        shown = " ".join((str(value) if isinstance(value, (str, Path)) else repr(value)).split())
+        shown = " ".join((str(value) if isinstance(value, (str, Path)) else repr(_plain(value))).split())
         if len(shown) > 80:  # of a path the end says which file it is, of all else the beginning
             shown = "..." + shown[-77:] if isinstance(value, Path) else shown[:77] + "..."
         why = " ".join(cause.split())  # what other programs say may have many lines
         error = cls(f"{field}: got {shown}, expected {expected}" + (f" ({why})" if why else ""))
         error.field = field
+        return error
+
+    @classmethod
+    def several(cls, problems: Sequence["InputError"], line: str) -> "InputError":
+        """One error about several problems, which `line` tells."""
+        error = cls(line)
+        error.problems = tuple(problems)
         return error
 
 
@@ -68,25 +81,46 @@ class CorruptFileError(LivepapersError, ValueError):
     """A file written by livepapers does not verify: truncated, altered or of another kind."""
 
 
+def _plain(value: Any) -> Any:
+    """The value as Python writes it: a person knows -5.0, and not np.float64(-5.0) or tensor(-5.)."""
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list, set, frozenset)):
+        kind = next(
+            kind for kind in (tuple, list, set, frozenset) if isinstance(value, kind)
+        )  # not torch.Size: it names itself
+        return kind(map(_plain, value))
+    if callable(listed := getattr(value, "tolist", None)):  # arrays, tensors and their scalars
+        return _plain(listed())
+    return value
+
+
 def one_line(error: "ValidationError", *, source: str = "") -> InputError:
-    """Turn pydantic's report into the house form, first problem first.
+    """Turn pydantic's report into the house form: all problems in one line.
 
     Args:
         error: What pydantic raised.
-        source: The file or option the data came from, named at the start of the line.
+        source: The option and the file that the data came from, named once at the start of the line.
     """
-    first, rest = error.errors()[0], error.error_count() - 1
-    raised = first.get("ctx", {}).get("error")
+    details = error.errors()
+    problems = [_problem(detail) for detail in details[:MOST_PROBLEMS]]
+    line = "; ".join(map(str, problems))
+    if len(details) > MOST_PROBLEMS:
+        line += f"; and {len(details) - MOST_PROBLEMS} more"
+    if source:
+        return InputError(f"{source}: {line}")
+    return problems[0] if len(details) == 1 else InputError.several(problems, line)
+
+
+def _problem(detail: Mapping[str, Any]) -> InputError:
+    raised = detail.get("ctx", {}).get("error")
     if isinstance(raised, InputError):  # our own check said it already
-        return InputError(f"{source}: {raised}" if source else str(raised))
-    place = ".".join(str(part) for part in first["loc"]) or "value"
-    field = f"{source}: {place}" if source else place
-    message = first["msg"].removeprefix("Value error, ")
-    value = first.get("input")
-    cause = f"and {rest} more problem{'s' if rest > 1 else ''}" if rest else ""
-    if first["type"] == "missing":
-        return InputError.of(field, "nothing", expected="a value: this field is required", cause=cause)
-    if first["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
-        return InputError.of(field, value, expected="no such field", cause=cause or "is the name misspelt?")
-    expected = message.removeprefix("Input should be ")
-    return InputError.of(field, value, expected=expected[0].lower() + expected[1:], cause=cause)
+        return raised
+    field = ".".join(str(part) for part in detail["loc"]) or "value"
+    value = detail.get("input")
+    if detail["type"] == "missing":
+        return InputError.of(field, "nothing", expected="a value: this field is required")
+    if detail["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
+        return InputError.of(field, value, expected="no such field", cause="is the name misspelt?")
+    expected = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return InputError.of(field, value, expected=expected[0].lower() + expected[1:])

@@ -51,7 +51,7 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         path: Where the folder shall be.
         replace: Whether an existing folder may be replaced; otherwise one that holds files raises `InputError`.
     """
-    check_output_folder(path, replace=replace)
+    _check_free(path, replace=replace)
     path.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     made.chmod(0o755)
@@ -85,7 +85,7 @@ def unfinished(output: Path | None) -> Iterator[Path | None]:
         if not lock.exists() or not os.path.samestat(os.fstat(file.fileno()), lock.stat()):
             raise _taken(output)  # we hold what another process has thrown away as it ended
         try:
-            check_output_folder(output)  # whoever held the lock while we read our input may have filled it
+            _check_free(output)  # whoever held the lock while we read our input may have filled it
             yield folder
         except BaseException:
             if list(folder.iterdir()) == [lock]:
@@ -120,17 +120,30 @@ def _lock(file: TextIO, output: Path) -> None:
         raise _taken(output) from None
 
 
-def check_output_folder(path: Path, *, replace: bool = False) -> None:
-    """Raise `InputError` if `path` cannot become an output folder, before any work is spent."""
+def check_output_folder(path: Path) -> None:
+    """Raise `InputError` if `path`, which a user typed, cannot become an output folder, before any work is spent."""
+    _check_free(path)
+    check_parent(path, field="output")
+    parent = path if path.is_dir() else path.absolute().parent
+    if not os.access(parent, os.W_OK):
+        raise InputError.of("output", str(path), expected="a writable place", cause=f"no right to write in {parent}")
+
+
+def check_parent(path: Path, *, field: str) -> None:
+    """Raise `InputError` if the folder that `path` would be in is not there: it is mistyped more often than meant."""
+    if not path.absolute().parent.is_dir():
+        cause = "mistyped, or to be made first?"
+        raise InputError.of(field, str(path), expected="a place in a folder that exists", cause=cause)
+
+
+def _check_free(path: Path, *, replace: bool = False) -> None:
+    """Raise `InputError` if a folder at `path` would overwrite something."""
     if path.is_file():
         raise InputError.of("output", str(path), expected="a folder", cause="a file of that name exists")
     if path.is_dir() and any(path.iterdir()) and not replace:
         raise InputError.of(
             "output", str(path), expected="a new or empty folder", cause="it holds files; choose another"
         )
-    parent = next(folder for folder in [path, *path.absolute().parents] if folder.exists())
-    if not os.access(parent, os.W_OK):
-        raise InputError.of("output", str(path), expected="a writable place", cause=f"no right to write in {parent}")
 
 
 def sha256(path: Path) -> str:

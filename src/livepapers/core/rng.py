@@ -5,12 +5,15 @@ numbers of another one, and two arms that ask for the same path face the very sa
 """
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
 if TYPE_CHECKING:
     import torch
+
+Seed = Annotated[int, ">= 0"]
+"""A seed that a user gives: the command line refuses others by this annotation."""
 
 
 def derive(seed: int, *path: str | int) -> int:

@@ -128,6 +128,12 @@ def did_you_mean(slug: str) -> str:
     return f"did you mean {' or '.join(close)}?" if close else ""
 
 
+def check_slug(text: str, *, field: str) -> None:
+    """Refuse what cannot be a paper's slug (or a tag); raises `InputError`."""
+    if not _SLUG.fullmatch(text):
+        raise InputError.of(field, text, expected="lower-case words joined by hyphens")
+
+
 def module_name(slug: str) -> str:
     """The slug as Python writes it: `fl-gfn` becomes `fl_gfn`."""
     return slug.replace("-", "_")
@@ -310,19 +316,18 @@ def _reasons(value: Any, name: str) -> dict[str, str]:
 def _check(card: Card, source: str) -> None:
     """The rules that hold between a card's values; the types are right by now."""
     patterns = (
-        ("slug", _SLUG, "lower-case words joined by hyphens"),
         ("arxiv", _ARXIV, "an arXiv identifier such as 2306.11246"),
         ("doi", _DOI, "a DOI such as 10.1073/pnas.1800683115"),
         ("url", _URL, "an address that begins with https://"),
         ("code_url", _URL, "an address that begins with https://"),
     )
+    check_slug(card.slug, field=f"{source}: slug")
     for key, pattern, expected in patterns:
         value = getattr(card, key)
         if value and not pattern.fullmatch(value):
             raise InputError.of(f"{source}: {key}", value, expected=expected)
     for tag in card.tags:
-        if not _SLUG.fullmatch(tag):
-            raise InputError.of(f"{source}: tags", tag, expected="lower-case words joined by hyphens")
+        check_slug(tag, field=f"{source}: tags")
     if card.field not in FIELDS:
         raise InputError.of(f"{source}: field", card.field, expected=f"one of {', '.join(FIELDS)}")
     _check_date(card.submitted, f"{source}: submitted")

@@ -181,6 +181,12 @@ def check_construction(env: Construction, *, generator: torch.Generator, walks: 
         children = _check_move(env, state[rows], action[rows])
         state = state.clone()
         state[rows] = children
+    _check_finished(env, state)
+
+
+def _check_finished(env: Construction, state: Tensor) -> None:
+    """Check rewards and keys where walks ended."""
+    name = type(env).__name__
     finished = env.log_reward(state)
     if not torch.isfinite(finished).all():
         raise _broken(

@@ -3,13 +3,15 @@
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
-from livepapers.core.errors import InputError
+from livepapers.core.errors import InputError, one_line
 from livepapers.tasks.tables import read_text
 
+T = TypeVar("T")
 LARGEST_FILE = 1 << 20  # bytes; what people write by hand is far below
 
 
@@ -51,6 +53,15 @@ def read_document(path: Path, *, option: str, fields: str) -> dict[str, Any]:
         shown = "an empty file" if values is None else f"a {type(values).__name__}"
         raise InputError.of(f"{option} {path.name}", shown, expected=f"fields {fields}")
     return values
+
+
+def read_checked(kind: type[T], path: Path, *, option: str, fields: str) -> T:
+    """The `config_dataclass` that such a file describes; arguments and errors as of `read_document`."""
+    values = read_document(path, option=option, fields=fields)
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        raise one_line(error, source=f"{option} {path.name}") from None
 
 
 def _parse_yaml(text: str) -> Any:

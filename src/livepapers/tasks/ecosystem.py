@@ -9,7 +9,7 @@ Noise is multiplicative. Source: Montealegre-Mora and others, arXiv 2308.13654; 
 `tasks.ecosystem_model`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import gymnasium
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from livepapers.core.errors import InputError
-from livepapers.tasks.ecosystem_model import Ecosystem
+from livepapers.tasks.ecosystem_model import Ecosystem, Species
 
 LEAST_CAPACITY = 0.01
 """Competition never takes more than all but this share of a capacity: growth stays finite."""
@@ -188,11 +188,15 @@ def fished_ecosystem(*, model: Mapping[str, Any]) -> EcosystemSimulator:
     return EcosystemSimulator(Ecosystem.from_json(dict(model)))
 
 
+_Table: TypeAlias = Callable[[list[tuple[str, float]]], Tensor]
+"""Parameters by name, with their values -> columns `[T, parameter]` of them over time."""
+
+
 class _Terms:
     """The growth terms of a model as tables over time: one row where nothing drifts, else one a step."""
 
     def __init__(self, model: Ecosystem, dtype: torch.dtype) -> None:
-        names, species = list(model.names), model.species
+        species = model.species
         self._times = model.horizon
         self._seasonal = any(one.growth in {"cycle", "forced"} for one in species)
         steps = torch.arange(model.horizon if model.drift or self._seasonal else 1, dtype=torch.float64)
@@ -205,6 +209,12 @@ class _Terms:
             constant = bool((made == made[:1]).all())
             return (made[:1] if constant else made).to(dtype)
 
+        self._set_growth(species, steps, table, dtype)
+        self._set_pairs(model, table, dtype)
+        self._set_eaten(model, table, dtype)
+
+    def _set_growth(self, species: Sequence[Species], steps: Tensor, table: _Table, dtype: torch.dtype) -> None:
+        """What each species does by itself."""
         rate = table([(f"{one.name}.rate", one.rate) for one in species])
         kinds = {
             kind: torch.tensor([one.growth == kind for one in species]) for kind in ("logistic", "cycle", "forced")
@@ -219,6 +229,9 @@ class _Terms:
         self._forced = kinds["forced"] if bool(kinds["forced"].any()) else None
         self._level = (self._capacity + rate * turn.sin().to(dtype)).clamp(min=0.0)
 
+    def _set_pairs(self, model: Ecosystem, table: _Table, dtype: torch.dtype) -> None:
+        """What is linear in another species: competition, and what predators gain."""
+        names = list(model.names)
         loss: list[tuple[int, int, str, float]] = []  # (who, because of whom, parameter, effect on growth per head)
         taken: list[tuple[int, int, str, float]] = []  # (who, because of whom, parameter, capacity taken)
         for pair in model.competition:
@@ -232,6 +245,9 @@ class _Terms:
         self._linear = _Pairs(loss, table, len(names), dtype)
         self._taken = _Pairs(taken, table, len(names), dtype)
 
+    def _set_eaten(self, model: Ecosystem, table: _Table, dtype: torch.dtype) -> None:
+        """What predators take, which saturates."""
+        names = list(model.names)
         eaten = [(pair, f"{pair.predator or ''}>{pair.prey}") for pair in model.predation]
         self._prey = torch.tensor([names.index(pair.prey) for pair, _ in eaten], dtype=torch.int64)
         self._predator = torch.tensor(
@@ -276,7 +292,7 @@ class _Pairs:
     def __init__(
         self,
         pairs: list[tuple[int, int, str, float]],
-        table: Callable[[list[tuple[str, float]]], Tensor],
+        table: _Table,
         species: int,
         dtype: torch.dtype,
     ) -> None:

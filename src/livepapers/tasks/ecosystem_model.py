@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from livepapers.core.config import config_dataclass, setting
 from livepapers.core.errors import InputError, one_line
-from livepapers.tasks.documents import read_document
+from livepapers.tasks.documents import read_checked
 
 LARGEST = 1e9
 MOST_SPECIES = 32
@@ -133,20 +133,15 @@ class Ecosystem:
         Raises:
             InputError: One line that names the file, the field and the likely cause.
         """
-        path = Path(path)
-        return cls._validated(read_document(path, option=option, fields=FIELDS), source=path.name)
+        return read_checked(cls, Path(path), option=option, fields=FIELDS)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Ecosystem":
         """Rebuild a model from `to_json`; raises `InputError` for anything else."""
-        return cls._validated(values, source="ecosystem")
-
-    @classmethod
-    def _validated(cls, values: Any, *, source: str) -> "Ecosystem":
         try:
             return TypeAdapter(cls).validate_python(values)
         except ValidationError as error:
-            raise one_line(error, source=source) from None
+            raise one_line(error, source="ecosystem") from None
 
     def to_json(self) -> dict[str, Any]:
         """The model as JSON-ready values."""

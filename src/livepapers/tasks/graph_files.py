@@ -124,7 +124,7 @@ def read_edges(
 
 
 def to_targets(
-    texts: list[str], *, task: str, option: str, most_classes: int = 20
+    texts: list[str], *, task: str, where: str, column: str, most_classes: int = 20
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Targets as numbers, and the names of the classes if they are classes.
 
@@ -132,28 +132,30 @@ def to_targets(
         texts: One a graph, "" where unknown.
         task: "classes", "numbers", or "auto": numbers if all are numbers and one has decimals or more than
             `most_classes` differ.
-        option: What the user called the column.
+        where: What the user called the file they stand in, one a line below its header.
+        column: Its column.
         most_classes: What still counts as classes.
 
     Raises:
         InputError: For no known target, one class only, too many classes, or a text where a number is needed.
     """
+    named = f"{where}: column {column}"
     known = [text for text in texts if text]
     distinct = sorted(set(known))
     if len(distinct) < 2:
-        raise InputError.of(option, distinct[0] if distinct else "no value", expected="at least two different targets")
+        raise InputError.of(named, distinct[0] if distinct else "no value", expected="at least two different targets")
     values = np.asarray(pd.to_numeric(pd.Series(texts), errors="coerce"), dtype=float)
     numeric = np.isfinite(values[[bool(text) for text in texts]]).all()
     decimals = numeric and bool((np.nan_to_num(values) % 1.0 != 0.0).any())
     many = numeric and (decimals or len(distinct) > most_classes)
     commas = all(map(comma_cause, distinct))  # numbers, as another country writes them: refused below
     if task == "numbers" or (task == "auto" and (many or commas)):
-        filled = pd.Series([text or "0" for text in texts], name="value")
-        numbers = to_numbers(filled, where=option)
+        filled = pd.Series([text or "0" for text in texts], name=column)
+        numbers = to_numbers(filled, where=where)
         return np.where([bool(text) for text in texts], numbers, np.nan), ()
     if len(distinct) > most_classes:
         cause = "an identifier, or numbers with a misprint?"
-        raise InputError.of(option, f"{len(distinct)} classes", expected=f"at most {most_classes}", cause=cause)
+        raise InputError.of(named, f"{len(distinct)} classes", expected=f"at most {most_classes}", cause=cause)
     place = {name: index for index, name in enumerate(distinct)}
     return np.array([place[text] if text else np.nan for text in texts]), tuple(distinct)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from livepapers.core.config import config_dataclass, setting
 from livepapers.core.errors import InputError, one_line
-from livepapers.tasks.documents import read_document
+from livepapers.tasks.documents import read_checked
 
 SUPPLIER = "supplier"
 """The name of the outside supplier in `Edge.source`: never out of stock, owns nothing."""
@@ -64,17 +64,13 @@ class InventoryNetwork:
         _check_cycles(self)
 
     @classmethod
-    def from_file(cls, path: Path | str) -> "InventoryNetwork":
+    def from_file(cls, path: Path | str, *, option: str = "network") -> "InventoryNetwork":
         """Read a network from a YAML (`.yml`, `.yaml`) or JSON (`.json`) file with the fields of this class.
 
         Raises:
             InputError: One line that names the file, the field and the likely cause.
         """
-        values = read_document(Path(path), option="network", fields="nodes, edges, unmet and objective")
-        try:
-            return TypeAdapter(cls).validate_python(values)
-        except ValidationError as error:
-            raise one_line(error, source=Path(path).name) from None
+        return read_checked(cls, Path(path), option=option, fields="nodes, edges, unmet and objective")
 
     def to_json(self) -> dict[str, Any]:
         """The network as JSON-ready values; `from_json` is the inverse."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from livepapers.core.config import config_dataclass, setting
 from livepapers.core.errors import InputError, one_line
-from livepapers.tasks.documents import read_document
+from livepapers.tasks.documents import read_checked
 
 LARGEST_QUANTITY = 100_000  # units; states are single precision, whole numbers are exact far beyond this
 LARGEST_COST = 1e9
@@ -114,26 +114,25 @@ class LotSizingPlant:
         _check(self)
 
     @classmethod
-    def from_file(cls, path: Path | str) -> "LotSizingPlant":
+    def from_file(cls, path: Path | str, *, option: str = "plant") -> "LotSizingPlant":
         """Read a plant from a YAML (`.yml`, `.yaml`) or JSON (`.json`) file with the fields of this class.
 
         Raises:
             InputError: One line that names the file, the field and the likely cause.
         """
-        values = read_document(Path(path), option="plant", fields="items and machines")
-        return cls.from_json(values, source=Path(path).name)
+        return read_checked(cls, Path(path), option=option, fields="items and machines")
 
     def to_json(self) -> dict[str, Any]:
         """The plant as JSON-ready values; `from_json` is the inverse."""
         return TypeAdapter(LotSizingPlant).dump_python(self, mode="json")
 
     @classmethod
-    def from_json(cls, values: dict[str, Any], *, source: str = "plant") -> "LotSizingPlant":
+    def from_json(cls, values: dict[str, Any]) -> "LotSizingPlant":
         """Rebuild a plant from `to_json`; raises `InputError` for anything else."""
         try:
             return TypeAdapter(cls).validate_python(values)
         except ValidationError as error:
-            raise one_line(error, source=source) from None
+            raise one_line(error, source="plant") from None
 
     @classmethod
     def generate(

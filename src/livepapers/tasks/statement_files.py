@@ -1,6 +1,5 @@
 """Tables of claims as analysts have them: CSV files, databases of Discourse Network Analyzer, R data files."""
 
-import difflib
 import re
 import sqlite3
 import warnings
@@ -14,7 +13,7 @@ import pandas as pd
 
 from livepapers.core.errors import InputError, MissingExtraError
 from livepapers.tasks.statements import NO_GROUP, Level, Statements
-from livepapers.tasks.tables import read_header, read_table, read_text, refuse_repeated
+from livepapers.tasks.tables import near_column, read_header, read_table, read_text, refuse_repeated
 
 Dates = Literal["auto", "iso", "yyyymmdd", "r", "year"]
 Scale = Literal["auto", "binary", "integer", "text"]
@@ -209,8 +208,8 @@ def _find(header: Sequence[str], layout: Layout, *, where: str) -> dict[Part, st
     names = _match(header, layout)
     for part, name in names.items():
         if name not in header:
-            near = difflib.get_close_matches(name, header, n=1)
-            cause = f"is {near[0]!r} meant?" if near else f"the header has {', '.join(header)[:100]}"
+            near = near_column(name, header, taken=names.values())
+            cause = f"is {near!r} meant?" if near else f"the header has {', '.join(header)[:100]}"
             raise InputError.of(f"{where}: {part}", name, expected="a column of the table", cause=cause)
     refuse_repeated(header, names.values(), where=where)
     for part, name in list(names.items()):

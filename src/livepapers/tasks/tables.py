@@ -87,8 +87,8 @@ def read_table(
     refuse_repeated(header, (*required, *optional), where=f"{option} {path.name}")
     for column in required:
         if column not in table.columns:
-            near = difflib.get_close_matches(column, list(table.columns), n=1)
-            cause = f"is {near[0]!r} meant? rename it" if near else f"the header has {', '.join(table.columns)[:100]}"
+            near = near_column(column, header, taken=required)
+            cause = f"is {near!r} meant? rename it" if near else f"the header has {', '.join(header)[:100]}"
             raise InputError.of(
                 f"{option} {path.name}: column {column}", "nothing", expected="this column", cause=cause
             )
@@ -132,6 +132,17 @@ def read_header(text: str, *, where: str) -> list[str]:
     return header
 
 
+def near_column(name: str, header: Sequence[str], *, taken: Iterable[str]) -> str:
+    """The column of a header that may be a misspelt `name`; empty where there is none.
+
+    Args:
+        name: Of the column that is missing.
+        header: What is there.
+        taken: Columns that are needed as they are, so that none of them is to be renamed.
+    """
+    return next(iter(difflib.get_close_matches(name, [one for one in header if one not in {*taken}], n=1)), "")
+
+
 def comma_cause(text: str) -> str:
     """What a cell that should be a number says by its commas; empty where it says nothing."""
     return "decimal comma, or commas between thousands? write 1.5 and 1500" if _COMMA.fullmatch(text) else ""
@@ -151,9 +162,10 @@ def to_numbers(column: pd.Series, *, where: str) -> np.ndarray:
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         value = str(column.iloc[row])
-        unread = comma_cause(value) or "missing or misplaced value?"
-        cause = "too large to be meant" if np.isfinite(values[row]) else unread
-        raise InputError.of(f"{where} line {row + 2}: {column.name}", value, expected="a finite number", cause=cause)
+        expected, cause = "a finite number", comma_cause(value) or "missing or misplaced value?"
+        if np.isfinite(values[row]):
+            expected, cause = f"a number from {-LARGEST_NUMBER:g} to {LARGEST_NUMBER:g}", "too large to be meant"
+        raise InputError.of(f"{where} line {row + 2}: {column.name}", value, expected=expected, cause=cause)
     return values
 
 

@@ -6,6 +6,7 @@ simulator as a `gymnasium.vector.VectorEnv` and `SimulatorEnv` as a `gymnasium.E
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import gymnasium
@@ -16,6 +17,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space, iterate
 from torch import Tensor
 
+from livepapers.core import user_code
 from livepapers.core.checkpoint import require_keys
 from livepapers.core.compiling import Compile, Compiler
 from livepapers.core.errors import CorruptFileError, InputError
@@ -248,18 +250,26 @@ class GymnasiumTask:
         """Build `lanes` copies of a registered environment; raises `InputError` for an unknown id or argument."""
         options = {"autoreset_mode": AutoresetMode.SAME_STEP}
         try:
-            return cls(gymnasium.make_vec(env_id, lanes, vectorization_mode="sync", vector_kwargs=options, **arguments))
-        except (gymnasium.error.Error, TypeError) as error:
-            raise InputError.of("env", env_id, expected="a Gymnasium environment id", cause=str(error)) from None
+            with user_code.running(env_id, field="env"):
+                made = gymnasium.make_vec(env_id, lanes, vectorization_mode="sync", vector_kwargs=options, **arguments)
+        except InputError as error:
+            if isinstance(error.__cause__, (gymnasium.error.Error, ImportError)):
+                expected, cause = "a Gymnasium id, or module:id", str(error.__cause__)
+                raise InputError.of("env", env_id, expected=expected, cause=cause) from None
+            raise
+        return cls(made)
 
     def reset(self, seed: int) -> Tensor:
         """Start all lanes from `seed`."""
-        return _tensor(self._flat(self.env.reset(seed=seed)[0]))
+        with self._running():
+            observation = self._flat(self.env.reset(seed=seed)[0])
+        return _tensor(observation)
 
     def step(self, action: Tensor) -> Step:
         """One step of all lanes; ended lanes have restarted, as Gymnasium's same-step autoreset does."""
-        observation, reward, terminated, truncated, info = self.env.step(action.cpu().numpy())
-        observation, self.info = self._flat(observation), info
+        with self._running():
+            observation, reward, terminated, truncated, info = self.env.step(action.cpu().numpy())
+            observation, self.info = self._flat(observation), info
         final = np.array(observation)
         for lane in np.flatnonzero(info.get("_final_obs", [])):
             last = info["final_obs"][lane]
@@ -289,6 +299,10 @@ class GymnasiumTask:
     def mask(self) -> Tensor | None:
         """Gymnasium environments state no masks."""
         return None
+
+    def _running(self) -> AbstractContextManager[None]:
+        """Around calls of the environment, which may be of the user's own making."""
+        return user_code.running(self.env.spec.id if self.env.spec else type(self.env).__name__, field="env")
 
     def _flat(self, observation: Any) -> Any:
         if not self._flattened:

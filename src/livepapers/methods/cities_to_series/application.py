@@ -7,6 +7,7 @@ from pathlib import Path
 from livepapers.core.application import Application, Content, Row, refuse_changed, to_csv, write
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder
+from livepapers.core.rng import Seed
 from livepapers.methods.cities_to_series import series_application, street_application
 from livepapers.methods.cities_to_series.forecaster import SLUG, ReGENNForecaster
 from livepapers.methods.cities_to_series.inconsistencies import Which
@@ -28,7 +29,7 @@ def apply(
     window: int = 7,
     stride: int = 3,
     epochs: int | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     output: Path | None = None,
 ) -> Application:
     """Forecast many series together, or find street corners that are badly served and say where facilities should move.

@@ -57,11 +57,7 @@ def answer(path: Path, *, window: int, stride: int, epochs: int | None, seed: in
         )
     data, notes = _usable(read)
     values = data.values
-    positive = bool((values >= 0).all())
-    config = replace(
-        Config(), window=window, stride=stride, scale="log1p" if positive else "train_max",
-        activation="clip" if positive else "none",
-    )  # fmt: skip
+    config = _config(values, window=window, stride=stride)
     tensor = check_values(values, config)
     split = split_of(tensor, config)
     config = replace(config, epochs=epochs or _epochs(len(values) * len(split.train), config))
@@ -70,32 +66,58 @@ def answer(path: Path, *, window: int, stride: int, epochs: int | None, seed: in
     truth = values[:, -stride:]
     backtest = table([ours, *rivals], truth, variables=data.variables)
     ranked = [str(row["method"]) for row in backtest]
-    best = next(one for one in sorted(rivals, key=lambda one: one.dev_error))
+    shown = _shown(rivals, ranked[0])
     forecaster = ReGENNForecaster(best_config).fit_all(values, epochs=max(best_epoch, 1), seed=seed)
-    ahead = {OURS: forecaster.predict(values), best.name: beyond(best, values, split=split)}
+    ahead = {OURS: forecaster.predict(values)} | {one.name: beyond(one, values, split=split) for one in shown}
     theta = forecaster.variable_graph()
-    first = backtest[0]
+    place = ranked.index(OURS)
     headline = (
-        f"{ranked[0]} did best in the backtest (mean absolute error {first['MAE']:.4g}); {OURS} came "
-        f"{ranked.index(OURS) + 1} of {len(ranked)} with {backtest[ranked.index(OURS)]['MAE']:.4g}"
+        f"{ranked[0]} did best in the backtest (mean absolute error {backtest[0]['MAE']:.4g}); {OURS} came "
+        f"{place + 1} of {len(ranked)} with {backtest[place]['MAE']:.4g}"
     )
-    if ranked[0] != OURS:
-        notes.append(f"{ranked[0]} beat {OURS} on the last {stride} steps: rather trust the simpler forecast.")
-    notes.append(f"The backtest forecasts the last {stride} steps once; settings were chosen on the {stride} before.")
-    rows = _ahead(ahead, data)
-    made: list[Row] = [
-        {"variable": name} | {f"from {other}": float(value) for other, value in zip(data.variables, line, strict=True)}
-        for name, line in zip(data.variables, theta, strict=True)
-    ]
+    notes += _advice(ranked[0], shown, stride)
+    rows, made = _ahead(ahead, data), _graph(theta, data.variables)
     tables: dict[str, Sequence[Row]] = {BACKTEST: backtest, AHEAD: rows[:SHOWN], GRAPH: made}
     files: dict[str, tuple[str, str | Sequence[Row]]] = {
         "backtest.csv": ("errors of every method on the last steps", backtest),
-        "forecasts.csv": (f"{OURS} and {best.name} beyond the end", rows),
+        "forecasts.csv": (f"{' and '.join(ahead)} beyond the end", rows),
         "graph.csv": ("the learned graph in scaled units: each row is made of the columns `from ...`", made),
         "graph.svg": ("the same as a picture", graph_svg(theta, data.variables, title="What each variable is made of")),
-        "backtest.svg": ("forecasts of the last steps beside what came", _fans(data, ours, best, truth, window)),
+        "backtest.svg": ("forecasts of the last steps beside what came", _fans(data, ours, shown[0], truth, window)),
     }
     return Answer(headline, tables, tuple(notes), files, forecaster)
+
+
+def _graph(theta: np.ndarray, variables: Sequence[str]) -> list[Row]:
+    """The learned graph `[v, v]`: a row for each variable, of what it is made."""
+    return [
+        {"variable": name} | {f"from {other}": float(value) for other, value in zip(variables, line, strict=True)}
+        for name, line in zip(variables, theta, strict=True)
+    ]
+
+
+def _shown(rivals: Sequence[Forecast], winner: str) -> list[Forecast]:
+    """The rivals whose forecasts are given: the winner of the backtest, if it is one, and the best on the dev window.
+
+    The first is what an analyst is told to trust; only the second was chosen without a look at the last steps.
+    """
+    chosen = min(rivals, key=lambda one: one.dev_error)
+    first = next((one for one in rivals if one.name == winner), chosen)
+    return [first] if first is chosen else [first, chosen]
+
+
+def _advice(winner: str, shown: Sequence[Forecast], stride: int) -> list[str]:
+    """Whose forecast to trust, and how far."""
+    notes = []
+    if winner != OURS:
+        trust = f"rather trust its forecast, which stands beside {OURS}'s"
+        notes.append(f"{winner} beat {OURS} on the last {stride} steps: {trust}.")
+    notes += [f"The forecast of {one.name}, best on the {stride} steps before, is there too." for one in shown[1:]]
+    return [
+        *notes,
+        f"The backtest forecasts the last {stride} steps once, so its order is partly chance; settings were chosen on "
+        f"the {stride} before.",
+    ]
 
 
 def _usable(read: SeriesTensor) -> tuple[SeriesTensor, list[str]]:
@@ -121,6 +143,13 @@ def _usable(read: SeriesTensor) -> tuple[SeriesTensor, list[str]]:
     recent = values[:, -most:, kept]
     times = read.times[-most:]
     return SeriesTensor(recent, read.series, times, tuple(names[index] for index in kept), read.even), notes
+
+
+def _config(values: np.ndarray, *, window: int, stride: int) -> Config:
+    """Counts are scaled by their logarithm and stay counts; where something is negative, neither is possible."""
+    positive = bool((values >= 0).all())
+    scale, activation = ("log1p", "clip") if positive else ("train_max", "none")
+    return replace(Config(), window=window, stride=stride, scale=scale, activation=activation)
 
 
 def _epochs(pairs: int, config: Config) -> int:
@@ -153,7 +182,7 @@ def _ahead(made: dict[str, np.ndarray], data: SeriesTensor) -> list[Row]:
     ]
 
 
-def _fans(data: SeriesTensor, ours: Forecast, best: Forecast, truth: np.ndarray, window: int) -> str:
+def _fans(data: SeriesTensor, ours: Forecast, rival: Forecast, truth: np.ndarray, window: int) -> str:
     """The series with the largest values, one panel a variable."""
     stride = truth.shape[1]
     order = np.argsort(-data.values[:, -stride - window :].mean(axis=(1, 2)), kind="stable")
@@ -163,7 +192,7 @@ def _fans(data: SeriesTensor, ours: Forecast, best: Forecast, truth: np.ndarray,
             f"{data.series[i]}: {data.variables[k]}",
             data.values[i, : -stride, k][-3 * window :].tolist(),
             truth[i, :, k].tolist(),
-            [(one.name, one.made[i, :, k].tolist()) for one in (ours, best)],
+            [(one.name, one.made[i, :, k].tolist()) for one in (ours, rival)],
             data.times[-3 * window - stride :],
         )
         for i, k in pairs

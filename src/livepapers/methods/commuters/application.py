@@ -12,7 +12,7 @@ from livepapers.baselines.spatial_interaction import Gravity, Radiation, pair_di
 from livepapers.core.application import Application, Content, Row, to_csv, write
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder
-from livepapers.core.rng import numpy_generator
+from livepapers.core.rng import Seed, numpy_generator
 from livepapers.methods.commuters.calibration import reliability
 from livepapers.methods.commuters.estimators import FlowRegressor, LinkClassifier, common_part, learners
 from livepapers.methods.commuters.evaluation import Fold, Split, split_pairs
@@ -87,7 +87,7 @@ def apply(
     threshold: float = 1.0,
     folds: int = 5,
     top: int = 20,
-    seed: int = 0,
+    seed: Seed = 0,
     output: Path | None = None,
 ) -> Application:
     """Learn from your places' indicators who travels where, and see what that is worth beside gravity and radiation.

@@ -10,7 +10,7 @@ from livepapers.core import artifact, loop
 from livepapers.core.application import Application, Row, check_numbers, refuse_changed, rounded, to_csv
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, unfinished
-from livepapers.core.rng import derive
+from livepapers.core.rng import Seed, derive
 from livepapers.core.user_code import function_named
 from livepapers.methods.dcg_map_elites import repertoire
 from livepapers.methods.dcg_map_elites.config import Config
@@ -54,7 +54,7 @@ def apply(
     at: str = "",
     distilled: bool = False,
     test_episodes: int = 10,
-    seed: int = 0,
+    seed: Seed = 0,
     output: Path | None = None,
 ) -> Application:
     """Find a policy for every behaviour in your environment, and one policy that takes the wanted behaviour as input.
@@ -120,6 +120,19 @@ def apply(
         raise InputError.of(
             "cell, at or distilled", "given with --env", expected="--archive", cause="there is none yet"
         )
+    config = _config(
+        iterations=iterations, offspring=offspring, cells=cells, critic_steps=critic_steps,
+        gradient_steps=gradient_steps, length=length, reward_offset=reward_offset, hidden=hidden,
+    )  # fmt: skip
+    world = World.of(env, _described(descriptor, descriptor_from, low, high))
+    return _search(world, config, seed, descriptor_from, output)
+
+
+def _config(
+    *, iterations: int, offspring: int, cells: int, critic_steps: int, gradient_steps: int, length: float,
+    reward_offset: float, hidden: str,
+) -> Config:  # fmt: skip
+    """The options of a search, checked, as its settings."""
     check_numbers({
         "iterations": (iterations, 1, 10**6), "offspring": (offspring, 4, 4096), "cells": (cells, 2, 65_536),
         "critic-steps": (critic_steps, 1, 10**6), "gradient-steps": (gradient_steps, 1, 10**6),
@@ -128,17 +141,20 @@ def apply(
         if not (math.isfinite(value) and least <= value <= 1e6):
             raise InputError.of(name, value, expected=f"a number from {least:g} to 1,000,000")
     widths = _widths(hidden)
-    world = World.of(env, _described(descriptor, descriptor_from, low, high))
     samples = min(200 * cells, max(50_000, cells))
-    config = Config(
+    return Config(
         cells=cells, cell_samples=samples, mutated=offspring - offspring // 2, gradients=offspring // 2,
         rollouts=offspring // 4, length=length, hidden=widths, actor_hidden=widths, critic_steps=critic_steps,
         gradient_steps=gradient_steps, reward_offset=reward_offset, iterations=iterations,
     )  # fmt: skip
+
+
+def _search(world: World, config: Config, seed: int, function: str, output: Path | None) -> Application:
+    """Fill an archive, judge it, and write it."""
     learner = DescriptorConditionedSearch(world, config=config, seed=seed)
     with unfinished(output) as partial:
-        curve = _drive(learner, descriptor_from, partial)
-        kept = Repertoire(world, learner.archive, config.hidden, reward_offset, descriptor_from)
+        curve = _drive(learner, function, partial)
+        kept = Repertoire(world, learner.archive, config.hidden, config.reward_offset, function)
         done = _judged(learner, kept, seed)
         return done if output is None else _write(done, output, learner, kept, curve)
 

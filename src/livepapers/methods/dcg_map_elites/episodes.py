@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from livepapers.core.errors import InputError
+from livepapers.core.user_code import numbers
 from livepapers.tasks import worlds
 from livepapers.tasks.descriptors import Descriptor
 from livepapers.tasks.vector import BatchedTask, GymnasiumTask
@@ -168,19 +169,12 @@ class Player:
 def _by_function(descriptor: Descriptor, steps: dict[str, Tensor], lengths: Tensor) -> Tensor:
     """What the user's function says of each episode, `[P, D]`."""
     assert descriptor.function is not None
-    found = []
+    name, found = getattr(descriptor.function, "__qualname__", "the function"), []
     for lane, length in enumerate(lengths.tolist()):
         first, last = steps["observation"][:length, lane], steps["following"][length - 1 : length, lane]
         seen = torch.cat([first, last]).numpy()
         given = descriptor.function(
             seen, steps["action"][:length, lane].numpy(), steps["reward"][:length, lane].numpy()
         )
-        try:
-            values = np.asarray(given, dtype=np.float32).reshape(-1)
-        except (TypeError, ValueError):
-            values = np.empty(0, np.float32)
-        if len(values) != descriptor.size:
-            expected = f"{descriptor.size} numbers an episode"
-            raise InputError.of("descriptor function", given, expected=expected, cause="one for each end of the box")
-        found.append(values)
-    return torch.from_numpy(np.stack(found))
+        found.append(numbers(given, descriptor.size, name=name, field="descriptor-from", each="one a descriptor"))
+    return torch.from_numpy(np.stack(found)).to(torch.float32)

@@ -10,6 +10,7 @@ import numpy as np
 from livepapers.core.application import Application, Content, Row, to_csv, write
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder
+from livepapers.core.rng import Seed
 from livepapers.methods.debatenet.choices import Choices, cut, parse_levels
 from livepapers.methods.debatenet.drawing import group_matrix_svg, network_svg, windows_svg
 from livepapers.methods.debatenet.exporting import to_gexf, to_graphml
@@ -60,7 +61,7 @@ def apply(
     isolates: bool = True,
     search: Search = "spectral",
     permutations: int = 100,
-    seed: int = 0,
+    seed: Seed = 0,
     output: Path | None = None,
 ) -> Application:
     """See who sides with whom in a debate, and how that changes: networks of actors and of measures from claims.

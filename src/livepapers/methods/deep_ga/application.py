@@ -12,10 +12,11 @@ from torch import Tensor
 
 from livepapers.core import artifact, loop
 from livepapers.core.application import Application, Row, Spread, check_numbers, refuse_changed, rounded, to_csv
+from livepapers.core.config import replace
 from livepapers.core.errors import CorruptFileError, InputError
 from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.learner import JSON
-from livepapers.core.rng import derive
+from livepapers.core.rng import Seed, derive
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.deep_ga.config import ALGORITHMS, Algorithm, Config
 from livepapers.methods.deep_ga.evaluation import Evaluator, World, world_of
@@ -60,7 +61,7 @@ def apply(
     cap: int = 0,
     share: int = 0,
     test_episodes: int = 100,
-    seed: int = 0,
+    seed: Seed = 0,
     output: Path | None = None,
     spread: Spread | None = None,
 ) -> Application:
@@ -117,6 +118,24 @@ def apply(
         if spread is not None:
             raise InputError.of("--engine", "an engine", expected="nothing", cause="--genome evolves nothing")
         return _replayed(genome, env, test_episodes, seed, output)
+    config = _config(
+        algorithm=algorithm, generations=generations, population=population, parents=parents, sigma=sigma,
+        validation=validation, share=share,
+    )  # fmt: skip
+    widths = _widths(hidden)
+    world, observation_space, action_space = world_of(env)
+    layout = Layout(observation_space, action_space, hidden=widths, activation=activation)
+    config = replace(config, side_by_side=share or _side_by_side(layout))
+    learner, name = Evolution(world, layout, config=config, seed=seed, cap=cap), worlds.full_name(env)
+    if spread is not None:
+        learner.crew = Crew(spread, name, {}, learner.evaluator)
+    return _evolved(learner, name, test_episodes, output)
+
+
+def _config(
+    *, algorithm: Algorithm, generations: int, population: int, parents: int, sigma: float, validation: int, share: int
+) -> Config:
+    """The options of a search, checked, as its settings; how many run side by side depends on the network."""
     if algorithm not in ALGORITHMS:
         raise InputError.of("algorithm", algorithm, expected=f"one of {', '.join(ALGORITHMS)}")
     check_numbers({
@@ -125,25 +144,25 @@ def apply(
     }, causes={"parents": "parents are the best of the population"})  # fmt: skip
     if not 0.0 < sigma <= 10.0:
         raise InputError.of("sigma", sigma, expected="a number > 0 and at most 10")
-    widths = _widths(hidden)
-    world, observation_space, action_space = world_of(env)
-    layout = Layout(observation_space, action_space, hidden=widths, activation=activation)
-    config = Config(
+    return Config(
         algorithm=algorithm, population=population, parents=parents, sigma=sigma, generations=generations,
-        validation=validation, side_by_side=share or _side_by_side(layout),
+        validation=validation,
     )  # fmt: skip
-    learner, name = Evolution(world, layout, config=config, seed=seed, cap=cap), worlds.full_name(env)
-    if spread is not None:
-        learner.crew = Crew(spread, name, {}, learner.evaluator)
+
+
+def _evolved(learner: Evolution, name: str, test_episodes: int, output: Path | None) -> Application:
+    """Search, judge the elite, and write it."""
     with unfinished(output) as partial:
         curve = _drive(learner, name, partial)
         if learner.elite is None:
             raise RuntimeError("a search of at least one generation has an elite")
+        layout, config = learner.layout, learner.config
         theta = Genome.from_bytes(learner.elite.to_bytes()).decode(layout.scale())  # from nothing but its bytes
+        evaluator = learner.evaluator
         task: dict[str, JSON] = {"name": name, "arguments": {}}
-        found = _Individual(learner.elite, layout, world, task, cap, theta)
-        made_by: dict[str, JSON] = {"algorithm": algorithm, "seed": seed, "config": config.to_json()}
-        done = _judged(found, test_episodes, seed, {CURVE: curve}, _work_notes(learner))
+        found = _Individual(learner.elite, layout, evaluator.world, task, evaluator.cap, theta)
+        made_by: dict[str, JSON] = {"algorithm": config.algorithm, "seed": learner.seed, "config": config.to_json()}
+        done = _judged(found, test_episodes, learner.seed, {CURVE: curve}, _work_notes(learner))
         return done if output is None else _write(done, output, found, made_by)
 
 

@@ -11,11 +11,11 @@ from scipy import stats
 from torch import Tensor
 
 from livepapers.blocks.policy_door import AnyPolicy, as_policy
-from livepapers.core.application import Application, Row, to_csv
+from livepapers.core.application import Application, Row, check_numbers, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, write_atomic
-from livepapers.core.rng import derive
+from livepapers.core.rng import Seed, derive
 from livepapers.methods.drl_diagnosis import measures
 from livepapers.methods.drl_diagnosis.attacks import steepest
 from livepapers.methods.drl_diagnosis.collecting import Environment, collect, fits, limits_of, picture_of, task_of
@@ -82,7 +82,7 @@ def apply(
     attack_size: float = 1.0,
     radius: float = 0.05,
     confidence: float = 0.95,
-    seed: int = 0,
+    seed: Seed = 0,
     output: Path | None = None,
 ) -> Application:
     """Diagnose your policy: the input direction along which its decisions are fragile, in all states it visits.
@@ -120,27 +120,16 @@ def apply(
         livepapers apply drl-diagnosis policy --env minatar-breakout --changes nesterov,blur --output report
         livepapers apply drl-diagnosis plain --against robust --radius 0.05 --output report
     """
-    _check(episodes=episodes, repeats=repeats, horizon=horizon, seed=seed, confidence=confidence)
-    for name, value in (("temperature", temperature), ("attack-size", attack_size), ("radius", radius)):
-        if not (math.isfinite(value) and value > 0.0):
-            raise InputError.of(name, value, expected="a finite number > 0")
-    if loss not in ("argmax-ce", "max-logit-gap"):
-        raise InputError.of("loss", loss, expected="argmax-ce or max-logit-gap")
-    if output is not None:
-        check_output_folder(output)
-    config = replace(
-        Config(), episodes=episodes, repeats=repeats, horizon=horizon, temperature=temperature, loss=loss,
+    config = _config(
+        episodes=episodes, repeats=repeats, horizon=horizon, temperature=temperature, loss=loss,
         attack_size=attack_size,
     )  # fmt: skip
-    policy = as_policy(artifact)
+    _check(radius=radius, seed=seed, confidence=confidence)
+    if output is not None:
+        check_output_folder(output)
+    policy, other = as_policy(artifact), None if against is None else as_policy(against)
     world = _world(policy, env)
-    task = task_of(world, 1)
-    other = None if against is None else as_policy(against)
-    for each in (policy, other):
-        fits(each, task)
-        if each is not None:
-            differentiable(each)
-    names = parse_changes(changes, task.observation_space.shape or ())
+    names = _changes(policy, other, world, changes)
     robust = radius if other is not None else 0.0
     first = _judged(policy, world, config, names, seed=seed, radius=robust, relabel=relabel)
     rows = _sets(first, confidence)
@@ -154,6 +143,16 @@ def apply(
         "drl-diagnosis", _headline(first, second, void, rows), tables, _notes(first, void, config, relabel)
     )
     return done if output is None else _write(done, output, first, second)
+
+
+def _changes(policy: AnyPolicy, other: AnyPolicy | None, world: Environment, text: str) -> tuple[str, ...]:
+    """The changes that were asked for, once both policies are known to fit the world."""
+    task = task_of(world, 1)
+    for each in (policy, other):
+        fits(each, task)
+        if each is not None:
+            differentiable(each)
+    return parse_changes(text, task.observation_space.shape or ())
 
 
 def parse_changes(text: str, shape: tuple[int, ...]) -> tuple[str, ...]:
@@ -175,15 +174,31 @@ def parse_changes(text: str, shape: tuple[int, ...]) -> tuple[str, ...]:
     return names
 
 
-def _check(*, episodes: int, repeats: int, horizon: int, seed: int, confidence: float) -> None:
-    for name, value, least, most in (
-        ("episodes", episodes, 1, 10_000), ("repeats", repeats, 2, 100), ("horizon", horizon, 0, 1_000_000),
-        ("seed", seed, 0, 2**63 - 1),
-    ):  # fmt: skip
-        if not least <= value <= most:
-            raise InputError.of(name, value, expected=f"a whole number from {least} to {most:,}")
+def _config(*, episodes: int, repeats: int, horizon: int, temperature: float, loss: Loss, attack_size: float) -> Config:
+    """The options of a diagnosis, checked, as its settings."""
+    check_numbers({
+        "episodes": (episodes, 1, 10_000), "repeats": (repeats, 2, 100), "horizon": (horizon, 0, 1_000_000)
+    })  # fmt: skip
+    for name, value in (("temperature", temperature), ("attack-size", attack_size)):
+        _check_positive(name, value)
+    if loss not in ("argmax-ce", "max-logit-gap"):
+        raise InputError.of("loss", loss, expected="argmax-ce or max-logit-gap")
+    return replace(
+        Config(), episodes=episodes, repeats=repeats, horizon=horizon, temperature=temperature, loss=loss,
+        attack_size=attack_size,
+    )  # fmt: skip
+
+
+def _check(*, radius: float, seed: int, confidence: float) -> None:
+    check_numbers({"seed": (seed, 0, 2**63 - 1)})
+    _check_positive("radius", radius)
     if not 0.5 <= confidence < 1.0:
         raise InputError.of("confidence", confidence, expected="a number from 0.5 to below 1")
+
+
+def _check_positive(name: str, value: float) -> None:
+    if not (math.isfinite(value) and value > 0.0):
+        raise InputError.of(name, value, expected="a finite number > 0")
 
 
 def _world(policy: AnyPolicy, env: str) -> Environment:

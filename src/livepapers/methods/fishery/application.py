@@ -18,6 +18,7 @@ from livepapers.core.application import Application, Row, rounded, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished
+from livepapers.core.rng import Seed
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.fishery import control_rules, smoothing
 from livepapers.methods.fishery.learner import Config, HarvestLearner
@@ -47,7 +48,7 @@ class _Learned:
 
 
 def apply(
-    model: Path, *, updates: int = 146, episodes: int = 500, seed: int = 0, output: Path | None = None
+    model: Path, *, updates: int = 146, episodes: int = 500, seed: Seed = 0, output: Path | None = None
 ) -> Application:
     """Tune and learn harvest rules for your own ecosystem, and compare them on fresh episodes.
 
@@ -74,7 +75,7 @@ def apply(
     _check_numbers(updates, episodes, seed)
     if output is not None:
         check_output_folder(output)
-    ecosystem = Ecosystem.from_file(model)
+    ecosystem = Ecosystem.from_file(model, option="--model")
     simulator = EcosystemSimulator(ecosystem)
     unfished = _unfished(simulator, episodes, seed)
     with unfinished(output) as partial:

@@ -11,11 +11,12 @@ import torch
 
 from livepapers.core import artifact
 from livepapers.core.application import Application, Row, to_csv
+from livepapers.core.config import replace
 from livepapers.core.errors import CorruptFileError, InputError, Interrupted
 from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.learner import JSON
 from livepapers.core.loop import drive
-from livepapers.core.rng import generator
+from livepapers.core.rng import Seed, generator
 from livepapers.methods.fl_gfn.learner import Config, ForwardLookingGFlowNet
 from livepapers.methods.fl_gfn.objectives import Objective
 from livepapers.methods.fl_gfn.sampler import Evaluation, Sampler
@@ -65,7 +66,7 @@ def apply(
     objective: Objective = "fl-db",
     updates: int = 1500,
     epsilon: float = 0.5,
-    seed: int = 0,
+    seed: Seed = 0,
     output: Path | None = None,
 ) -> Application:
     """Learn to sample sets with probability proportional to exp(-energy), and say how well that went.
@@ -158,7 +159,8 @@ def _config(objective: str, *, updates: int, epsilon: float) -> Config:
     if objective == "fl-tb":
         cause = "the energies of a whole trajectory telescope, so it would be tb"
         raise InputError.of("--objective", objective, expected="fl-db, fl-subtb, db, tb or subtb", cause=cause)
-    return Config(objective=objective, updates=updates, epsilon=epsilon, epsilon_end=epsilon)  # type: ignore[arg-type]
+    config = Config(objective=objective, updates=updates, epsilon=epsilon)  # type: ignore[arg-type]
+    return replace(config, epsilon_end=epsilon)  # by itself: a wrong --epsilon is one problem and not two
 
 
 def _read_items(path: Path) -> dict[str, float]:

@@ -12,7 +12,7 @@ from livepapers.core.application import Application, Content, Row, to_csv, write
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder
 from livepapers.core.loop import drive
-from livepapers.core.rng import derive, numpy_generator
+from livepapers.core.rng import Seed, derive, numpy_generator
 from livepapers.methods.gnn_graph_level.features import PathFeatures
 from livepapers.methods.gnn_graph_level.harness import NETWORKS, TABLES, TableModel, average_ranks, evaluate
 from livepapers.methods.gnn_graph_level.harness import network_config as configured
@@ -66,7 +66,7 @@ def apply(
     k: int = 3,
     epochs: int = 60,
     repeats: int = 3,
-    seed: int = 0,
+    seed: Seed = 0,
     output: Path | None = None,
 ) -> Application:
     """Compare models of whole graphs on your own, on equal terms, and predict for those without a target.
@@ -142,17 +142,20 @@ def _read(
     if edges is not None:
         if graphs is None:
             raise InputError.of("--graphs", "nothing", expected="a CSV with the graphs' targets beside --edges")
+        where = f"--graphs {graphs.name}"
         table, texts, called = read_edges(edges, graphs, nodes=nodes, target=target)
     elif smiles is not None:
+        where = f"--smiles {smiles.name}"
         table, texts = read_smiles(smiles, option="--smiles", target=target)
         called = (np.arange(len(table.owner)) - table.pointers[table.owner]).tolist()
     else:
+        where = f"--tudataset {(tudataset or Path()).name}"
         table, texts = read_tudataset(tudataset or Path(), option="--tudataset")
         called = list(range(1, len(table.owner) + 1))
     for what, count, most in (("graphs", len(table), MOST_GRAPHS), ("edges", len(table.ends), MOST_EDGES)):
         if count > most:
             raise InputError.of(what, f"{count:,}", expected=f"at most {most:,}", cause="take a part of them")
-    values, classes = to_targets(texts, task=task, option=f"column {target}")
+    values, classes = to_targets(texts, task=task, where=where, column=target)
     return Given(replace(table, targets=values[:, None], classes=classes), called, smiles is not None)
 
 

@@ -13,6 +13,7 @@ from livepapers.core import artifact, loop
 from livepapers.core.application import Application, Row, to_csv
 from livepapers.core.errors import Diverged, InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished
+from livepapers.core.rng import Seed
 from livepapers.methods.hdpo import training
 from livepapers.methods.hdpo.policies import Policy
 from livepapers.methods.hdpo.problem import Task, read, read_state
@@ -27,7 +28,7 @@ def apply(
     *,
     policy: PolicyName = "auto",
     updates: int = 600,
-    seed: int = 0,
+    seed: Seed = 0,
     state: Path | None = None,
     output: Path | None = None,
 ) -> Application:

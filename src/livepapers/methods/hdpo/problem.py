@@ -85,7 +85,7 @@ class Task:
 
 def read(network_file: Path, demand_file: Path) -> Task:
     """Read and check both files, and split the record in time."""
-    network = InventoryNetwork.from_file(network_file)
+    network = InventoryNetwork.from_file(network_file, option="--network")
     lead = int(network.lead_time.max())
     table = read_demand_csv(demand_file, network, shortest=max(FEWEST_PERIODS, 10 * (lead + 1)), option="--demand")
     periods = len(table.periods)

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from livepapers.core import artifact
-from livepapers.core.application import Application, Row, to_csv
+from livepapers.core.application import Application, Row, check_numbers, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import CorruptFileError, InputError, Interrupted
 from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.learner import JSON, Learner
 from livepapers.core.loop import drive
-from livepapers.core.rng import generator
+from livepapers.core.rng import Seed, generator
 from livepapers.methods.oc_gfn.adaptation import Adaptation, AmortisedSampler
 from livepapers.methods.oc_gfn.config import Config
 from livepapers.methods.oc_gfn.conversion import FlowTable, MonteCarloSampler
@@ -37,6 +37,16 @@ HELD_OUT, ROOT_FLOWS = 512, 4096
 WELL = 0.9
 """Success above which (CONV) may be used; below, flows are still biased."""
 Mode = Literal["exact", "mc", "amortised"]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How objects are drawn."""
+
+    mode: Mode
+    outcomes: int
+    samples: int
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -68,7 +78,7 @@ def apply(
     adapt_updates: int = 1000,
     floor: float = 1e-3,
     explorer: Literal["backward", "gafn", "uniform"] = "backward",
-    seed: int = 0,
+    seed: Seed = 0,
     output: Path | None = None,
 ) -> Application:
     """Pre-train a sampler that reaches any object, then sample for rewards without training again.
@@ -107,9 +117,7 @@ def apply(
         livepapers apply oc-gfn --pretrained model --rewards rewards.csv --output samples
         livepapers apply oc-gfn --environment rna --size 6 --target GGGAAACUCGAUUCGC --json
     """
-    for name, value, most in (("--samples", samples, 1_000_000), ("--outcomes", outcomes, 65_536)):
-        if not 1 <= value <= most:
-            raise InputError.of(name, value, expected=f"a whole number from 1 to {most:,}")
+    check_numbers({"--samples": (samples, 1, 1_000_000), "--outcomes": (outcomes, 1, 65_536)})
     if output is not None:
         check_output_folder(output)
     if pretrained is None:
@@ -125,17 +133,13 @@ def apply(
     if not wanted and (pretrained is not None or output is None):
         expected = "--rewards, --target or --reward-from" + ("" if pretrained else ", or --output to keep the model")
         raise InputError.of("rewards", "none", expected=expected)
-    graph = _graph(problem, model, mode=mode if wanted else "mc")
+    graph = _graph(problem, mode=mode if wanted else "mc")
+    drawing = Drawing(mode=mode, outcomes=outcomes, samples=samples, seed=seed)
     with unfinished(output) as partial:
         if pretrained is None:
-            _drive(
-                model, model.config.updates, f"{problem} {model.config} {seed}", partial=partial, name="pre-training"
-            )
-        flows = FlowTable.of(model, graph) if graph is not None and wanted and mode == "exact" else None
-        made = [
-            _sample(model, one, flows, graph, mode=mode, outcomes=outcomes, samples=samples, seed=seed, partial=partial)
-            for one in wanted
-        ]
+            made_of = f"{problem} {model.config} {seed}"
+            _drive(model, model.config.updates, made_of, partial=partial, name="pre-training")
+        made = _sampled(model, wanted, graph, drawing, partial=partial)
         report = _report(problem, model, made, mode=mode, seed=seed)
         return report if output is None else _write(report, problem, model, made, output=output)
 
@@ -173,7 +177,7 @@ def _refuse_beside_pretrained(given: dict[str, object]) -> None:
             raise InputError.of(option, value, expected="nothing beside --pretrained", cause="the model has its own")
 
 
-def _graph(problem: Problem, model: OutcomeConditionedGFlowNet, *, mode: Mode) -> StateGraph | None:
+def _graph(problem: Problem, *, mode: Mode) -> StateGraph | None:
     """All states, where they are few enough for the exact conversion or for exact distances."""
     env = problem.construction()
     objects = math.prod(env.bases)
@@ -182,7 +186,6 @@ def _graph(problem: Problem, model: OutcomeConditionedGFlowNet, *, mode: Mode) -
     if mode == "exact" and (graph is None or pairs > MOST_EXACT_PAIRS):
         cause = f"{float(objects):.2g} objects are too many to weigh each"
         raise InputError.of("--mode", mode, expected="mc or amortised", cause=cause)
-    del model
     return graph
 
 
@@ -196,23 +199,34 @@ def _drive(learner: Learner, updates: int, made_of: str, *, partial: Path | None
         raise Interrupted(f"{error}{more}") from None
 
 
+def _sampled(
+    model: OutcomeConditionedGFlowNet,
+    wanted: Sequence[Reward],
+    graph: StateGraph | None,
+    drawing: Drawing,
+    *,
+    partial: Path | None,
+) -> list[Made]:
+    """Objects for each reward; the table of flows, where it is wanted, is made once for all."""
+    flows = FlowTable.of(model, graph) if graph is not None and wanted and drawing.mode == "exact" else None
+    return [_sample(model, one, flows, graph, drawing, partial=partial) for one in wanted]
+
+
 def _sample(
     model: OutcomeConditionedGFlowNet,
     reward: Reward,
     flows: FlowTable | None,
     graph: StateGraph | None,
+    drawing: Drawing,
     *,
-    mode: Mode,
-    outcomes: int,
-    samples: int,
-    seed: int,
     partial: Path | None,
 ) -> Made:
+    seed = drawing.seed
     adaptation: Adaptation | None = None
     sampler: PolicySampler
     if flows is not None:
         sampler = flows.sampler(reward.log_reward(flows.outcomes))
-    elif mode == "amortised":
+    elif drawing.mode == "amortised":
         adaptation = Adaptation(model, reward.log_reward, seed=seed)
         weights = hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in model.network.parameters())).hexdigest()
         made_of = f"{reward.about} {model.config} {weights} {seed}"
@@ -221,8 +235,8 @@ def _sample(
         sampler = AmortisedSampler(model.env, adaptation.networks)
     else:
         stream = generator(seed, SLUG, "outcomes", reward.name)
-        sampler = MonteCarloSampler(model, reward.log_reward, n_outcomes=outcomes, generator=stream)
-    objects = sampler.sample(samples, generator=generator(seed, SLUG, "samples", reward.name))
+        sampler = MonteCarloSampler(model, reward.log_reward, n_outcomes=drawing.outcomes, generator=stream)
+    objects = sampler.sample(drawing.samples, generator=generator(seed, SLUG, "samples", reward.name))
     tv = exact_mean = None
     if graph is not None:
         ends = graph.states[graph.may_end]

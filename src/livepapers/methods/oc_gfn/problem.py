@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from livepapers.core.errors import InputError
-from livepapers.core.user_code import function_named
+from livepapers.core.user_code import function_named, numbers
 from livepapers.tasks.constructions import Hypergrid, Strings, binding_log_reward, rna_strings
 from livepapers.tasks.constructions.rna import check_rna
 from livepapers.tasks.tables import read_header, read_table, read_text
@@ -195,16 +195,11 @@ def _from_function(problem: Problem, name: str, *, floor: float) -> Reward:
 
 
 def _checked(given: Any, texts: Sequence[str], name: str) -> Tensor:
-    try:
-        values = torch.tensor([float(value) for value in given], dtype=torch.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError.of(
-            f"{name}", type(given).__name__, expected="one number an object", cause=str(error)
-        ) from None
-    if len(values) != len(texts):
-        raise InputError.of(name, f"{len(values)} rewards", expected=f"{len(texts)}, one an object")
+    option = "--reward-from"
+    values = torch.from_numpy(numbers(given, len(texts), name=name, field=option, each="one an object"))
     bad = ~torch.isfinite(values) | (values < 0)
     if bad.any():
         row = int(bad.nonzero()[0])
-        raise InputError.of(f"{name}({texts[row]!r})", float(values[row]), expected="a finite reward >= 0")
+        cause = f"returned by {name} for {texts[row]!r}"
+        raise InputError.of(option, float(values[row]), expected="a finite reward >= 0", cause=cause)
     return values

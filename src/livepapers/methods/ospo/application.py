@@ -15,6 +15,7 @@ from livepapers.core.application import Application, Row, rounded, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished
+from livepapers.core.rng import Seed
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.ospo.config import Config
 from livepapers.methods.ospo.dispatch_map import Minute, Sent, dispatch_map
@@ -53,7 +54,7 @@ def apply(
     seats: int = 3,
     episodes: int = 60,
     tests: int = 8,
-    seed: int = 0,
+    seed: Seed = 0,
     output: Path | None = None,
 ) -> Application:
     """Train a pooling dispatcher for your fleet on your trips, and compare it with nearest vehicle and greedy.

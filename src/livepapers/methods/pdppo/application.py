@@ -18,6 +18,7 @@ from livepapers.core.application import Application, Row, rounded, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished
+from livepapers.core.rng import Seed
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.pdppo.chart import gantt
 from livepapers.methods.pdppo.config import Config
@@ -55,7 +56,7 @@ def apply(
     *,
     aggregate: Aggregate = "max",
     steps: int = 200_000,
-    seed: int = 0,
+    seed: Seed = 0,
     paths: int = 5,
     periods: int = 30,
     seconds: float = 20.0,
@@ -84,7 +85,7 @@ def apply(
     options = _checked(_Options(aggregate, steps, seed, paths, periods, seconds))
     if output is not None:
         check_output_folder(output)
-    simulator = LotSizing(LotSizingPlant.from_file(plant))
+    simulator = LotSizing(LotSizingPlant.from_file(plant, option="--plant"))
     options = dataclasses.replace(options, periods=min(periods, simulator.horizon))
     learner = PostDecisionPPO(simulator, config=_config(options), seed=seed)
     made_by = {"aggregate": aggregate, "steps": steps, "seed": seed, "plant": sha256(plant)}

@@ -12,7 +12,7 @@ from livepapers.blocks.policy_door import AnyPolicy, as_policy
 from livepapers.core.application import Application, Row, to_csv
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, write_atomic
-from livepapers.core.rng import derive
+from livepapers.core.rng import Seed, derive
 from livepapers.methods.policy_smoothing.attack import Search, attack, gaps_at
 from livepapers.methods.policy_smoothing.certificate import Certificate, Estimator, budget_from_per_step
 from livepapers.methods.policy_smoothing.plot import certificate_svg
@@ -25,6 +25,7 @@ MOST_BUDGETS, MOST_EPISODES = 200, 1_000_000
 FEW = 1000  # episodes below which the ceiling is far from the top
 GAP_SHARES = (0.0, 0.25, 0.5, 0.75)
 WORTH_NAMING = 1e-3  # share of the way from the lowest to the highest return that the headline calls certified
+ALWAYS = "always: no return is lower"
 SHARES = (0.5, 0.9)  # of episodes, in the table of demands
 
 
@@ -47,7 +48,7 @@ def apply(
     success: float | None = None,
     frames: int = 0,
     attack_episodes: int = 0,
-    seed: int = 0,
+    seed: Seed = 0,
     output: Path | None = None,
 ) -> Application:
     """Certify your policy: a return that no tampering with its observations within a budget can push it below.
@@ -254,10 +255,10 @@ def _demands(found: Certificate, success: float | None) -> list[Row]:
     levels = sorted({float(value) for value in np.quantile(found.returns, (0.05, 0.5), method="lower")})
     if success is not None:
         levels = [success]
+    asked = [(level, share, found.max_budget(level, share)) for level in levels for share in SHARES]
     return [
-        {"return at least": level, "in a share of": share, "up to budget": _shown(found.max_budget(level, share))}
-        for level in levels
-        for share in SHARES
+        {"return at least": level, "in a share of": share, "up to budget": ALWAYS if math.isinf(most) else _shown(most)}
+        for level, share, most in asked
     ]
 
 

@@ -163,7 +163,10 @@ class Certificate:
         return np.where(enough.any(-1), candidates[_last(enough)], floor)
 
     def max_budget(self, threshold: float, share: float = 0.5) -> float:
-        """The largest budget for which P(R >= threshold) >= share stays certified; 0 if it is not without one."""
+        """The largest budget for which P(R >= threshold) >= share stays certified; 0 if it is not without one.
+
+        Infinite where no return can be below the threshold.
+        """
         _check_share(share)
         ratio = float(largest_ratio(self._pointwise(threshold), share))
         return ratio * self.sigma if isinstance(self.sigma, float) else ratio
@@ -219,6 +222,8 @@ class Certificate:
     def _pointwise(self, threshold: float) -> np.ndarray:
         if not np.isfinite(threshold):
             raise InputError.of("threshold", threshold, expected="a finite number")
+        if self.lowest is not None and threshold <= self.lowest:
+            return np.ones(())  # known, as in `least`: there is nothing to estimate
         return lower_confidence(self._reached(np.asarray(threshold)), self.episodes, self.alpha)
 
     def _at_levels(self) -> np.ndarray:

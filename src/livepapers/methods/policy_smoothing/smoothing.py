@@ -343,7 +343,7 @@ def world_of(env: Environment) -> World:
     if isinstance(env, str):
         if env not in worlds.WORLDS:
             name = env.removeprefix(worlds.GYMNASIUM)
-            return World(lambda lanes: _gymnasium(name, lanes), ENVIRONMENTS, None, None)
+            return World(lambda lanes: GymnasiumTask.make(name, lanes), ENVIRONMENTS, None, None)
         return world_of(worlds.simulator(env, {}))
     if isinstance(env, VectorEnv):
         task = GymnasiumTask(env)
@@ -390,10 +390,3 @@ def _of_simulator(simulator: Simulator[Any, Any, Any]) -> World:
         raise InputError.of("env", "a simulator with noise on its observations", expected="one without", cause=cause)
     bounds = getattr(simulator, "return_bounds", None)
     return World(lambda lanes: SimulatorTask(simulator, lanes), LANES, frames, bounds)
-
-
-def _gymnasium(name: str, lanes: int) -> GymnasiumTask:
-    try:
-        return GymnasiumTask.make(name, lanes)
-    except ModuleNotFoundError as error:
-        raise InputError.of("env", name, expected="a Gymnasium id, or module:id", cause=str(error)) from None

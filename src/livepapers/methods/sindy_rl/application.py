@@ -15,7 +15,7 @@ from livepapers.core.application import Application, Row, check_numbers, rounded
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished
-from livepapers.core.rng import derive
+from livepapers.core.rng import Seed, derive
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.sindy_rl import equations, trajectories
 from livepapers.methods.sindy_rl.config import Config
@@ -47,7 +47,7 @@ def apply(
     random_steps: int = 4000,
     rounds: int = 12,
     round_steps: int = 1000,
-    seed: int = 0,
+    seed: Seed = 0,
     output: Path | None = None,
 ) -> Application:
     """Find the equations of your system, and, for an environment, a policy that is learned inside them.
@@ -142,21 +142,32 @@ def _of_data(
         notes.append("the equations foresee hardly more than that nothing changes: more data, other states or terms?")
     if best.degree == degree and degree > 1:
         notes.append("the highest degree was taken; a higher one may do better")
-    application = Application("sindy-rl", headline, tables, tuple(notes))
-    if output is None:
-        return application
+    done = Application("sindy-rl", headline, tables, tuple(notes))
     made_by: dict[str, Any] = {
         "data": sha256(data), "degree": degree, "threshold": threshold, "models": models, "seed": seed
     }  # fmt: skip
+    return done if output is None else _write_equations(done, output, best.model, names, circles, made_by)
+
+
+def _write_equations(
+    done: Application,
+    output: Path,
+    model: SparseModel,
+    names: tuple[list[str], list[str]],
+    circles: list[tuple[int, int]],
+    made_by: dict[str, Any],
+) -> Application:
+    """The equations of recorded trajectories, whole or not at all."""
+    states, inputs = names
     described = artifact.Artifact(
-        "estimator", "sindy-rl", "", {"library": best.model.library.to_json()}, made_by,
+        "estimator", "sindy-rl", "", {"library": model.library.to_json()}, made_by,
         {"states": list(states), "inputs": list(inputs), "circles": [list(pair) for pair in circles]},
     )  # fmt: skip
-    weights = {"ensemble": best.model.ensemble, "coefficients": best.model.coefficients}
-    written = _model_files(best.model, states, inputs) | {FILES[CANDIDATES]: to_csv(tables[CANDIDATES])}
+    weights = {"ensemble": model.ensemble, "coefficients": model.coefficients}
+    written = _model_files(model, states, inputs) | {FILES[CANDIDATES]: to_csv(done.tables[CANDIDATES])}
     with new_folder(output) as folder:
         artifact.save(folder, described, weights=weights, files=written)
-    return Application("sindy-rl", headline, tables, application.notes, _holds(written), output)
+    return Application("sindy-rl", done.headline, done.tables, done.notes, _holds(written), output)
 
 
 def _tried(one: trajectories.Judged, *, chosen: bool) -> Row:
@@ -169,17 +180,41 @@ def _tried(one: trajectories.Judged, *, chosen: bool) -> Row:
 
 
 def _of_environment(env: str, config: Config, seed: int, output: Path | None) -> Application:
-    make = _world(env)
-    task, horizon = make(1), _horizon(make(1))
+    task, horizon = _task(env), _horizon(_task(env))
     circles = _circles(task, seed)
     config = replace(config, horizon=horizon)
     learner = SindyRL(task, config=config, seed=seed, known=Known(circles=circles))
     made_by: dict[str, Any] = {"env": env, "seed": seed, **config.to_json()}
-    fingerprint = hashlib.sha256(json.dumps(["sindy-rl", 1, made_by], sort_keys=True).encode()).hexdigest()
+    with unfinished(output) as partial:
+        learning = _drive(learner, made_by, partial)
+        network, stream = learner.best_policy(), make_generator(seed, "sindy-rl", "apply", "dictionary")
+        dictionary, _ = distil(network, learner.surrogate, config=config, generator=stream)
+        policies = {"network": network, "dictionary": dictionary}
+        rows = _compare(_task(env), policies, horizon, seed)
+        returns = {str(row["policy"]): float(row["mean return"] or 0.0) for row in rows}
+        tables: dict[str, list[Row]] = {
+            EQUATIONS: [{"equation": line} for line in _all_equations(learner, dictionary)],
+            POLICIES: rows, LEARNING: learning,
+        }  # fmt: skip
+        better = returns["network"] > returns["random"]
+        headline = (
+            f"after {learner.real_steps + PROBED:,} real steps the network returns {returns['network']:.4g}, the "
+            f"dictionary policy of {dictionary.terms} terms {returns['dictionary']:.4g}, "
+            f"random actions {returns['random']:.4g}" + ("" if better else ": NOTHING WAS LEARNED")
+        )
+        notes = _environment_notes(
+            learner, circles, horizon, network=returns["network"], dictionary=returns["dictionary"]
+        )
+        done = Application("sindy-rl", headline, tables, notes)
+        return done if output is None else _write_policies(done, output, learner, policies, made_by)
+
+
+def _drive(learner: SindyRL, made_by: Mapping[str, Any], partial: Path | None) -> list[Row]:
+    """Run all updates; the rows of the course of learning."""
     learning: list[Row] = []
 
     def log(step: int, metrics: dict[str, float]) -> None:
-        if step % config.refit_every == 0:
+        if step % learner.config.refit_every == 0:
             learning.append({
                 "real steps": int(metrics["real_steps"]), "real return": rounded(metrics["real_return"]),
                 "best": rounded(metrics["best_real_return"]),
@@ -187,70 +222,60 @@ def _of_environment(env: str, config: Config, seed: int, output: Path | None) ->
                 "one step, % of changes": rounded(100 * metrics["model_error"]),
             })  # fmt: skip
 
-    with unfinished(output) as partial:
-        loop.drive(
-            learner, config.updates, folder=partial, fingerprint=fingerprint, log=log, memory=lambda: learning,
-            recall=learning.extend,
-        )  # fmt: skip
-        network = learner.best_policy()
-        dictionary, _ = distil(
-            network, learner.surrogate, config=config, generator=make_generator(seed, "sindy-rl", "apply", "dictionary")
-        )
-        rows, random_return = _compare(make, {"network": network, "dictionary": dictionary}, horizon, seed)
-        returns = {str(row["policy"]): float(row["mean return"] or 0.0) for row in rows}
-        states = [f"x{i + 1}" for i in range(learner.observations)]
-        inputs = [f"u{i + 1}" for i in range(learner.actions)]
-        model, reward = learner.dynamics, learner.reward_model
-        if not isinstance(model, SparseModel) or reward is None:
-            raise RuntimeError("the loop ended without models")
-        lines = [*_equations(model, states, inputs), *reward.written([f"{x}'" for x in states], inputs, ["reward"])]
-        tables: dict[str, list[Row]] = {
-            EQUATIONS: [{"equation": line} for line in [*lines, *dictionary.written(states, inputs)]],
-            POLICIES: rows, LEARNING: learning,
-        }  # fmt: skip
-        better = returns["network"] > random_return
-        headline = (
-            f"after {learner.real_steps + PROBED:,} real steps the network returns {returns['network']:.4g}, the "
-            f"dictionary policy of {dictionary.terms} terms {returns['dictionary']:.4g}, "
-            f"random actions {random_return:.4g}" + ("" if better else ": NOTHING WAS LEARNED")
-        )
-        notes = _environment_notes(
-            learner, circles, horizon, network=returns["network"], dictionary=returns["dictionary"]
-        )
-        if output is None:
-            return Application("sindy-rl", headline, tables, notes)
-        world = _world_name(env)
-        spaces: dict[str, Any] = {} if world is None else {"task": {"name": world, "arguments": {}}}
-        written = _model_files(model, states, inputs)
-        written |= {"policy.c": dictionary.in_c(states, inputs), "equations.txt": "\n".join(
-            str(row["equation"]) for row in tables[EQUATIONS]) + "\n"}  # fmt: skip
-        written |= {FILES[title]: to_csv(tables[title]) for title in (POLICIES, LEARNING)}
-        with new_folder(output) as folder:
-            described = artifact.Artifact(
-                "policy", "sindy-rl", "blocks.policies:GreedyPolicy", network.arguments, made_by, spaces
-            )
-            artifact.save(folder, described, weights=network.state_dict(), files=written)
-            (folder / "dictionary").mkdir()
-            described = artifact.Artifact(
-                "policy", "sindy-rl", "methods.sindy_rl:DictionaryPolicy", dictionary.arguments, made_by, spaces
-            )
-            artifact.save(folder / "dictionary", described, weights=dictionary.state_dict())
-        holds = _holds(written) | {"dictionary": "the dictionary policy, an artifact of its own"}
-        return Application("sindy-rl", headline, tables, notes, holds, output)
+    fingerprint = hashlib.sha256(json.dumps(["sindy-rl", 1, made_by], sort_keys=True).encode()).hexdigest()
+    loop.drive(
+        learner, learner.config.updates, folder=partial, fingerprint=fingerprint, log=log, memory=lambda: learning,
+        recall=learning.extend,
+    )  # fmt: skip
+    return learning
 
 
-def _world(env: str) -> Any:
-    """Makes so many lanes of the user's environment."""
+def _names_of(learner: SindyRL) -> tuple[list[str], list[str]]:
+    """Of an environment's observations and actions."""
+    return [f"x{i + 1}" for i in range(learner.observations)], [f"u{i + 1}" for i in range(learner.actions)]
 
-    def make(lanes: int) -> BatchedTask:
-        if env in worlds.WORLDS:
-            return worlds.make(env, {}, lanes=lanes)
-        try:
-            return GymnasiumTask.make(env, lanes)
-        except ModuleNotFoundError as error:
-            raise InputError.of("env", env, expected="a Gymnasium id, or module:id", cause=str(error)) from None
 
-    return make
+def _models(learner: SindyRL) -> tuple[SparseModel, SparseModel]:
+    """Of the dynamics and of the reward, which the loop has fitted by its end."""
+    model, reward = learner.dynamics, learner.reward_model
+    if not isinstance(model, SparseModel) or reward is None:
+        raise RuntimeError("the loop ended without models")
+    return model, reward
+
+
+def _all_equations(learner: SindyRL, dictionary: DictionaryPolicy) -> list[str]:
+    """Of the dynamics, the reward and the policy."""
+    (states, inputs), (model, reward) = _names_of(learner), _models(learner)
+    paid = reward.written([f"{name}'" for name in states], inputs, ["reward"])
+    return [*_equations(model, states, inputs), *paid, *dictionary.written(states, inputs)]
+
+
+def _write_policies(
+    done: Application, output: Path, learner: SindyRL, policies: Mapping[str, Any], made_by: dict[str, Any]
+) -> Application:
+    """The network with equations and tables, and the dictionary policy in a folder of its own; whole or not at all."""
+    states, inputs = _names_of(learner)
+    network, dictionary, (model, _) = policies["network"], policies["dictionary"], _models(learner)
+    world = _world_name(made_by["env"])
+    spaces: dict[str, Any] = {} if world is None else {"task": {"name": world, "arguments": {}}}
+    written = _model_files(model, states, inputs) | {"policy.c": dictionary.in_c(states, inputs)}
+    written["equations.txt"] = "\n".join(str(row["equation"]) for row in done.tables[EQUATIONS]) + "\n"
+    written |= {FILES[title]: to_csv(done.tables[title]) for title in (POLICIES, LEARNING)}
+    with new_folder(output) as folder:
+        for policy, architecture, place, files in (
+            (network, "blocks.policies:GreedyPolicy", folder, written),
+            (dictionary, "methods.sindy_rl:DictionaryPolicy", folder / "dictionary", {}),
+        ):
+            place.mkdir(exist_ok=True)
+            described = artifact.Artifact("policy", "sindy-rl", architecture, policy.arguments, made_by, spaces)
+            artifact.save(place, described, weights=policy.state_dict(), files=files)
+    holds = _holds(written) | {"dictionary": "the dictionary policy, an artifact of its own"}
+    return Application("sindy-rl", done.headline, done.tables, done.notes, holds, output)
+
+
+def _task(env: str) -> BatchedTask:
+    """One lane of the user's environment."""
+    return worlds.make(env, {}) if env in worlds.WORLDS else GymnasiumTask.make(env, 1)
 
 
 def _world_name(env: str) -> str | None:
@@ -276,10 +301,10 @@ def _circles(task: BatchedTask, seed: int) -> list[tuple[int, int]]:
     return trajectories.circles_in(found.steps.observation.flatten(1)) if found.steps.observation.ndim == 2 else []
 
 
-def _compare(make: Any, policies: Mapping[str, Any], horizon: int, seed: int) -> tuple[list[Row], float]:
-    """Each policy on the same fresh episodes, and the mean return of random actions."""
-    task = make(1)
-    random = random_actions(task.action_space, make_generator(seed, "sindy-rl", "apply", "random"))
+def _compare(task: BatchedTask, policies: Mapping[str, Any], horizon: int, seed: int) -> list[Row]:
+    """Each policy, and random actions, on the same fresh episodes."""
+    space: Any = task.action_space  # a box: `_circles` has checked it
+    random = random_actions(space, make_generator(seed, "sindy-rl", "apply", "random"))
     rows: list[Row] = []
     for name, act in {**policies, "random": random}.items():
         returns = [
@@ -296,7 +321,7 @@ def _compare(make: Any, policies: Mapping[str, Any], horizon: int, seed: int) ->
             "policy": name, "mean return": rounded(sum(returns) / len(returns)), "lowest": rounded(min(returns)),
             "highest": rounded(max(returns)), "numbers": count if size or count else None,
         })  # fmt: skip
-    return rows, float(rows[-1]["mean return"] or 0.0)
+    return rows
 
 
 def _environment_notes(

@@ -18,8 +18,8 @@ from livepapers.core.application import Application, Row, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished
+from livepapers.core.rng import Seed, numpy_generator
 from livepapers.core.rng import generator as make_generator
-from livepapers.core.rng import numpy_generator
 from livepapers.methods.yann_rl.critic import YannCritic
 from livepapers.methods.yann_rl.learner import Config, YannDDPG
 from livepapers.methods.yann_rl.model_file import Model, read_model
@@ -44,7 +44,7 @@ def apply(
     env: str = "",
     steps: int = 10_000,
     nodes: int = 16,
-    seed: int = 0,
+    seed: Seed = 0,
     output: Path | None = None,
 ) -> Application:
     """Turn your linear MPC into an exact network, check it, and optionally let it learn on your environment.
@@ -114,10 +114,7 @@ def _check_numbers(points: int, steps: int, nodes: int, seed: int) -> None:
 
 def _task(env: str, model: Model) -> GymnasiumTask:
     """The user's environment, one lane, its spaces checked."""
-    try:
-        task = GymnasiumTask.make(env, 1)
-    except ModuleNotFoundError as error:
-        raise InputError.of("env", env, expected="a Gymnasium id, or module:id", cause=str(error)) from None
+    task = GymnasiumTask.make(env, 1)
     problem = model.problem
     for what, space, size, name in (
         ("observations", task.observation_space, problem.states, "states"),

@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
 from livepapers.baselines.linear_mpc import LinearProblem
 from livepapers.core.config import config_dataclass, setting
-from livepapers.core.errors import InputError, one_line
+from livepapers.core.errors import InputError
 from livepapers.methods.yann_rl.explicit_mpc import PiecewiseAffineLaw, solve
-from livepapers.tasks.documents import read_document
+from livepapers.tasks.documents import read_checked
 
 MOST_REGIONS = 2000  # of a law that is written to files
 
@@ -57,11 +55,7 @@ class Model:
 def read_model(path: Path) -> Model:
     """Read a file and solve it; raises `InputError` with one line that names the file."""
     fields = "A, B, Q, R, horizon, state_bounds and input_bounds"
-    values = read_document(path, option="--model", fields=fields)
-    try:
-        file = TypeAdapter(ModelFile).validate_python(values)
-    except ValidationError as error:
-        raise one_line(error, source=path.name) from None
+    file = read_checked(ModelFile, path, option="--model", fields=fields)
     states, inputs = len(file.A), len(file.B[0]) if file.B else 0
     point = file.set_point or SetPoint((0.0,) * states, (0.0,) * inputs)
     try:
