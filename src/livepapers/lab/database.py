@@ -143,7 +143,7 @@ def explain(error: DBAPIError, engine: Engine) -> Exception:
     """The database's complaint as one line for a person; what nobody but a programmer can mend stays as it is."""
     if engine.dialect.name == "postgresql":
         return postgresql.explain(error, engine.url)
-    text, place = str(error.orig).lower(), shown(engine)
+    text, place = str(error.orig).lower(), Path(shown(engine))  # of a path the end is shown
     if "malformed" in text or "not a database" in text or "unsupported file format" in text:
         return StoreError.of(
             "store", place, expected="an intact store", cause=f"it is damaged: {error.orig}; restore a backup"
