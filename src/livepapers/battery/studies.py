@@ -98,12 +98,13 @@ def results_belong_to_this_study(subject: Subject) -> None:
     except InputError as error:
         require(False, str(error))
         return
+    mend = f"livepapers report {subject.slug} --committed --publish"
+    require(today["deviations"] == results["current"]["deviations"], f"the results hold other deviations; {mend}")
     for now, then in zip(today["verdicts"], results["current"]["verdicts"], strict=True):
         for name in ("verdict", "statement", "published", "effect_name"):
             require(
                 now[name] == then[name],
-                f"{then['id']}: {name} is committed as {then[name]!r} and is {now[name]!r} today; "
-                f"livepapers report {subject.slug} --committed --publish",
+                f"{then['id']}: {name} is committed as {then[name]!r} and is {now[name]!r} today; {mend}",
             )
 
 

@@ -14,7 +14,7 @@ FIXED = ("unit", "direction", "reference", "margin")
 
 
 def committed(slug: str) -> dict[str, Any]:
-    """The evidence of the run that stands for a paper: its figures as they are, claims and verdicts as of today.
+    """The evidence of the run that stands for a paper: its figures as they are, its words and verdicts as of today.
 
     Raises:
         InputError: Nothing is committed, or the claims have changed since the run.
@@ -36,7 +36,7 @@ def committed(slug: str) -> dict[str, Any]:
         claim_record(claim, verdict.to_json()) | ({} if verdict.effects else {"dots": kept[claim.id]["dots"]})
         for claim, verdict in zip(study.claims, verdicts, strict=True)
     ]
-    return {**found, "verdicts": records}
+    return {**found, "verdicts": records, "deviations": list(study.deviations)}
 
 
 def _require_same(

@@ -24,8 +24,8 @@ DEVIATIONS = (
     "four networks, for which C5a and C5b were therefore known. C4 rests on random facilities, which had not.",
     "Second version, after a first run had been read: minibatches of 32 instead of 128, 400 epochs instead of 100 and "
     "a slower fall of the rate, for all trained arms alike, because 200 gradient steps in all had been too few. This "
-    "budget was chosen on the last year 1990, no year of the study, where more epochs changed nothing. C3b, L1 and L2 "
-    "are now compared with the number in their statement, which was written as a margin around zero.",
+    "budget was chosen by trainings of the last year 1990, no year of the study. C3b, L1 and L2 are now compared with "
+    "the number in their statement, which was written as a margin around zero.",
     "The leak is that of the released trainer's default axis. Whether the published tables used it is not known.",
     "Placements by greedy medians and central places start afresh; relocation and vertex substitution start from the "
     "same random facilities and move one at a time.",
