@@ -66,7 +66,14 @@ SPOILT = {
     "a claim that cannot fail": (every_claim_gets_a_verdict, claims(statistic=always), "C1"),
     "nothing puts figures in proportion": (arms_are_honest, without_bounds, "optimum"),
     "a preset without the method": (presets_have_cells, without_method, "does not run the method"),
-    "results of another version": (results_belong_to_this_study, lambda s: replace(s, version=99), "measure again"),
+    "results of another version": (results_belong_to_this_study, lambda s: replace(s, version=99), "measure it again"),
+    "results with other deviations": (
+        results_belong_to_this_study, lambda s: replace(s, deviations=()), "the results hold other deviations",
+    ),
+    "results of another statement": (
+        results_belong_to_this_study, lambda s: replace(s, claims=(replace(s.claims[0], statement="!"), *s.claims[1:])),
+        "statement is committed as .* and is '!' today",
+    ),
 }  # fmt: skip
 
 

@@ -94,7 +94,7 @@ def results_belong_to_this_study(subject: Subject) -> None:
     if results is None:
         raise NotApplicable("no results are committed yet")
     try:
-        today = committed(subject.slug)
+        today = committed(subject.slug, study=subject.study)
     except InputError as error:
         require(False, str(error))
         return

@@ -6,20 +6,24 @@ from typing import Any
 from livepapers.core.errors import InputError
 from livepapers.lab.claims import Verdict, judge_again
 from livepapers.lab.report.evidence import claim_record
-from livepapers.lab.study import Claim, load_study
+from livepapers.lab.study import Claim, Study, load_study
 from livepapers.papers import catalogue
 
 FIXED = ("unit", "direction", "reference", "margin")
 """What of a claim decides its verdict, beside its effects: other values need another measurement."""
 
 
-def committed(slug: str) -> dict[str, Any]:
+def committed(slug: str, *, study: Study | None = None) -> dict[str, Any]:
     """The evidence of the run that stands for a paper: its figures as they are, its words and verdicts as of today.
+
+    Args:
+        slug: The paper.
+        study: Its study; loaded if None.
 
     Raises:
         InputError: Nothing is committed, or the claims have changed since the run.
     """
-    results, study = catalogue.results(slug), load_study(slug)
+    results, study = catalogue.results(slug), study or load_study(slug)
     if results is None:
         cause = f"nothing is published; measure it: livepapers run {slug} --preset laptop"
         raise InputError.of("paper", slug, expected="a paper with committed results", cause=cause)
