@@ -25,7 +25,7 @@ from livepapers.core.files import write_atomic
 from livepapers.lab import figures
 from livepapers.lab.report.summary import by_setting, of_paper, told
 from livepapers.lab.study import PRESETS, Study, Table, load_study
-from livepapers.lab.words import asked, duration, estimate, number, p_text
+from livepapers.lab.words import asked, duration, estimate, number, p_text, ratio_text
 from livepapers.papers import catalogue, citation
 from livepapers.web import applying
 from livepapers.web.settings import PASSWORD, TOKEN, Settings
@@ -222,7 +222,7 @@ def _benchmarks(slug: str) -> Iterator[str]:
         ours, theirs = (
             f"{number(row[key])} {row['unit']}" if row[key] is not None else "" for key in ("ours", "theirs")
         )
-        ratio = "" if row["ratio"] is None else f"{row['ratio']:.3g}"
+        ratio = "" if row["ratio"] is None else ratio_text(row["ratio"])
         lines.append(f"| {_cell(row['figure'])} | {ours} | {_cell(row['peer'])} | {theirs} | {ratio} |")
     versions = {name: version for who in found["versions"].values() for name, version in who.items()}
     told = ", ".join(f"{name} {version}" for name, version in versions.items())

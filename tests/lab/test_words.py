@@ -2,7 +2,7 @@
 
 import pytest
 
-from livepapers.lab.words import asked, coded, count, duration, last_line
+from livepapers.lab.words import asked, coded, count, duration, last_line, ratio_text
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,10 @@ def test_what_a_claim_asks_is_said_in_words(claim: tuple[str, float, float], tex
 def test_backticks_become_code_and_markup_stays_text():
     assert coded("`a<b` is <b>") == "<code>a&lt;b</code> is &lt;b&gt;"
     assert coded("one ` alone") == "one ` alone"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.14159, "0.142"), (6.8372, "6.84"), (99.96, "100"), (2467.2, "2,470"), (1.0, "1")]
+)
+def test_ratios_have_three_digits_and_no_exponent(value: float, text: str) -> None:
+    assert ratio_text(value) == text

@@ -271,10 +271,14 @@ def saved(slug: str, outcome: Mapping[str, Any]) -> Path:
 def show(outcome: Mapping[str, Any]) -> None:
     """The table, what was compared with what, and where we are not ahead."""
     from livepapers.cli.output import print_table
+    from livepapers.lab.words import ratio_text
 
     machine = outcome["machine"]
     print_table(
-        [{**row, "ratio": None if row["ratio"] is None else f"{row['ratio']:.3g} x"} for row in outcome["rows"]],
+        [
+            {**row, "ratio": None if row["ratio"] is None else f"{ratio_text(row['ratio'])} x"}
+            for row in outcome["rows"]
+        ],
         title=f"{outcome['slug']}: median of {outcome['repeats']} turns; a ratio above 1 means that we are ahead",
         styles={"yes": "green", "no": "bold red"},
     )
@@ -289,6 +293,8 @@ def show(outcome: Mapping[str, Any]) -> None:
                 click.echo(f"check of {name}, {who}: {json.dumps(value)}")
     behind = [row for row in outcome["rows"] if row["ahead"] is False]
     for row in behind:
-        click.secho(f"not ahead in {row['figure']}: {row['peer']} is {1 / row['ratio']:.3g} times better", fg="red")
+        click.secho(
+            f"not ahead in {row['figure']}: {row['peer']} is {ratio_text(1 / row['ratio'])} times better", fg="red"
+        )
     if not behind and any(row["ahead"] for row in outcome["rows"]):
         click.echo("ahead in every figure that was compared")

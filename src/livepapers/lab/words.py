@@ -19,6 +19,11 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.3g}"
 
 
+def ratio_text(value: float) -> str:
+    """A ratio to three significant digits, never with an exponent: 0.142, 6.84, 2,470."""
+    return f"{float(f'{value:.3g}'):,.10g}"
+
+
 def coded(text: str) -> Markup:
     """The text as HTML, escaped, with what stands between backticks set as code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before

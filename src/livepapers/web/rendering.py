@@ -17,7 +17,7 @@ from starlette.types import Scope
 
 from livepapers.lab import figures
 from livepapers.lab.report.summary import by_setting, identities, tally
-from livepapers.lab.words import asked, coded, count, duration, estimate, number, p_text
+from livepapers.lab.words import asked, coded, count, duration, estimate, number, p_text, ratio_text
 from livepapers.papers import catalogue
 from livepapers.web.store import Paper
 
@@ -72,8 +72,9 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {
-        "safe_link": safe_link, "number": number, "duration": duration, "count": count, "p": p_text, "line": line,
-        "by_setting": by_setting, "when": when, "coded": coded, "shortened": shortened,
+        "safe_link": safe_link, "number": number, "duration": duration, "count": count, "p": p_text,
+        "ratio": ratio_text, "line": line, "by_setting": by_setting, "when": when,
+        "coded": coded, "shortened": shortened,
     }  # fmt: skip
     made.globals |= {
         "static": static, "with_query": with_query, "FIELDS": catalogue.FIELDS, "asked": asked, "estimate": estimate,
