@@ -85,11 +85,9 @@ def _plain(value: Any) -> Any:
     """The value as Python writes it: a person knows -5.0, and not np.float64(-5.0) or tensor(-5.)."""
     if isinstance(value, Mapping):
         return {_plain(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (tuple, list, set, frozenset)):
-        kind = next(
-            kind for kind in (tuple, list, set, frozenset) if isinstance(value, kind)
-        )  # not torch.Size: it names itself
-        return kind(map(_plain, value))
+    for kind in (tuple, list, set, frozenset):  # not the value's own type: torch.Size names itself
+        if isinstance(value, kind):
+            return kind(map(_plain, value))
     if callable(listed := getattr(value, "tolist", None)):  # arrays, tensors and their scalars
         return _plain(listed())
     return value

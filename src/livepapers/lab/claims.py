@@ -159,8 +159,9 @@ def _redraft(claim: Claim, recorded: Verdict) -> Verdict | _Tested:
 
 
 def _kept_units(verdict: Verdict, recorded: Verdict) -> Verdict:
-    """The recorded verdict where it stands, of which thousands of effects were not kept: they say how many decide."""
-    return recorded if not recorded.effects and verdict.verdict == recorded.verdict else verdict
+    """The recorded verdict where nothing is new and thousands of effects were not kept: they say how many decide."""
+    same = verdict.verdict == recorded.verdict and math.isclose(verdict.p_holm or 1, recorded.p_holm or 1, rel_tol=1e-4)
+    return recorded if same and not recorded.effects else verdict
 
 
 def _family(
