@@ -13,8 +13,8 @@ CONTROL_SCALE = (
     "episodes for every arm, validation included, 500 fresh episodes, 10 seeds"
 )
 ATARI_SCALE = (
-    "paper: 1,000 individuals a generation, 4 million weights, 1e9 frames, 5 runs; ours: 300 individuals in all, a "
-    "million weights, about 2 million frames, 3 seeds"
+    "paper: 1,000 individuals a generation, 4 million weights, 1e9 frames, 5 runs; ours: 200 individuals in all, a "
+    "million weights, about a million frames, 7 seeds"
 )
 
 
@@ -103,7 +103,7 @@ CLAIMS = (
     ),
     Claim(
         "C2e", "Random search alone finds a network that plays Frostbite far better than chance.",
-        "table of Atari scores", "1,164", "score of the best of 300 random networks on fresh episodes",
+        "table of Atari scores", "1,164", "score of the best of 200 random networks on fresh episodes",
         _each("fresh", arm="random", setting="frostbite"), "seed", ("random",), ("frostbite",), "greater",
         "130: twice what random actions score", ATARI_SCALE, reference=130.0,
     ),

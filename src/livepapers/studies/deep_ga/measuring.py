@@ -30,7 +30,7 @@ CONTROL = {
     "population": 100, "parents": 10, "sigma": 0.1, "generations": 20, "candidates": 10, "validation": 10
 }  # fmt: skip
 ATARI = {
-    "population": 100, "parents": 10, "sigma": 0.002, "generations": 3, "candidates": 5, "validation": 10,
+    "population": 50, "parents": 5, "sigma": 0.002, "generations": 4, "candidates": 4, "validation": 5,
     "side_by_side": 20,
 }  # fmt: skip
 CAP = 1000
