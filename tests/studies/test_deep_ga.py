@@ -44,7 +44,7 @@ def test_budgets_are_equal_in_every_preset(preset: str):
 
 def test_frostbite_gives_all_arms_one_budget_and_needs_its_extra():
     rules = budget(_setting("frostbite"), "laptop", "ga").genetic
-    assert rules.population * rules.generations == 300
+    assert rules.population * rules.generations == 200
     if importlib.util.find_spec("ale_py") is None:
         with pytest.raises(MissingExtraError):
             study.measure("ga", _setting("frostbite"), 0, "laptop", FakeRun())
