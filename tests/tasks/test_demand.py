@@ -122,8 +122,9 @@ def test_christmas_is_the_origin_of_the_year() -> None:
 def test_poisson_demand_read_from_the_grid_is_the_demand_that_a_search_finds(rate: float) -> None:
     demand = Poisson(rate)
     noise = demand.noise(2000, 30, generator(0, "grid"))
-    points = torch.tensor(stats.poisson.cdf(range(int(rate) + 400), rate))
-    noise[:3, 0, 0] = torch.tensor([0.0, float(points[0]), 1.0 - 2.0**-53], dtype=torch.float64)
+    points = torch.tensor(stats.poisson.cdf(range(int(stats.poisson.isf(1e-16, rate)) + 2), rate))
+    step = float((points[0] * 2.0**53).ceil()) / 2.0**53  # the first that is drawn of those on or above it
+    noise[:3, 0, 0] = torch.tensor([0.0, step, 1.0 - 2.0**-53], dtype=torch.float64)
     found = demand.realise(noise, torch.zeros(2000, dtype=torch.int64), torch.zeros(2000, dtype=torch.int64))
-    assert torch.equal(found, torch.searchsorted(demand._cdf, noise, right=True).float())
+    assert torch.equal(found, torch.searchsorted(points, noise, right=True).float())
     assert found[0, 0, 0] == 0.0

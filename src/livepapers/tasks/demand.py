@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from livepapers.core.errors import InputError
+from livepapers.tasks.inversion import Inversion
 
 
 @runtime_checkable
@@ -120,10 +121,6 @@ class ClippedNormal(MultivariateNormal):
         super().__init__(torch.full((stores,), float(mean)), torch.full((stores,), float(std)))
 
 
-_GRID = 1 << 14
-"""A power of two, so that multiplying by it does not round."""
-
-
 class Poisson(_Stationary):
     """Independent Poisson demand (paper, setting S2), by inversion: standard noise is uniform on [0, 1)."""
 
@@ -135,22 +132,15 @@ class Poisson(_Stationary):
         self.mean = torch.full((1, stores), float(rate))
         self.std = self.mean.sqrt()
         points = torch.arange(int(stats.poisson.isf(1e-16, rate)) + 2)
-        self._cdf = torch.from_numpy(stats.poisson.cdf(points.numpy(), rate))
-        # the answer at each edge of a fine grid on [0, 1): where two neighbours agree, it is that of all between
-        edges = torch.searchsorted(self._cdf, torch.arange(_GRID + 1, dtype=torch.float64) / _GRID, right=True)
-        self._guide = torch.where(edges[1:] == edges[:-1], edges[:-1], -1).to(self.mean.dtype)
+        self._invert = Inversion(torch.from_numpy(stats.poisson.cdf(points.numpy(), rate))[None], grid=1 << 14)
 
     def noise(self, batch: int, periods: int, generator: torch.Generator) -> Tensor:
         """Uniform numbers `[B, T, S]` in double precision, so that the tail keeps its weight."""
         return torch.rand(batch, periods, self.mean.shape[1], generator=generator, dtype=torch.float64)
 
     def realise(self, noise: Tensor, instance: Tensor, period: Tensor) -> Tensor:  # noqa: ARG002
-        """The smallest d with P(D <= d) > noise, as floats; most are read from a grid, the others searched for."""
-        flat = noise.reshape(-1)
-        found = self._guide[(flat * _GRID).to(torch.int32)]
-        open_ = (found < 0).nonzero().squeeze(1)
-        found[open_] = torch.searchsorted(self._cdf, flat[open_], right=True).to(found.dtype)
-        return found.view(noise.shape)
+        """The smallest d with P(D <= d) > noise, as floats."""
+        return self._invert(noise.reshape(1, -1)).view(noise.shape)
 
 
 class Panel:

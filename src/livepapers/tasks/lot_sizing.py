@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from livepapers.core.errors import InputError
+from livepapers.tasks.inversion import Inversion
 from livepapers.tasks.lot_sizing_plant import Demand, Item, LotSizingPlant, Machine, Makes
 
 __all__ = [
@@ -97,7 +98,7 @@ class LotSizing:
         self._becomes = torch.where(plant.listed, torch.arange(self.choices), 0).flatten()
         self._units, self._cost = plant.units.flatten(), plant.setup_cost.flatten()
         self._loss = plant.setup_loss.flatten()
-        self._cumulative = plant.demand_probability.cumsum(1)[:, :-1].float().contiguous()  # [N, D]
+        self._demand = Inversion(plant.demand_probability.cumsum(1)[:, :-1].float())
         self._producible = [torch.nonzero(row[1:] > 0).flatten() + 1 for row in plant.units]
         width = self.items + (self.machines * self.choices if observe_setup else 0)
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (width,), np.float32)
@@ -127,7 +128,7 @@ class LotSizing:
     def draw(self, batch: int, t: int, generator: torch.Generator) -> Tensor:  # noqa: ARG002 - demand has no season
         """Demand of one period, `[B, N]` float32, whole units."""
         uniform = torch.rand(self.items, batch, generator=generator)
-        return torch.searchsorted(self._cumulative, uniform, right=True).T.float()
+        return self._demand(uniform).T
 
     def observe(self, state: PlantState) -> Tensor:
         """`[B, F]`: inventories as shares of the capacity, then one-hot set-ups machine by machine if asked for."""
@@ -143,13 +144,17 @@ class LotSizing:
 
     def decide(self, state: PlantState, action: Tensor) -> tuple[PlantPost, Tensor]:
         """Set up and make: (post-decision state, minus the set-up cost `[B]`)."""
-        flat = action + self._row
-        setup = self._becomes[flat]
+        pair = (action + self._row).flatten()
+
+        def of_pair(table: Tensor) -> Tensor:
+            return table.index_select(0, pair).view(action.shape)
+
+        setup = of_pair(self._becomes)
         changed = (setup != state.setup) & (setup > 0)
-        made = self._units[flat] - torch.where(changed, self._loss[flat], 0.0)
+        made = of_pair(self._units) - of_pair(self._loss) * changed
         padded = torch.zeros(len(made), self.choices, dtype=made.dtype)
         made_by_item = padded.scatter_add_(1, setup, made)[:, 1:]
-        cost = torch.where(changed, self._cost[flat], 0.0).sum(1)
+        cost = (of_pair(self._cost) * changed).sum(1)
         return PlantPost(state.inventory + made_by_item, setup), -cost
 
     def resolve(self, post: PlantPost, noise: Tensor) -> tuple[PlantState, Tensor, Tensor]:
