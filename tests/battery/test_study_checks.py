@@ -11,8 +11,8 @@ from livepapers.battery.check import CheckFailedError
 from livepapers.battery.studies import (
     arms_are_honest,
     claims_are_complete,
+    claims_have_enough_pairs,
     every_claim_gets_a_verdict,
-    headline_claims_have_enough_pairs,
     presets_have_cells,
     results_belong_to_this_study,
 )
@@ -51,14 +51,26 @@ def without_method(study: Study) -> Study:
     return replace(study, settings=settings)
 
 
+def many_claims_on_six(study: Study) -> Study:
+    """A new version whose claims are no headlines and rest on six pairs each, but the first, which is one on twenty."""
+    one = replace(study.claims[0], settings=study.claims[0].settings[:1], unit="seed")
+    headline = replace(one, id="C1", headline=True, settings=("more",))
+    others = tuple(replace(one, id=f"C{i}", headline=False) for i in range(2, 14))
+    changed = seeds(6)(study)
+    more = replace(changed.settings[one.settings[0]], name="more", seeds={"laptop": 20})
+    settings = {**changed.settings, "more": more}
+    return replace(changed, version=99, claims=(headline, *others), settings=settings)
+
+
 def always(_: object) -> dict[str, float]:
     return {f"seed {i}": 1.0 for i in range(10)}
 
 
 SPOILT = {
-    "six pairs cannot pass over six claims": (headline_claims_have_enough_pairs, seeds(6), "at best p"),
+    "six pairs cannot pass over six claims": (claims_have_enough_pairs, seeds(6), "at best p"),
+    "six pairs never decide beside thirteen claims": (claims_have_enough_pairs, many_claims_on_six, "not decided even"),
     "no headline": (
-        headline_claims_have_enough_pairs,
+        claims_have_enough_pairs,
         lambda s: replace(s, claims=tuple(replace(c, headline=False) for c in s.claims)),
         "headline",
     ),

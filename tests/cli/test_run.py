@@ -67,6 +67,14 @@ def test_settings_that_keep_their_own_seeds_are_named(cli: Cli, small_study: str
     assert "leaves" not in cli("run", small_study, "--preset", "smoke", "--seeds", "1", "--workers", "0").err
 
 
+def test_claims_that_a_plan_cannot_decide_are_named_before_it_is_run(
+    cli: Cli, small_study: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("livepapers.lab.claims.undecidable", lambda *_: {"C5": 6})
+    outcome = cli("run", small_study, "--preset", "smoke", "--workers", "0")
+    assert "too few pairs to decide beside the study's other claims, even if all agree: C5 (6 pairs)" in outcome.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

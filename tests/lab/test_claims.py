@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livepapers.lab.claims import Verdict, judge
+from livepapers.lab.claims import Verdict, judge, undecidable
 from livepapers.lab.study import Cell, Cells, Claim, Direction, Effects, Unit
 from livepapers.lab.words import OUTCOMES
 
@@ -314,6 +314,17 @@ def test_claims_beyond_reach_say_what_they_need():
     beyond = Claim.not_tested("C9", "scales", where="figure 9", published="-", needs="64 GPUs")
     verdict = judge([beyond], cells_of({}))[0]
     assert (verdict.verdict, verdict.reason) == ("not tested here", "needs 64 GPUs")
+
+
+def test_claims_that_no_agreement_of_the_planned_pairs_decides_are_named_before_a_run():
+    claims = [claim(id=f"C{i}") for i in range(4)] + [claim(id="items", unit="item")]
+    # two-sided: 2/64 = 0.031 at six pairs, 2/256 = 0.0078 at eight; the step-down factors are 4, 3, 2, 1 after items
+    assert undecidable(claims, dict.fromkeys(["C0", "C1", "C2", "C3"], 8)) == {}
+    assert undecidable(claims, {"C0": 8, "C1": 8, "C2": 8, "C3": 6}) == {}
+    assert undecidable(claims, {"C0": 8, "C1": 8, "C2": 6, "C3": 6}) == {"C2": 6, "C3": 6}
+    assert undecidable(claims, {"C0": 8, "C1": 8, "C2": 5, "C3": 6}) == {}  # five are indicative, and not judged
+    equal = [claim("equal", id="C0", margin=1.0), claim("equal", id="C1", margin=1.0)]
+    assert undecidable(equal, {"C0": 6, "C1": 6}) == {}  # one side each: 1/64, twice
 
 
 def test_a_failed_precondition_makes_a_claim_void():

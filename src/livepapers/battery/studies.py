@@ -7,7 +7,7 @@ from livepapers.battery.check import NotApplicable, check, require
 from livepapers.battery.subject import Subject
 from livepapers.core.errors import InputError
 from livepapers.lab import statistics
-from livepapers.lab.claims import LEVEL, judge
+from livepapers.lab.claims import LEVEL, judge, undecidable
 from livepapers.lab.report.committed import committed
 from livepapers.lab.study import Cells
 from livepapers.papers import catalogue
@@ -45,11 +45,12 @@ def every_claim_gets_a_verdict(subject: Subject) -> None:
 
 
 @check(35)
-def headline_claims_have_enough_pairs(subject: Subject) -> None:
-    """The laptop preset gives every headline claim that rests on seeds the pairs to be decided after Holm's correction.
+def claims_have_enough_pairs(subject: Subject) -> None:
+    """The laptop preset gives every claim that rests on seeds the pairs to be decided after Holm's correction.
 
-    The correction multiplies a claim's p by up to the number of claims that are decided with it: in the worst case,
-    when all the others are as uncertain, the smallest p that its pairs can give still has to be at most 0.05.
+    The correction multiplies a claim's p by up to the number of claims that are decided with it. A headline claim has
+    to stand the worst case, when all the others are as uncertain; any other the best, when the pairs of all claims
+    agree, unless it is planned as indicative. Studies that were measured already say in the verdict what they lack.
     """
     study = subject.study
     tested, planned = [claim for claim in study.claims if not claim.needs], study.pairs("laptop")
@@ -63,6 +64,11 @@ def headline_claims_have_enough_pairs(subject: Subject) -> None:
                 best <= LEVEL,
                 f"{claim.id} has {pairs} pairs: at best p = {best:.3g} after correction over {len(decided)} claims",
             )
+    results = catalogue.results(subject.slug)
+    if results is None or results["current"]["run"]["study_version"] != study.version:
+        vain = undecidable(study.claims, planned)
+        named = ", ".join(f"{name} ({pairs} pairs)" for name, pairs in vain.items())
+        require(not vain, f"not decided even if all pairs of all claims agree: {named}")
 
 
 @check(36)

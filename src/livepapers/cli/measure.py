@@ -52,7 +52,7 @@ def measure(request: Request) -> str:
 
     if request.address is not None and request.engine != "ray":
         raise InputError.of("address", request.address, expected="no address", cause="only --engine ray has one")
-    _say_what_seeds_leave(request)
+    _say_what_the_plan_leaves(request)
     screen = Console(stderr=True)
     return run_study(
         request.slug,
@@ -69,23 +69,27 @@ def measure(request: Request) -> str:
     )
 
 
-def _say_what_seeds_leave(request: Request) -> None:
-    """Name the settings whose number of seeds `--seeds` does not change."""
+def _say_what_the_plan_leaves(request: Request) -> None:
+    """Name the settings whose number of seeds `--seeds` does not change, and the claims that cannot be decided."""
     from livepapers.cli.output import note
+    from livepapers.lab.claims import undecidable
     from livepapers.lab.store import Store
     from livepapers.lab.study import load_study
 
     preset = request.preset or "laptop"
-    if request.seeds is None:
-        return
     if request.resume is not None:
         with Store(request.store, create=False) as opened:
             preset = opened.run(request.resume).preset
-    kept = load_study(request.slug).kept_seeds(preset, request.seeds, request.settings)
+    study = load_study(request.slug)
+    kept = study.kept_seeds(preset, request.seeds, request.settings) if request.seeds is not None else {}
     if kept:
         shown = ", ".join(f"{name} ({count})" for name, count in kept.items())
         which = "1 setting at its" if len(kept) == 1 else f"{len(kept)} settings at their"
         note(f"--seeds {request.seeds} leaves {which} own number of seeds: {shown}")
+    vain = undecidable(study.claims, study.pairs(preset, seeds=request.seeds)) if request.resume is None else {}
+    if vain:
+        shown = ", ".join(f"{name} ({pairs} pairs)" for name, pairs in vain.items())
+        note(f"too few pairs to decide beside the study's other claims, even if all agree: {shown}")
 
 
 def find(name: str | None, store: str | None, *, resumable: bool = False) -> str:

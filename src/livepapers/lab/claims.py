@@ -94,9 +94,26 @@ class _Family:
 
     def decidable(self, claim: Claim, units: int) -> bool:
         """Whether so many units could be significant beside the other claims, if all of them agreed."""
-        best = statistics.smallest_p(units, alternative="greater" if claim.direction == "equal" else "two-sided")
-        p_values = {**self.p_values, claim.id: best}
+        p_values = {**self.p_values, claim.id: _smallest_p(claim, units)}
         return dict(zip(p_values, statistics.holm([*p_values.values()]), strict=True))[claim.id] <= LEVEL
+
+
+def _smallest_p(claim: Claim, units: int) -> float:
+    return statistics.smallest_p(units, alternative="greater" if claim.direction == "equal" else "two-sided")
+
+
+def undecidable(claims: Sequence[Claim], planned: Mapping[str, int]) -> dict[str, int]:
+    """The planned pairs of claims that could not be significant even if all pairs of all claims agreed.
+
+    Args:
+        claims: All claims of the study.
+        planned: As for `judge`; what is planned as *indicative only*, fewer than six pairs, is not judged here.
+    """
+    tested = [claim for claim in claims if claim.unit != "exact" and not claim.needs]
+    family = [c for c in tested if planned.get(c.id, math.inf) >= statistics.FEWEST_PAIRS]
+    best = [_smallest_p(claim, planned[claim.id]) if claim.id in planned else 0.0 for claim in family]
+    corrected = zip(family, statistics.holm(best), strict=True)
+    return {claim.id: planned[claim.id] for claim, p in corrected if p > LEVEL}
 
 
 def judge(
