@@ -61,7 +61,7 @@ def fitting(models: int, repeats: int) -> list[dict[str, object]]:
     seconds = []
     for _ in range(repeats + 1):  # the first one warms up
         start = time.perf_counter()
-        found = regression.fit_drawn(library(state, action), after, counts=drawn)
+        found = regression.fit_drawn(library.table(state, action), after, counts=drawn)
         seconds.append(time.perf_counter() - start)
     made = median(found)
     name = "one model" if models == 1 else f"ensemble of {models}"

@@ -124,6 +124,16 @@ def test_terms_that_repeat_each_other_share_their_coefficient() -> None:
     assert torch.allclose(theta @ made, action, atol=1e-9)
 
 
+@pytest.mark.parametrize("models", [1, 3, 20])
+def test_normal_equations_are_weighted_sums_of_products(models: int) -> None:
+    stream = generator(models, "normal equations")
+    features, targets = (torch.randn(3000, k, generator=stream, dtype=torch.float64) for k in (7, 2))
+    counts = torch.randint(0, 4, (models, 3000), generator=stream).double()
+    gram, moments = sindy_rl.normal_equations(features, targets, counts)
+    assert torch.allclose(gram, torch.einsum("mr,rp,rq->mpq", counts, features, features), rtol=1e-12)
+    assert torch.allclose(moments, torch.einsum("mr,rp,rd->mpd", counts, features, targets), rtol=1e-12)
+
+
 def test_a_library_ensemble_never_uses_the_dropped_term() -> None:
     regression = SparseRegression(0.0, 0.0, models=30, drop=1)
     _, active = regression.draw(50, 6, generator=generator(0, "drop"))
@@ -173,6 +183,12 @@ def test_terms_are_what_their_names_say(kind: dict[str, object]) -> None:
         columns.append(value)
     assert len(columns) == len(library)
     assert torch.allclose(library(state, action), torch.stack(columns, 1))
+
+
+def test_a_table_holds_the_terms_of_all_rows() -> None:
+    library, stream = Library(2, 1, constant=True), generator(0, "table")
+    state, action = (torch.randn(5000, k, generator=stream) for k in (2, 1))
+    assert torch.equal(library.table(state, action), library(state, action))
 
 
 def test_the_papers_library_has_41_terms_and_the_policys_55() -> None:

@@ -102,7 +102,7 @@ def distil(
     labels = torch.minimum(torch.maximum(mean_action(teacher, rows), centre - reach), centre + reach)
     library = Library(states.shape[1], degree=config.policy_degree)
     regression = SparseRegression(0.0, 0.0, models=config.models, share=config.share)
-    features, targets = library(rows.double()), labels.double()
+    features, targets = library.table(rows.double()), labels.double()
     counts, _ = regression.draw(len(rows), len(library), generator=generator)
     gram, moments = normal_equations(features, targets, counts)
     policy = DictionaryPolicy(library, low=low.tolist(), high=high.tolist())

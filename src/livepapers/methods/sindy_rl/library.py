@@ -14,6 +14,8 @@ from torch import Tensor
 from livepapers.core.errors import InputError
 
 MOST_TERMS = 2000
+PIECE = 2048
+"""Rows of a table that are made at once: they stay in a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,15 @@ class Library:
                 shared = levels[0] if len(levels) == 1 else torch.cat(levels)
                 rows += [shared * action[:, i] for i in range(self.inputs)]
         return torch.cat(rows).T
+
+    @torch.no_grad()
+    def table(self, state: Tensor, action: Tensor | None = None) -> Tensor:
+        """As a call, for the many rows of a fit: made some at a time, so that only the result takes up memory."""
+        made = state.new_empty(len(self), len(state))
+        for first in range(0, len(state), PIECE):
+            rows = slice(first, first + PIECE)
+            made[:, rows] = self(state[rows], None if action is None else action[rows]).T
+        return made.T
 
     @functools.cached_property
     def monomials(self) -> list[tuple[int, ...]]:

@@ -72,7 +72,7 @@ def fit_sparse(
         increments: Fit target - state (d = n): thresholds then act on changes; the model still predicts `target`.
         generator: Of the bootstrap samples.
     """
-    features = library(state.double(), None if action is None else action.double())
+    features = library.table(state.double(), None if action is None else action.double())
     if not increments:
         return SparseModel(library, regression.fit(features, target, generator=generator))
     if target.shape != state.shape or not library.degree:

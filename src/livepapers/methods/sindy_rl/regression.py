@@ -4,6 +4,7 @@ All rounds of thresholding work on p x p normal equations, one for each model an
 last least squares is refined once with the residuals of the rows, so that it is as accurate as one made from them.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -12,8 +13,10 @@ from torch import Tensor
 from livepapers.core.errors import InputError
 
 MOST_ROUNDS = 20
-PIECE = 2048
-"""Rows that are summed at once: they stay in a processor's cache while all models use them."""
+PIECE, GROUP = 2048, 4
+"""Rows, and terms whose products with all others are made at once: both stay in a processor's cache."""
+MANY = 6
+"""Models from which it pays to make the products of pairs of terms once for all."""
 RANK = 1e-12
 """Eigenvalue of the correlation matrix of the active terms below which a direction counts as undetermined (terms that
 repeat each other up to 1e-6); the solution of least norm is taken there."""
@@ -102,12 +105,41 @@ def normal_equations(features: Tensor, targets: Tensor, counts: Tensor) -> tuple
     """
     terms = features.shape[1]
     together = features.new_zeros(len(counts), terms, terms + targets.shape[1])
-    pieces = (part.T.split(PIECE, 1) for part in (features, targets, counts.T))  # terms are rows: rows lie side by side
-    for term, target, count in zip(*pieces, strict=True):
-        both = torch.cat([term, target])
-        for model, times in enumerate(count):
-            together[model].addmm_(term * times, both.T)
-    return together[..., :terms], together[..., terms:]
+    add = _add_shared if len(counts) >= MANY else _add_each
+    for term, target, count in _pieces(features, targets, counts):
+        add(together, torch.cat([term, target]), count)
+    upper, moments = together[..., :terms].triu(), together[..., terms:]
+    return upper + upper.triu(1).mT, moments
+
+
+def _pieces(features: Tensor, targets: Tensor, counts: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Terms `[p, n]`, targets `[d, n]` and counts `[M, n]` of some rows at a time, the rows side by side in memory."""
+    return zip(*(part.split(PIECE, 1) for part in (features.T, targets.T, counts)), strict=True)
+
+
+def _add_each(sums: Tensor, both: Tensor, counts: Tensor) -> None:
+    """Add the products of some rows, a product of matrices for each model.
+
+    Args:
+        sums: `[M, p, p + d]`.
+        both: `[p + d, n]`, terms and targets.
+        counts: `[M, n]`.
+    """
+    for total, times in zip(sums, counts, strict=True):
+        terms = both[: len(total)]
+        total.addmm_(terms if bool((times == 1).all()) else terms * times, both.T)
+
+
+def _add_shared(sums: Tensor, both: Tensor, counts: Tensor) -> None:
+    """As `_add_each`, but each pair of terms is multiplied once for all models, and only from the diagonal on.
+
+    Below the diagonal the sums are incomplete.
+    """
+    models, terms, width = sums.shape
+    for first in range(0, terms, GROUP):
+        last = min(first + GROUP, terms)
+        pairs = (both[first:last, None] * both[first:]).flatten(0, 1)
+        sums[:, first:last, first:] += (counts @ pairs.T).view(models, last - first, width - first)
 
 
 def thresholded(
@@ -202,16 +234,20 @@ def refit(found: Tensor, gram: Tensor, moments: Tensor, features: Tensor, target
     Returns:
         `[M, p, d]`.
     """
-    support = (found != 0).transpose(1, 2)
-    solver = _Solver(gram[:, None], support)
-    first = solver(moments.transpose(1, 2))  # [M, d, p]
-    models, outputs, terms = first.shape
+    refined = torch.zeros_like(moments)
+    if not bool(found.any()):
+        return refined
+    used = (found != 0).any(2).any(0).nonzero()[:, 0]  # what no model kept costs nothing from here on
+    support = (found[:, used] != 0).transpose(1, 2)
+    solver = _Solver(gram[:, used][:, :, used][:, None], support)
+    first = solver(moments[:, used].transpose(1, 2))  # [M, d, used]
     missing = torch.zeros_like(first)  # sums of term x residual
-    pieces = (part.T.split(PIECE, 1) for part in (features, targets, counts.T))
-    for term, target, count in zip(*pieces, strict=True):
-        residual = target - (first.reshape(-1, terms) @ term).view(models, outputs, -1)
-        missing += ((residual * count[:, None]).reshape(models * outputs, -1) @ term.T).view_as(first)
-    return ((first + solver(missing)) * support).transpose(1, 2)
+    for term, target, count in _pieces(features, targets, counts):
+        kept = term.index_select(0, used)
+        residual = target - (first.flatten(0, 1) @ kept).view(*first.shape[:2], -1)
+        missing += ((residual * count[:, None]).flatten(0, 1) @ kept.T).view_as(first)
+    refined[:, used] = ((first + solver(missing)) * support).transpose(1, 2)
+    return refined
 
 
 def spread(values: Tensor) -> Tensor:
