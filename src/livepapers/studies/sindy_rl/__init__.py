@@ -4,6 +4,6 @@ from livepapers.studies.sindy_rl.claims import CLAIMS
 from livepapers.studies.sindy_rl.design import ARMS, DEVIATIONS, SETTINGS
 from livepapers.studies.sindy_rl.measuring import measure
 
-VERSION = 3
+VERSION = 4
 
 __all__ = ["ARMS", "CLAIMS", "DEVIATIONS", "SETTINGS", "VERSION", "measure"]

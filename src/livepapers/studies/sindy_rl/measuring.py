@@ -37,9 +37,10 @@ from livepapers.tasks.pendulum_swing_up import PendulumSwingUp
 from livepapers.tasks.swing_up import SwingUp
 from livepapers.tasks.vector import SimulatorTask
 
-PPO_UPDATES = {"smoke": 4, "laptop": 244, "paper": 610}
-"""Of 8,192 real steps: 2 million (laptop), 5 million (paper)."""
-PPO_TEST_EVERY = 10
+PPO_UPDATES = {"smoke": 4, "laptop": 976, "paper": 2440}
+"""Of 2,048 real steps: 2 million (laptop), 5 million (paper)."""
+PPO_TEST_EVERY = 40
+"""Updates: 81,920 real steps."""
 WORLDS = {"swing-up": "cart-pole-swing-up", "pendulum": "pendulum-swing-up"}
 CURVE_POINTS = 25
 TIMED_STATES, TIMED_ROUNDS = 1000, 60
