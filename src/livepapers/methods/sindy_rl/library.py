@@ -68,10 +68,10 @@ class Library:
         """All terms `[B, p]` of states `[B, n]` and inputs `[B, m]`, in the dtype of the states."""
         x = state.T.contiguous()  # terms are rows while they are made: each product runs along the batch
         levels = [x] if self.degree else []
-        for starts in self._suffixes:
+        for first, rest in self._factors:
+            # gathering both factors takes three calls a degree, whatever the number of states
             below = levels[-1]
-            parts = [x[i] * below[start:] for i, start in enumerate(starts)] if self.cross else [x * below]
-            levels.append(torch.cat(parts))
+            levels.append(x.index_select(0, first) * below.index_select(0, rest))
         for frequency in self.frequencies:
             levels += [torch.sin(frequency * x), torch.cos(frequency * x)]
         rows = [x.new_ones(1, x.shape[1])] if self.constant else []
@@ -119,14 +119,11 @@ class Library:
         return dataclasses.asdict(self) | {"frequencies": list(self.frequencies)}
 
     @functools.cached_property
-    def _suffixes(self) -> list[list[int]]:
-        """For each degree from 2 and each state: where the monomials below begin that it multiplies.
-
-        A monomial is its first state times the rest, and the rest holds no earlier state: as monomials are sorted, the
-        possible rests are all from some place on.
-        """
+    def _factors(self) -> list[tuple[Tensor, Tensor]]:
+        """For each degree from 2: the first state of each monomial, and where the rest stands in the degree below."""
         found = []
         for degree in range(2, self.degree + 1):
-            firsts = [m[0] for m in self.monomials if len(m) == degree - 1]
-            found.append([firsts.index(i) for i in range(self.states)])
+            of = [m for m in self.monomials if len(m) == degree]
+            below = {m: k for k, m in enumerate(m for m in self.monomials if len(m) == degree - 1)}
+            found.append((torch.tensor([m[0] for m in of]), torch.tensor([below[m[1:]] for m in of])))
         return found
