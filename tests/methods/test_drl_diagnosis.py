@@ -129,7 +129,7 @@ def test_the_quotient_is_not_symmetric_and_differs_from_the_cosine():
         moments = Instability(2)
         moments.update(torch.tensor(rows))
         found, vectors = moments.leading()
-        return direction.Direction(vectors[0], found, vectors, 1.0, torch.ones(2), 0.5, moments)
+        return direction.Direction(vectors[0], found, vectors, 1.0, torch.ones(2), 0.5, torch.zeros(2), moments)
 
     one, other = report([[2.0, 0.0], [0.0, 1.0]]), report([[0.0, 3.0]])
     assert quotient(one, other.direction) == pytest.approx(0.25)

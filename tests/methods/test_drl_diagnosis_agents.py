@@ -152,12 +152,13 @@ def test_the_regulariser_moves_the_network_and_not_the_best_action():
     learner = method.example(replace(TINY, radius_from=0.0), 0)
     states = _pictures()
     with torch.enable_grad():
-        loss = learner._regulariser(states, TINY.steps)
+        loss = learner._regulariser(states, learner.trained.values(states), TINY.steps)
         loss.backward()
     assert learner.trained.network.advantage.weight.grad is not None
     assert learner.trained.network.value.weight.grad is None  # the value cancels in differences
-    assert float(learner._regulariser(states, 0)) == 0.0
-    sought = method.example(replace(TINY, regime="gradient", radius_from=0.0), 0)._regulariser(states, TINY.steps)
+    assert float(learner._regulariser(states, learner.trained.values(states), 0)) == 0.0
+    seeker = method.example(replace(TINY, regime="gradient", radius_from=0.0), 0)
+    sought = seeker._regulariser(states, seeker.trained.values(states), TINY.steps)
     assert float(sought) <= float(loss) + 1e-6  # what is found is never above what is certified
 
 

@@ -1,7 +1,11 @@
 """`livepapers apply drl-diagnosis`: reports, void verdicts, and what is refused."""
 
+import base64
 import json
 import math
+import struct
+import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +14,16 @@ import pytest
 import torch
 
 from livepapers.blocks.policies import BoxPolicy, QPolicy
+from livepapers.blocks.policy_door import as_policy
 from livepapers.core import artifact
-from livepapers.core.errors import CorruptFileError, InputError
+from livepapers.core.config import replace
+from livepapers.core.errors import CorruptFileError, InputError, MissingExtraError
 from livepapers.core.rng import generator
 from livepapers.methods import drl_diagnosis as method
-from livepapers.methods.drl_diagnosis import application
+from livepapers.methods.drl_diagnosis import application, direction, plot
 from livepapers.methods.drl_diagnosis.application import apply, interval
 from livepapers.methods.drl_diagnosis.plot import heat_maps_svg, series_svg
+from livepapers.tasks.atari import AtariTask
 from livepapers.tasks.cart_pole import CartPole
 from livepapers.tasks.minatar import Breakout
 from livepapers.tasks.mountain_car import MountainCar
@@ -78,7 +85,7 @@ def test_an_agent_that_did_not_learn_is_void(picture: Path, tmp_path: Path):
     assert {row["verdict"] for row in done.tables["Sets of states"]} == {"the yardstick", "void"}
     assert done.notes[0].startswith("VOID")
     text = (tmp_path / "out" / "heat-maps.svg").read_text()
-    assert text.count("<text") == 5
+    assert text.count("<text") == 6
     assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
 
 
@@ -187,8 +194,92 @@ def test_bad_artifacts_are_refused_in_one_line(picture: Path, balance: Path, tmp
         apply(picture, **SHORT)
 
 
+def _pixels(png: bytes) -> np.ndarray:
+    """A PNG of one block of unfiltered lines, every chunk of which carries its right checksum."""
+    chunks, at = {}, 8
+    while at < len(png):
+        (size,) = struct.unpack(">I", png[at : at + 4])
+        kind, content = png[at + 4 : at + 8], png[at + 8 : at + 8 + size]
+        assert struct.unpack(">I", png[at + 8 + size : at + 12 + size]) == (zlib.crc32(kind + content),)
+        chunks[kind] = content
+        at += 12 + size
+    width, height = struct.unpack(">II", chunks[b"IHDR"][:8])
+    lines = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(height, -1)
+    assert not lines[:, 0].any()
+    return lines[:, 1:].reshape(height, width, 4)
+
+
+def test_heat_maps_have_the_resolution_of_the_observation():
+    shades = torch.linspace(0.0, 1.0, 84 * 84).reshape(84, 84)
+    found = _pixels(plot._png(shades))
+    assert found.shape == (84, 84, 4)
+    assert found[..., 3] / 255.0 == pytest.approx(shades.numpy(), abs=1.0 / 255.0)
+
+
 def test_pictures_of_any_size_are_drawn():
     text = heat_maps_svg({"a <b>": torch.ones(84, 84), "flat": torch.ones(1, 4)}, title="t")
-    assert text.count("<rect") == 1 + 2 + 42 * 42 + 4
+    assert text.count("<rect") == 1 + 2
+    assert text.count("<image") == 2
     assert "&lt;b&gt;" in text
     assert series_svg({"one": [1.0], "zeros": [0.0, 0.0]}, title="t").count("<polyline") == 2
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> Path:
+    """A small network for Freeway as it is drawn, that mostly goes up: better than random play."""
+    pytest.importorskip("ale_py")
+    task = AtariTask("freeway", 1)
+    made = method.ConvQPolicy(
+        task.observation_space, task.action_space, layers=((4, 8, 8),), hidden=8, scale=255.0,
+        generator=generator(0, "weights"),
+    )  # fmt: skip
+    with torch.no_grad():
+        made.network.advantage.bias[1] += 2.0
+    world = {"name": "atari:freeway", "arguments": {}}
+    return _save(tmp_path / "frames", made, "methods.drl_diagnosis:ConvQPolicy", world)
+
+
+def test_pictures_of_atari_are_diagnosed_as_they_are_drawn(frames: Path, tmp_path: Path):
+    given: dict[str, Any] = {"episodes": 2, "repeats": 2, "horizon": 20, "changes": "nesterov"}
+    done = apply(frames, env="atari:freeway", output=tmp_path / "out", **given)
+    assert np.load(tmp_path / "out" / "direction.npy", allow_pickle=False).shape == (4, 84, 84)
+    rows = {row["set"]: row for row in done.tables["Sets of states"]}
+    assert 0.5 < float(str(rows["nesterov"]["size of change"])) <= 1.0  # of the range, not of 255
+    assert apply(frames, **given).tables == done.tables  # the policy's own world
+    drawn = base64.b64decode((tmp_path / "out" / "heat-maps.svg").read_text().split("base64,")[1].split('"')[0])
+    assert _pixels(drawn).shape == (84, 84, 4)
+
+
+def test_states_of_atari_are_not_kept(frames: Path, monkeypatch: pytest.MonkeyPatch):
+    passes: list[int] = []
+    real = direction.decision_gradient
+
+    def counted(values: Any, states: torch.Tensor, **given: Any) -> Any:
+        passes.append(len(states))
+        return real(values, states, **given)
+
+    monkeypatch.setattr(direction, "decision_gradient", counted)
+    found = method.diagnose(
+        as_policy(frames), "atari:freeway", seed=0, changes=(),
+        config=replace(method.Config.tiny(), episodes=4, repeats=1, horizon=100),
+    )  # fmt: skip
+    assert sum(passes) == 2 * 400
+    assert max(passes) <= 128
+    assert found.figures["states"].tolist() == [400.0]
+    assert found.state.shape == (4, 84, 84)
+
+
+@pytest.mark.parametrize(
+    ("env", "message"),
+    [("atari:pong", "3 actions, expected 6"), ("atari:smoke", "game: got smoke"), ("minatar-freeway", "another world")],
+)
+def test_worlds_that_do_not_fit_atari_policies_are_refused(frames: Path, env: str, message: str):
+    with pytest.raises(InputError, match=message) as caught:
+        apply(frames, env=env, **SHORT)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_emulator_is_said_in_one_line(picture: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "ale_py.roms", None)
+    with pytest.raises(MissingExtraError, match=r"livepapers\[atari\]"):
+        apply(picture, env="atari:freeway", **SHORT)

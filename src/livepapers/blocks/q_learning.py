@@ -31,7 +31,7 @@ METRICS = ("loss", "value", "exploration", "reward", "episodes", "episode_return
 """Means over the update's gradient steps (0 while there are none) and its steps; then the episodes that ended and
 their mean return."""
 
-Penalty = Callable[[Tensor, int], Tensor]
+Penalty = Callable[[Tensor, Tensor, int], Tensor]
 """A differentiable term of the network beside the squared errors, such as how much an adversary may change it."""
 
 
@@ -63,7 +63,8 @@ class QLearning(Learner):
         network: observation `[B, ...]` -> values `[B, actions]`, or a `QPolicy` whose values are trained.
         config: Settings.
         seed: Of episodes, exploration and batches.
-        penalty: Added to the loss: (remembered observations `[B, ...]`, environment steps so far) -> [].
+        penalty: Added to the loss: (remembered observations `[B, ...]`, the network's values there `[B, actions]`,
+            environment steps so far) -> [].
     """
 
     def __init__(
@@ -157,10 +158,11 @@ class QLearning(Learner):
         with torch.no_grad():
             goal = batch["reward"] + self.config.discount * self._following(batch)
         rows = (batch["action"] - self._first).unsqueeze(-1)
-        value = self.network(batch["observation"]).gather(-1, rows).squeeze(-1)
+        values = self.network(batch["observation"])
+        value = values.gather(-1, rows).squeeze(-1)
         loss = functional.smooth_l1_loss(value, goal)
         if self._penalty is not None:
-            loss = loss + self._penalty(batch["observation"], self.experience.steps)
+            loss = loss + self._penalty(batch["observation"], values, self.experience.steps)
         self._optimizer.zero_grad()
         loss.backward()
         if self.config.clip_norm:

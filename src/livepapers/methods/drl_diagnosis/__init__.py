@@ -15,22 +15,31 @@ Deviations  1. Definitions (2) and (3) are reconstructed from a detailed summary
             3. Paper: the robust agent's inner maximum by convex relaxation, intervals mixed with linear bounds. Ours:
                intervals alone, which are tight enough for two layers; or gradient steps (`regime`).
             4. Paper: prioritised replay of 200,000, 6e6 frames, batches of 32 every 4 steps. Laptop: uniform replay of
-               50,000, 200,000 steps, batches of 64 every 8.
+               50,000, 200,000 steps, batches of 64 every 8, of which the first 32 states are regularised.
             5. Paper: kappa 0.005, c 1, radius 1/255. Laptop: 0.0005, 0.1, 0.05, because interval bounds over 400 pixels
                are loose: in short trainings with kappa 0.005 nothing was learned.
             6. Paper: sizes of changes not found. Ours: such that each is about 1 in l2 norm on MinAtar; each is
                reported with its size.
-            7. Above 1,024 inputs L(S) is kept as a Frequent Directions sketch, whose error is reported.
+            7. Above 1,024 inputs, as of Atari, L(S) is kept as a Frequent Directions sketch, whose error is reported.
 """
 
 from livepapers.methods.drl_diagnosis.application import apply
 from livepapers.methods.drl_diagnosis.attacks import Limits, carlini_wagner, deepfool, nesterov, steepest
 from livepapers.methods.drl_diagnosis.changes import NATURAL, natural
-from livepapers.methods.drl_diagnosis.collecting import ATTACKS, Visited, change_called, collect, limits_of, task_of
+from livepapers.methods.drl_diagnosis.collecting import (
+    ATTACKS,
+    Visited,
+    change_called,
+    collect,
+    limits_of,
+    task_of,
+    walk,
+)
 from livepapers.methods.drl_diagnosis.config import Config
 from livepapers.methods.drl_diagnosis.diagnosing import ALL_CHANGES, INDEPENDENT, Diagnosis, diagnose, differentiable
 from livepapers.methods.drl_diagnosis.direction import (
     Direction,
+    Gathering,
     Instability,
     decision_gradient,
     principal_direction,
@@ -63,9 +72,9 @@ ARCHITECTURES = {"ConvQPolicy": ConvQPolicy}
 
 __all__ = [
     "ALL_CHANGES", "ARCHITECTURES", "ATTACKS", "INDEPENDENT", "METRICS", "NATURAL", "ROLE", "Config", "ConvQPolicy",
-    "ConvValues", "Diagnosis", "Direction", "Instability", "Limits", "RobustQLearning", "Visited",
+    "ConvValues", "Diagnosis", "Direction", "Gathering", "Instability", "Limits", "RobustQLearning", "Visited",
     "adversarial_regulariser", "apply", "bursts", "carlini_wagner", "certified_share", "change_called", "collect",
     "decision_gradient", "deepfool", "diagnose", "differentiable", "example", "heat", "interval", "jaccard",
     "limits_of", "natural", "nesterov", "participation_ratio", "principal_direction", "quotient", "radius_at",
-    "spectrum", "squared_cosine", "steepest", "subspace_quotient", "task_of", "top_energy", "updates_of",
+    "spectrum", "squared_cosine", "steepest", "subspace_quotient", "task_of", "top_energy", "updates_of", "walk",
 ]  # fmt: skip

@@ -18,7 +18,7 @@ from livepapers.core.files import check_output_folder, new_folder, write_atomic
 from livepapers.core.rng import Seed, derive
 from livepapers.methods.drl_diagnosis import measures
 from livepapers.methods.drl_diagnosis.attacks import steepest
-from livepapers.methods.drl_diagnosis.collecting import Environment, collect, fits, limits_of, picture_of, task_of
+from livepapers.methods.drl_diagnosis.collecting import Environment, fits, picture_of, task_of, walk
 from livepapers.methods.drl_diagnosis.config import Config
 from livepapers.methods.drl_diagnosis.diagnosing import (
     ALL_CHANGES,
@@ -92,9 +92,13 @@ def apply(
     what is left of it when observations are attacked or shifted. Every figure stands beside an independent run. Where
     the policy is no better than random play, the verdict is void.
 
+    States are let go once their gradients are taken, so that pictures of Atari need no more memory the longer they are
+    looked at; attacks on them take most of the time, `--changes none` or `--horizon 100` the least.
+
     Args:
         artifact: The policy.
-        env: The world: a name of livepapers, a Gymnasium id, or module:id; the policy's own when left out.
+        env: The world: a name of livepapers, a Gymnasium id, module:id, or atari:<game>; the policy's own when left
+            out.
         against: A second policy of the same world that is said to be robust: are the fragile inputs gone, or others?
         changes: Names of changes separated by commas, or none; all that the observations allow when left out.
         relabel: Change the states that the unchanged policy visits, instead of letting it act on what was changed.
@@ -103,8 +107,10 @@ def apply(
         horizon: Steps of an episode that are looked at; 0: all.
         temperature: Of the softmax; raise it where the policy is so certain that gradients vanish.
         loss: argmax-ce (the paper's), or max-logit-gap, which never saturates.
-        attack_size: Largest l2 norm of an attack's change of one observation, in the observation's units.
-        radius: With --against: each pixel may be changed by this much in the attack that tells whether it is robust.
+        attack_size: Largest l2 norm of an attack's change of one observation, in shares of the observations' range: 1
+            of pixels in bytes is 255.
+        radius: With --against: each number may be changed by this share of the range in the attack that tells whether
+            it is robust.
         confidence: Of each interval.
         seed: Of all episodes.
         output: Folder for tables, heat maps and the direction; nothing is written when left out.
@@ -118,6 +124,7 @@ def apply(
     Examples:
         livepapers apply drl-diagnosis policy
         livepapers apply drl-diagnosis policy --env minatar-breakout --changes nesterov,blur --output report
+        livepapers apply drl-diagnosis policy --env atari:freeway --changes blur,nesterov --horizon 100
         livepapers apply drl-diagnosis plain --against robust --radius 0.05 --output report
     """
     config = _config(
@@ -216,25 +223,25 @@ def _judged(
     mode = "relabel" if relabel else "act"
     found = diagnose(policy, world, config=config, changes=names, seed=seed, mode=mode)
     count = config.episodes * config.repeats
-    random = collect(None, world, episodes=count, seed=derive(seed, "random") >> 32, horizon=config.horizon)
+    random = walk(None, world, episodes=count, seed=derive(seed, "random") >> 32, horizon=config.horizon)
     own = found.returns.flatten()
-    p = _p_better(own, random.returns)
+    p = _p_better(own, random)
     void = ""
     if p > 0.05:
         void = (
             f"{policy.about} did not learn: its mean return is {own.mean():.4g}, random play has "
-            f"{random.returns.mean():.4g} (p = {p:.2g})"
+            f"{random.mean():.4g} (p = {p:.2g})"
         )
     kept = math.nan
     if radius:
-        values = differentiable(policy)
-        limits = limits_of(task_of(world, 1).observation_space, random.states, config.attack_size)
-        attacked = collect(
+        values, limits = differentiable(policy), found.limits
+        reach = radius * (limits.high - limits.low)
+        attacked = walk(
             policy, world, episodes=count, seed=derive(seed, "attacked") >> 32, horizon=config.horizon,
-            change=lambda seen: steepest(values, seen, radius=radius, limits=limits),
+            change=lambda seen: steepest(values, seen, radius=reach, limits=limits),
         )  # fmt: skip
-        above = max(float(own.mean() - random.returns.mean()), 1e-12)
-        kept = float(attacked.returns.mean() - random.returns.mean()) / above
+        above = max(float(own.mean() - random.mean()), 1e-12)
+        kept = float(attacked.mean() - random.mean()) / above
     return Judged(policy.about, found, void, kept)
 
 
@@ -350,7 +357,7 @@ def _write(done: Application, output: Path, first: Judged, second: Judged | None
     def panel(direction: Tensor) -> Tensor:
         return measures.heat(picture_of(direction))
 
-    panels = {"the policy's own states": panel(first.found.direction)}
+    panels = {"first state seen": panel(first.found.state), "the policy's own states": panel(first.found.direction)}
     panels |= {name: panel(other) for name, other in first.found.others.items()}
     spectra = {"first policy": measures.spectrum(picture_of(first.found.direction)).magnitude}
     lines = {"first policy": first.found.series}

@@ -70,14 +70,15 @@ def deepfool(values: Values, states: Tensor, *, limits: Limits, steps: int = 10,
     total = torch.zeros_like(states)
     for _ in range(steps):
         changed = states + (1.0 + overshoot) * total
-        gaps, slopes = _all_gaps(values, changed, target)  # [B, actions], [B, actions, d]
+        unmoved = torch.nonzero(_best(values, changed) == target)[:, 0]
+        if not len(unmoved):
+            break
+        gaps, slopes = _all_gaps(values, changed[unmoved], target[unmoved])  # [B, actions], [B, actions, d]
         lengths = slopes.norm(dim=2).clamp(min=1e-12)
-        distance = (gaps.abs() / lengths).scatter(1, target[:, None], math.inf)
-        nearest = distance.argmin(1)
-        row = torch.arange(len(states))
+        distance = (gaps.abs() / lengths).scatter(1, target[unmoved, None], math.inf)
+        nearest, row = distance.argmin(1), torch.arange(len(unmoved))
         step = (distance[row, nearest] / lengths[row, nearest])[:, None] * slopes[row, nearest]
-        unmoved = _best(values, changed) == target
-        total = total + _wide(unmoved.float(), states) * step.reshape(states.shape)
+        total[unmoved] += step.reshape(-1, *states.shape[1:])
     return limits.keep(states + (1.0 + overshoot) * total, states)
 
 

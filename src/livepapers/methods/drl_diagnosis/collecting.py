@@ -24,6 +24,8 @@ Environment: TypeAlias = "str | Mapping[str, Any] | Simulator[Any, Any, Any]"
 Change = Callable[[Tensor], Tensor]
 """Observations `[lane, ...]` -> what the policy sees instead."""
 Mode = Literal["act", "relabel"]
+Take = Callable[[Tensor, Tensor, Tensor], None]
+"""Is handed the states of a step: what the policy saw `[state, ...]`, of which episodes, l2 norms of the change."""
 ATTACKS = ("carlini-wagner", "elastic-net", "nesterov", "deepfool")
 MOST_LANES = 64
 LONGEST = 100_000  # steps of an episode, after which it counts as endless
@@ -50,23 +52,11 @@ class Visited:
         """Mean l2 norm of the change."""
         return float(self.sizes.mean())
 
-    def parts(self, episodes: int) -> list["Visited"]:
-        """Sets of so many episodes each, counted from 0 in each."""
-        made = []
-        for first in range(0, len(self.returns), episodes):
-            rows = (self.episode >= first) & (self.episode < first + episodes)
-            returns = self.returns[first : first + episodes]
-            made.append(Visited(self.states[rows], self.episode[rows] - first, returns, self.sizes[rows]))
-        return made
-
 
 def task_of(env: Environment, lanes: int) -> BatchedTask:
     """An environment as a batched task; raises `InputError` for one that does not exist."""
     if isinstance(env, str):
-        registered = env in worlds.WORLDS
-        return worlds.make(
-            env if registered else worlds.GYMNASIUM + env.removeprefix(worlds.GYMNASIUM), {}, lanes=lanes
-        )
+        return worlds.make(worlds.full_name(env), {}, lanes=lanes)
     if isinstance(env, Mapping):
         arguments = env.get("arguments")
         return worlds.make(str(env.get("name")), arguments if isinstance(arguments, dict) else {}, lanes=lanes)
@@ -74,7 +64,7 @@ def task_of(env: Environment, lanes: int) -> BatchedTask:
 
 
 @torch.no_grad()
-def collect(
+def walk(
     policy: AnyPolicy | None,
     env: Environment,
     *,
@@ -83,8 +73,9 @@ def collect(
     change: Change | None = None,
     mode: Mode = "act",
     horizon: int = 0,
-) -> Visited:
-    """First episodes of as many lanes, and what was seen in them.
+    take: Take | None = None,
+) -> np.ndarray:
+    """Play the first episodes of as many lanes; of the states nothing is kept, `take` sees them pass.
 
     Args:
         policy: Acts as it is, without exploration; None acts uniformly at random.
@@ -95,33 +86,54 @@ def collect(
         mode: act: the policy acts on what was changed, so it visits other states too. relabel: it acts on what is
             there, and the states it visits are changed afterwards.
         horizon: Steps that are looked at; 0: whole episodes.
+        take: Called after each step; the states of an episode come in the order of time.
+
+    Returns:
+        Return of the steps that were looked at, `[episode]` float64.
 
     Raises:
         InputError: The policy does not fit the environment, or an episode does not end.
     """
     if episodes < 1:
         raise InputError.of("episodes", episodes, expected="a whole number >= 1")
-    parts: list[Visited] = []
+    parts: list[np.ndarray] = []
     done, stream = 0, torch.Generator().manual_seed(seed)
     while done < episodes:
         task = task_of(env, min(MOST_LANES, episodes - done))
         fits(policy, task)
-        parts.append(_round(policy, task, (seed + done) % 2**31, change, mode, horizon or LONGEST, stream))
+        played = _Round(policy, task, change, mode, take, first=done)
+        parts.append(played.play((seed + done) % 2**31, horizon or LONGEST, stream))
         done += task.lanes
-    offsets = np.cumsum([0, *(len(part.returns) for part in parts)])
-    return Visited(
-        torch.cat([part.states for part in parts]),
-        torch.cat([part.episode + int(first) for part, first in zip(parts, offsets, strict=False)]),
-        np.concatenate([part.returns for part in parts]),
-        torch.cat([part.sizes for part in parts]),
-    )
+    return np.concatenate(parts)
 
 
-def limits_of(space: Any, states: Tensor, size: float) -> Limits:
-    """The range of observations: the space's, or where it has none, that of visited states."""
+def collect(
+    policy: AnyPolicy | None, env: Environment, *, episodes: int, seed: int, change: Change | None = None,
+    mode: Mode = "act", horizon: int = 0,
+) -> Visited:  # fmt: skip
+    """What a `walk` sees, kept whole: 25,000 pictures of 4 x 84 x 84 are 2.8 GB."""
+    seen: list[tuple[Tensor, Tensor, Tensor]] = []
+    returns = walk(
+        policy, env, episodes=episodes, seed=seed, change=change, mode=mode, horizon=horizon,
+        take=lambda *step: seen.append(step),
+    )  # fmt: skip
+    states, episode, sizes = (torch.cat(column) for column in zip(*seen, strict=True))
+    order = episode.argsort(stable=True)
+    return Visited(states[order], episode[order], returns, sizes[order])
+
+
+def limits_of(space: Any, seen: tuple[float, float], size: float) -> Limits:
+    """What attacks may do: the range is the space's, or where it has none, the least and largest number seen.
+
+    Args:
+        space: Of observations.
+        seen: Least and largest number of the states visited.
+        size: Of the largest change, in shares of the range.
+    """
+    low, high = seen
     if isinstance(space, Box) and space.is_bounded("both") and float(space.high.max()) < 1e6:
-        return Limits(size, float(space.low.min()), float(space.high.max()))
-    return Limits(size, float(states.min()), float(states.max()))
+        low, high = float(space.low.min()), float(space.high.max())
+    return Limits(size * (high - low), low, high)
 
 
 def change_called(name: str, values: Values, limits: Limits, shape: tuple[int, ...]) -> Change:
@@ -154,11 +166,16 @@ def picture_of(direction: Tensor) -> Tensor:
 
 
 def _attacked(name: str, values: Values, seen: Tensor, limits: Limits) -> Tensor:
-    if name == "nesterov":
-        return attacks.nesterov(values, seen, limits=limits)
-    if name == "deepfool":
-        return attacks.deepfool(values, seen, limits=limits)
-    return attacks.carlini_wagner(values, seen, limits=limits, sparse=0.05 if name == "elastic-net" else 0.0)
+    """An attack on numbers from 0 to 1: the penalties of Carlini and Wagner have no meaning in other units."""
+    low, span = limits.low, limits.high - limits.low
+    if span <= 0.0:
+        return seen
+    attack = {"nesterov": attacks.nesterov, "deepfool": attacks.deepfool}.get(name, attacks.carlini_wagner)
+    given = {"sparse": 0.05} if name == "elastic-net" else {}
+    found = attack(
+        lambda shares: values(low + span * shares), (seen - low) / span, limits=Limits(limits.size / span), **given
+    )
+    return low + span * found
 
 
 def fits(policy: AnyPolicy | None, task: BatchedTask) -> None:
@@ -169,41 +186,54 @@ def fits(policy: AnyPolicy | None, task: BatchedTask) -> None:
     if policy is not None and policy.shape is not None and policy.shape != shape:
         cause = "was it made for another world?"
         raise InputError.of("policy", f"observations of shape {policy.shape}", expected=f"{shape}", cause=cause)
+    if policy is not None and isinstance(policy.actions, Discrete) and policy.actions.n != task.action_space.n:
+        cause = "was it made for another world?"
+        raise InputError.of("policy", f"{policy.actions.n} actions", expected=f"{task.action_space.n}", cause=cause)
 
 
-def _round(
-    policy: AnyPolicy | None, task: BatchedTask, seed: int, change: Change | None, mode: Mode, horizon: int,
-    stream: torch.Generator,
-) -> Visited:  # fmt: skip
-    """One episode of each lane."""
-    inside, going = into(task.action_space), torch.ones(task.lanes, dtype=torch.bool)
-    returns, sizes = torch.zeros(task.lanes, dtype=torch.float64), []
-    seen: list[Tensor] = []
-    lanes: list[Tensor] = []
-    observation = task.reset(seed).to(torch.float32)
-    if policy is not None and policy.restart is not None:
-        policy.restart(going)
-    for _ in range(horizon):
-        plain, live = observation, torch.nonzero(going)[:, 0]
+@dataclass(frozen=True)
+class _Round:
+    """One episode of each lane of a task; `first` is the number of lane 0's."""
+
+    policy: AnyPolicy | None
+    task: BatchedTask
+    change: Change | None
+    mode: Mode
+    take: Take | None
+    first: int
+
+    def play(self, seed: int, horizon: int, stream: torch.Generator) -> np.ndarray:
+        """Returns `[lane]`."""
+        task, policy = self.task, self.policy
+        inside, going = into(task.action_space), torch.ones(task.lanes, dtype=torch.bool)
+        returns = torch.zeros(task.lanes, dtype=torch.float64)
+        observation = task.reset(seed).to(torch.float32)
+        if policy is not None and policy.restart is not None:
+            policy.restart(going)
+        for _ in range(horizon):
+            shown = self._shown(observation, torch.nonzero(going)[:, 0])
+            acted_on = shown if self.mode == "act" else observation
+            result = task.step(inside(_action(policy, task, acted_on, stream)))
+            returns += torch.where(going, result.reward.double(), 0.0)
+            going = going & ~(result.terminated | result.truncated)
+            if not bool(going.any()):
+                break
+            observation = result.observation.to(torch.float32)
+        else:
+            if horizon == LONGEST:
+                raise InputError.of("env", f"an episode of over {LONGEST:,} steps", expected="episodes that end")
+        return returns.numpy()
+
+    def _shown(self, plain: Tensor, live: Tensor) -> Tensor:
+        """What the policy sees instead of what is there, in the lanes whose episode goes on."""
         shown = plain
-        if change is not None:
+        if self.change is not None:
             shown = plain.clone()
-            shown[live] = change(plain[live])
-        sizes.append((shown - plain)[live].flatten(1).norm(dim=1))
-        seen.append(shown[live])
-        lanes.append(live)
-        result = task.step(inside(_action(policy, task, shown if mode == "act" else plain, stream)))
-        returns += torch.where(going, result.reward.double(), 0.0)
-        going = going & ~(result.terminated | result.truncated)
-        if not bool(going.any()):
-            break
-        observation = result.observation.to(torch.float32)
-    else:
-        if horizon == LONGEST:
-            raise InputError.of("env", f"an episode of over {LONGEST:,} steps", expected="episodes that end")
-    episode = torch.cat(lanes)
-    order = episode.argsort(stable=True)
-    return Visited(torch.cat(seen)[order], episode[order], returns.numpy(), torch.cat(sizes)[order])
+            shown[live] = self.change(plain[live])
+        if self.take is not None:
+            sizes = (shown - plain)[live].flatten(1).norm(dim=1)
+            self.take(shown[live], self.first + live, sizes)
+        return shown
 
 
 def _action(policy: AnyPolicy | None, task: BatchedTask, seen: Tensor, stream: torch.Generator) -> Tensor:

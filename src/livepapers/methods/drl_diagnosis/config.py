@@ -18,7 +18,9 @@ class Config(Presets):
     episodes: int = setting(10, "greedy episodes a set of states; paper: 10", ge=1)
     horizon: int = setting(300, "steps of an episode that are looked at, 0 = all; ours", ge=0)
     repeats: int = setting(3, "independent sets of each kind; ours", ge=1)
-    attack_size: float = setting(1.0, "largest l2 norm of an attack's change; the paper's is not known", gt=0)
+    attack_size: float = setting(
+        1.0, "largest l2 norm of an attack's change in shares of the range; the paper's is not known", gt=0
+    )
     layers: tuple[tuple[int, int, int], ...] = setting(((16, 3, 1),), "(channels, kernel, stride); MinAtar's own")
     hidden: int = setting(128, "units before the two streams; MinAtar: 128, paper: 512 each", ge=1, le=4096)
     regime: Literal["plain", "interval", "gradient"] = setting(
@@ -34,6 +36,7 @@ class Config(Presets):
     discount: float = setting(0.99, "a step; paper: 0.99", ge=0, le=1)
     rate: float = setting(5e-4, "Adam; paper: 6.25e-5", gt=0, le=1)
     batch: int = setting(64, "remembered steps a gradient step; paper: 32", ge=1)
+    regularised: int = setting(32, "of them in the regulariser; paper: 32, all of a batch", ge=1)
     ratio: float = setting(0.125, "gradient steps an environment step; paper: 1/4", gt=0, le=10)
     capacity: int = setting(50_000, "steps remembered; paper: 200,000", ge=1)
     warm_up: int = setting(5000, "environment steps before the first gradient step; paper: 80,000", ge=0)

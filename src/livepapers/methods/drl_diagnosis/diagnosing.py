@@ -13,23 +13,22 @@ from livepapers.blocks.policy_door import AnyPolicy
 from livepapers.core.errors import InputError
 from livepapers.core.rng import derive
 from livepapers.methods.drl_diagnosis import measures
+from livepapers.methods.drl_diagnosis.attacks import Limits
 from livepapers.methods.drl_diagnosis.collecting import (
     ATTACKS,
     Environment,
     Mode,
-    Visited,
     change_called,
-    collect,
     limits_of,
     picture_of,
     task_of,
+    walk,
 )
 from livepapers.methods.drl_diagnosis.config import Config
 from livepapers.methods.drl_diagnosis.direction import (
     Direction,
+    Gathering,
     Values,
-    decision_gradient,
-    principal_direction,
     quotient,
     squared_cosine,
     subspace_quotient,
@@ -51,6 +50,8 @@ class Diagnosis:
         others: Name of a set of states -> its G, of the first repeat.
         series: |w(s_t)| along the first episode, `[step]`.
         returns: Of the reference episodes, `[repeat, episode]`.
+        limits: What attacks were allowed.
+        state: The first one that was visited.
     """
 
     figures: dict[str, np.ndarray]
@@ -59,6 +60,8 @@ class Diagnosis:
     others: dict[str, Tensor]
     series: np.ndarray
     returns: np.ndarray
+    limits: Limits
+    state: Tensor
 
 
 def diagnose(
@@ -82,38 +85,83 @@ def diagnose(
     """
     values = differentiable(policy)
     space = task_of(env, 1).observation_space
-    episodes = config.episodes * config.repeats  # all repeats side by side: a step of many lanes costs little more
 
-    def sets(name: str, **given: Any) -> list[Visited]:
-        start = derive(seed, "drl-diagnosis", name) >> 32
-        seen = collect(policy, env, episodes=episodes, seed=start, horizon=config.horizon, **given)
-        return seen.parts(config.episodes)
+    def sets(name: str, **given: Any) -> _Sets:
+        """All repeats side by side: a step of many lanes costs little more."""
+        start, made = derive(seed, "drl-diagnosis", name) >> 32, _Sets(values, config)
+        count = config.episodes * config.repeats
+        made.returns = walk(
+            policy, env, episodes=count, seed=start, horizon=config.horizon, take=made.take, **given
+        ).reshape(config.repeats, config.episodes)
+        return made
 
     plain = sets("reference")
-    references = [directed(values, part.states, config) for part in plain]
-    limits = limits_of(space, plain[0].states, config.attack_size)
-    shape = tuple(plain[0].states.shape[1:])
+    references = plain.directions()
+    limits = limits_of(space, plain.range, config.attack_size)
     table: dict[str, dict[str, np.ndarray]] = {}
     others: dict[str, Tensor] = {}
     for name in (INDEPENDENT, *changes):
-        change = None if name == INDEPENDENT else change_called(name, values, limits, shape)
+        change = None if name == INDEPENDENT else change_called(name, values, limits, space.shape or ())
         seen = sets(INDEPENDENT, change=change, mode=mode)
-        moved = [directed(values, part.states, config) for part in seen]
-        rows = [_compared(*each) for each in zip(references, moved, seen, strict=True)]
+        moved = seen.directions()
+        rows = [_compared(*each) for each in zip(references, moved, strict=True)]
         table[name], others[name] = _columns(rows), moved[0].direction
-    figures = _columns([_figures(values, *each, config) for each in zip(references, plain, strict=True)])
-    series = references[0].norms[plain[0].episode == plain[0].episode[0]]
-    returns = np.stack([part.returns for part in plain])
-    return Diagnosis(figures, table, references[0].direction, others, series.numpy(), returns)
+        table[name] |= {"return": seen.returns.mean(1), "size": seen.sizes() / max(limits.high - limits.low, 1e-12)}
+    episodes = plain.episodes()
+    figures = _columns([_figures(*each) for each in zip(references, episodes, plain.returns, strict=True)])
+    series = references[0].norms[episodes[0] == episodes[0][0]]
+    return Diagnosis(
+        figures, table, references[0].direction, others, series.numpy(), plain.returns, limits, plain.first
+    )  # fmt: skip
+
+
+class _Sets:
+    """The repeats of one set of states while they are visited; the states themselves are let go."""
+
+    def __init__(self, values: Values, config: Config) -> None:
+        self._values, self._config = values, config
+        self._gathered: list[Gathering] = []
+        self._episodes: list[Tensor] = []
+        self._sizes: list[Tensor] = []
+        self.range, self.first = (math.inf, -math.inf), torch.zeros(0)
+        self.returns = np.zeros((0, 0))  # [repeat, episode]
+
+    def take(self, states: Tensor, episode: Tensor, sizes: Tensor) -> None:
+        """See `collecting.Take`."""
+        config = self._config
+        if not self._gathered:
+            self.first = states[0].clone()
+            self._gathered = [
+                Gathering(
+                    self._values, tuple(states.shape[1:]), temperature=config.temperature, loss=config.loss,
+                    unit=config.unit,
+                )
+                for _ in range(config.repeats)
+            ]  # fmt: skip
+        self._episodes.append(episode)
+        self._sizes.append(sizes)
+        self.range = (min(self.range[0], float(states.min())), max(self.range[1], float(states.max())))
+        repeat = episode // config.episodes
+        for index in repeat.unique().tolist():
+            self._gathered[index].update(states[repeat == index])
+
+    def directions(self) -> list[Direction]:
+        """One a repeat."""
+        return [each.direction() for each in self._gathered]
+
+    def episodes(self) -> list[Tensor]:
+        """Of each state of a repeat, in the order in which it was visited, the number of its episode."""
+        whole = torch.cat(self._episodes)
+        return [whole[whole // self._config.episodes == index] for index in range(self._config.repeats)]
+
+    def sizes(self) -> np.ndarray:
+        """Mean l2 norm of the change, `[repeat]`, in the observation's units."""
+        repeat, sizes = torch.cat(self._episodes) // self._config.episodes, torch.cat(self._sizes)
+        return np.array([float(sizes[repeat == index].mean()) for index in range(self._config.repeats)])
 
 
 def _columns(rows: Sequence[dict[str, float]]) -> dict[str, np.ndarray]:
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
-
-
-def directed(values: Values, states: Tensor, config: Config) -> Direction:
-    """G of a set of states with the settings' temperature and loss."""
-    return principal_direction(values, states, temperature=config.temperature, loss=config.loss, unit=config.unit)
 
 
 def differentiable(policy: AnyPolicy) -> Values:
@@ -130,25 +178,22 @@ def of_random_direction(reference: Direction) -> float:
     return 1.0 / (reference.moments.width * reference.share)
 
 
-def _compared(reference: Direction, moved: Direction, seen: Visited) -> dict[str, float]:
+def _compared(reference: Direction, moved: Direction) -> dict[str, float]:
     count = min(SUBSPACE, len(moved.vectors), len(reference.vectors))
     return {
         "quotient": quotient(reference, moved.direction),
         "cosine": squared_cosine(reference.direction, moved.direction),
         "subspace": subspace_quotient(reference, moved.vectors[:count]),
-        "return": float(seen.returns.mean()),
-        "size": seen.size,
     }
 
 
-def _figures(values: Values, reference: Direction, plain: Visited, config: Config) -> dict[str, float]:
+def _figures(reference: Direction, episode: Tensor, returns: np.ndarray) -> dict[str, float]:
     picture = picture_of(reference.direction)
     spectrum = measures.spectrum(picture)
-    series = [measures.bursts(reference.norms[plain.episode == episode]) for episode in plain.episode.unique().tolist()]
-    mean = _mean_gradient(values, plain.states, config)
+    series = [measures.bursts(reference.norms[episode == one]) for one in episode.unique().tolist()]
     return {
-        "return": float(plain.returns.mean()),
-        "states": float(len(plain.states)),
+        "return": float(returns.mean()),
+        "states": float(len(episode)),
         "share": reference.share,
         "gap": reference.gap,
         "certainty": reference.certainty,
@@ -161,16 +206,6 @@ def _figures(values: Values, reference: Direction, plain: Visited, config: Confi
         "peak": float(np.mean([each.peak for each in series])),
         "length": float(reference.norms.mean()),
         "random_quotient": of_random_direction(reference),
-        "mean_quotient": 0.0 if float(mean.norm()) == 0.0 else quotient(reference, mean),
-        "lost": reference.moments.lost / math.fabs(float(reference.eigenvalues[0])),
+        "mean_quotient": quotient(reference, reference.mean) if float(reference.mean.norm()) else 0.0,
+        "lost": reference.moments.lost / float(reference.eigenvalues[0]),
     }
-
-
-def _mean_gradient(values: Values, states: Tensor, config: Config) -> Tensor:
-    """First moment of w(s), `[d]`: what is left out of account is that directions may cancel."""
-    total = torch.zeros(math.prod(states.shape[1:]), dtype=torch.float64)
-    for part in states.split(256):
-        total += decision_gradient(
-            values, part, temperature=config.temperature, loss=config.loss, unit=config.unit
-        ).rows.sum(0)
-    return total / len(states)

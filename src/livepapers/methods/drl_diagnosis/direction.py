@@ -1,8 +1,9 @@
 """The unstable direction of a policy: input gradients of its decision, gathered over the states it visits."""
 
+import functools
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -122,21 +123,23 @@ class Instability:
             raise InputError.of("gradients", "all zero", expected="a decision that depends on the input", cause=cause)
         if self.dense:
             found, vectors = torch.linalg.eigh(self._kept)
-            found, vectors = found.flip(0).clamp(min=0.0), vectors.flip(1).T
+            found, vectors = found.flip(0).clamp(min=0.0)[:count], vectors.flip(1).T[:count]
         else:
-            _, sizes, vectors = torch.linalg.svd(self._kept, full_matrices=False)
-            found = sizes.square()
-        return found[:count], signed(vectors[:count])
+            found, vectors = _by_gram(self._kept, min(count, len(self._kept)))
+        return found, signed(vectors)
 
     def _shrink(self) -> None:
-        """Frequent Directions: the spectrum is lowered by its middle value, which empties half of the rows."""
-        _, sizes, vectors = torch.linalg.svd(self._kept, full_matrices=False)
-        squares = sizes.square()
-        cut = float(squares[SKETCH_ROWS // 2]) if len(squares) > SKETCH_ROWS // 2 else 0.0
+        """Frequent Directions: the spectrum is lowered by its middle value, which empties half of the rows.
+
+        The rows are turned by the eigenvectors of their small Gram matrix, which costs less than their singular values
+        and is as exact here: what rounding spoils lies far below the cut.
+        """
+        squares, turn = torch.linalg.eigh(self._kept @ self._kept.T)
+        cut = float(squares.flip(0)[SKETCH_ROWS // 2].clamp(min=0.0))
         self.lost += cut
-        left = (squares - cut).clamp(min=0.0)
-        used = left > 0.0
-        self._kept = left[used].sqrt()[:, None] * vectors[used]
+        used = squares > cut
+        squares, turn = squares[used], turn[:, used]
+        self._kept = ((squares - cut) / squares).sqrt()[:, None] * (turn.T @ self._kept)
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,7 @@ class Direction:
         share: Largest eigenvalue over their sum: how much of the instability is one direction.
         norms: |w(s)|, `[state]`, in the order of the states.
         certainty: Median of pi(s, a*).
+        mean: First moment of w(s), `[d]`: what it misses is that opposite gradients cancel.
         moments: L(S), for quotients.
     """
 
@@ -159,12 +163,65 @@ class Direction:
     share: float
     norms: Tensor
     certainty: float
+    mean: Tensor
     moments: Instability
 
     @property
     def gap(self) -> float:
         """1 - second over first eigenvalue; near 0 the direction means nothing, see `subspace_quotient`."""
         return 1.0 - float(self.eigenvalues[1] / self.eigenvalues[0]) if len(self.eigenvalues) > 1 else 1.0
+
+
+class Gathering:
+    """The `Direction` of a set as a stream: states go in, and of each only the length of its gradient is kept.
+
+    Args:
+        values: Q, or the logits of any policy over discrete actions.
+        shape: Of one state.
+        temperature: T of the softmax.
+        loss: See `decision_gradient`.
+        unit: See `decision_gradient`.
+        dense: See `Instability`.
+        batch: States a backward pass, for which they wait.
+    """
+
+    def __init__(
+        self, values: Values, shape: tuple[int, ...], *, temperature: float = 1.0, loss: Loss = "argmax-ce",
+        unit: bool = False, dense: bool | None = None, batch: int = 128,
+    ) -> None:  # fmt: skip
+        self.shape, self.moments = shape, Instability(math.prod(shape), dense=dense)
+        self._gradients = functools.partial(decision_gradient, values, temperature=temperature, loss=loss, unit=unit)
+        self._batch = batch
+        self._sum = torch.zeros(self.moments.width, dtype=torch.float64)
+        self._waiting: list[Tensor] = []
+        self._norms: list[Tensor] = []
+        self._certain: list[Tensor] = []
+
+    def update(self, states: Tensor) -> None:
+        """Take `[state, ...]` more states in."""
+        self._waiting.append(states)
+        if sum(map(len, self._waiting)) >= self._batch:
+            self._pass()
+
+    def direction(self) -> Direction:
+        """What the states so far say; raises `InputError` where there are none, or nothing moves the decision."""
+        self._pass()
+        eigenvalues, vectors = self.moments.leading()
+        return Direction(
+            vectors[0].reshape(self.shape), eigenvalues, vectors, float(eigenvalues[0]) / self.moments.total,
+            torch.cat(self._norms), float(torch.cat(self._certain).median()), self._sum / self.moments.count,
+            self.moments,
+        )  # fmt: skip
+
+    def _pass(self) -> None:
+        """Take the gradients of the states that wait, and let these go."""
+        waiting, self._waiting = torch.cat([torch.zeros(0, *self.shape), *self._waiting]), []
+        for part in waiting.split(self._batch) if len(waiting) else ():
+            found = self._gradients(part)
+            self.moments.update(found.rows)
+            self._sum += found.rows.sum(0)
+            self._norms.append(found.rows.norm(dim=1))
+            self._certain.append(found.certainty)
 
 
 def principal_direction(
@@ -193,21 +250,22 @@ def principal_direction(
     Raises:
         InputError: No states, gradients that are not finite, or all zero.
     """
-    shape = tuple(states.shape[1:])
-    width = math.prod(shape)
-    moments = Instability(width, dense={"moments": True, "sketch": False}.get(solver))
-    norms, certain, rows = [], [], []
-    for part in _batches(states, batch):
-        found = decision_gradient(values, part, temperature=temperature, loss=loss, unit=unit)
-        moments.update(found.rows)
-        norms.append(found.rows.norm(dim=1))
-        certain.append(found.certainty)
-        if solver in ("gram", "svd", "power"):
-            rows.append(found.rows)
-    eigenvalues, vectors = moments.leading() if not rows else _solve(torch.cat(rows), solver, moments)
-    return Direction(
-        vectors[0].reshape(shape), eigenvalues, vectors, float(eigenvalues[0]) / moments.total, torch.cat(norms),
-        float(torch.cat(certain).median()), moments,
+    shape, dense = tuple(states.shape[1:]), {"moments": True, "sketch": False}.get(solver)
+    gathering = Gathering(
+        values, shape, temperature=temperature, loss=loss, unit=unit, dense=dense, batch=batch
+    )  # fmt: skip
+    gathering.update(states)
+    found = gathering.direction()
+    if solver not in ("gram", "svd", "power"):
+        return found
+    rows = [
+        decision_gradient(values, part, temperature=temperature, loss=loss, unit=unit).rows
+        for part in states.split(batch)
+    ]
+    eigenvalues, vectors = _solve(torch.cat(rows), solver)
+    share = float(eigenvalues[0]) / found.moments.total
+    return replace(
+        found, direction=vectors[0].reshape(shape), eigenvalues=eigenvalues, vectors=vectors, share=share
     )  # fmt: skip
 
 
@@ -239,24 +297,15 @@ def signed(vectors: Tensor) -> Tensor:
     return vectors * torch.where(largest < 0.0, -1.0, 1.0)
 
 
-def _batches(states: Tensor, batch: int) -> Iterator[Tensor]:
-    if not len(states):
-        raise InputError.of("states", "none", expected="at least one visited state")
-    yield from states.split(batch)
-
-
-def _solve(rows: Tensor, solver: Solver, moments: Instability) -> tuple[Tensor, Tensor]:
+def _solve(rows: Tensor, solver: Solver) -> tuple[Tensor, Tensor]:
     """From all rows `[state, d]`: by the Gram matrix of states, by singular values, or by power iteration."""
-    if moments.total == 0.0:
-        moments.leading()  # refuses with the message of all solvers
     count = min(KEPT, *rows.shape)
     if solver == "svd":
         _, sizes, vectors = torch.linalg.svd(rows, full_matrices=False)
         return sizes[:count].square(), signed(vectors[:count])
     if solver == "gram":
-        found, left = torch.linalg.eigh(rows @ rows.T)
-        found, left = found.flip(0)[:count].clamp(min=0.0), left.flip(1)[:, :count]
-        return found, signed(functional.normalize(left.T @ rows, dim=1))
+        found, vectors = _by_gram(rows, count)
+        return found, signed(vectors)
     # subspace iteration, started from the rows of largest length so that no draw is needed
     start = rows[rows.norm(dim=1).argsort(descending=True, stable=True)[:count]].T
     basis = torch.linalg.qr(start + 1e-9 * torch.eye(rows.shape[1], count, dtype=rows.dtype) * rows.norm()).Q
@@ -264,3 +313,11 @@ def _solve(rows: Tensor, solver: Solver, moments: Instability) -> tuple[Tensor, 
         basis = torch.linalg.qr(rows.T @ (rows @ basis)).Q
     small, turn = torch.linalg.eigh((rows @ basis).T @ (rows @ basis))
     return small.flip(0), signed((basis @ turn.flip(1)).T)
+
+
+def _by_gram(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Leading eigenvalues and eigenvectors of rows^T rows by the smaller rows rows^T; as many as have a direction."""
+    found, left = torch.linalg.eigh(rows @ rows.T)
+    found, left = found.flip(0)[:count], left.flip(1)[:, :count]
+    real = found > 1e-12 * found[0]  # below it rounding alone decides
+    return found[real], functional.normalize(left[:, real].T @ rows, dim=1)

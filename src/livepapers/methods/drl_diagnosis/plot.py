@@ -1,15 +1,17 @@
 """Heat maps of directions and spectra, and the gradient's length over time, as SVG without outside reference."""
 
+import base64
+import struct
+import zlib
 from collections.abc import Mapping, Sequence
 from html import escape
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 SIDE, GAP, ROW = 120, 16, 4  # pixels of a panel, between panels, panels a row
-MOST_CELLS = 42  # along a side; finer pictures are pooled by their maxima
+RED = (0x99, 0x00, 0x0D)
 
 
 def heat_maps_svg(panels: Mapping[str, Tensor], *, title: str) -> str:
@@ -20,7 +22,7 @@ def heat_maps_svg(panels: Mapping[str, Tensor], *, title: str) -> str:
     for index, (name, picture) in enumerate(panels.items()):
         left, top = GAP + index % ROW * (SIDE + GAP), 40 + index // ROW * (SIDE + 2 * GAP + 8)
         parts.append(f'<text x="{left}" y="{top + SIDE + 14}">{escape(name)}</text>')
-        parts += _panel(_pooled(picture), left, top)
+        parts += _panel(picture, left, top)
     return "\n".join([*parts, "</svg>", ""])
 
 
@@ -54,23 +56,29 @@ def _opened(width: int, height: int, title: str) -> list[str]:
     ]
 
 
-def _pooled(picture: Tensor) -> Tensor:
-    step = -(-max(picture.shape) // MOST_CELLS)
-    if step == 1:
-        return picture
-    return functional.max_pool2d(picture[None, None], step, ceil_mode=True)[0, 0]
-
-
 def _panel(picture: Tensor, left: int, top: int) -> list[str]:
-    """Cells from white to dark red; a flat observation becomes one row of tall cells."""
-    shades = (picture / torch.clamp(picture.max(), min=1e-300)).tolist()
-    high, wide = SIDE / len(shades), SIDE / len(shades[0])
-    parts = [f'<rect x="{left}" y="{top}" width="{SIDE}" height="{SIDE}" fill="#fffaf5" stroke="#cccccc"/>']
-    for row, line in enumerate(shades):
-        for column, shade in enumerate(line):
-            if shade > 0.02:
-                parts.append(
-                    f'<rect x="{left + column * wide:.2f}" y="{top + row * high:.2f}" width="{wide:.2f}" '
-                    f'height="{high:.2f}" fill="#99000d" fill-opacity="{shade:.2f}"/>'
-                )
-    return parts
+    """A picture of its own resolution, from white to dark red; a flat observation becomes one row of tall cells."""
+    shades = picture / torch.clamp(picture.max(), min=1e-300)
+    place = f'x="{left}" y="{top}" width="{SIDE}" height="{SIDE}"'
+    data = base64.b64encode(_png(shades)).decode()
+    return [
+        f'<rect {place} fill="#fffaf5" stroke="#cccccc"/>',
+        f'<image {place} preserveAspectRatio="none" style="image-rendering:pixelated" '
+        f'href="data:image/png;base64,{data}"/>',
+    ]
+
+
+def _png(shades: Tensor) -> bytes:
+    """Dark red whose opacity is the shade, `[height, width]` from 0 to 1, as a PNG of one pixel a cell."""
+    height, width = shades.shape
+    pixels = np.empty((height, width, 4), np.uint8)
+    pixels[..., :3] = RED
+    pixels[..., 3] = (255.0 * shades).round().numpy()
+    lines = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], 1)  # 0: no filter
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)  # 8 bits each of red, green, blue, opacity
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines.tobytes(), 9)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body

@@ -54,19 +54,19 @@ class RobustQLearning(QLearning):
         """A copy that takes the actions of the largest values, and can be saved as an artifact."""
         return copy.deepcopy(self.trained).eval()
 
-    def _regulariser(self, states: Tensor, done: int) -> Tensor:
+    def _regulariser(self, states: Tensor, values: Tensor, done: int) -> Tensor:
         config, network = self.settings, self.trained.network
         radius = radius_at(done / config.steps, config)
         if radius == 0.0:
             return torch.zeros(())
-        with torch.no_grad():
-            best = network(states).argmax(1)
+        # rows of a batch are drawn independently, so the first ones are as good as any
+        states, best = states[: config.regularised], values[: config.regularised].detach().argmax(1)
         if config.regime == "interval":
             margins = network.margins_above((states - radius).clamp(0.0, 1.0), (states + radius).clamp(0.0, 1.0), best)
         else:
             limits = Limits(math.inf)
-            values = network(steepest(network, states, radius=radius, steps=ATTACK_STEPS, limits=limits))
-            margins = values - values.gather(1, best[:, None])
+            found = network(steepest(network, states, radius=radius, steps=ATTACK_STEPS, limits=limits))
+            margins = found - found.gather(1, best[:, None])
         return config.weight * adversarial_regulariser(margins, best, cap=config.cap)
 
 
