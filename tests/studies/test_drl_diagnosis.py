@@ -9,11 +9,12 @@ import pytest
 from livepapers.core import artifact
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
-from livepapers.lab.claims import judge
+from livepapers.lab.claims import LEVEL, judge
+from livepapers.lab.statistics import holm, smallest_p
 from livepapers.lab.study import Cell, Cells, load_study
 from livepapers.methods.drl_diagnosis import ALL_CHANGES, Config
 from livepapers.studies import drl_diagnosis as study
-from livepapers.studies.drl_diagnosis import agents, claims, measuring
+from livepapers.studies.drl_diagnosis import agents, claims, design, measuring
 from studies.fake_run import PreparedRun
 
 
@@ -37,17 +38,30 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("arm", "setting"),
-    [("plain", "breakout"), ("robust", "freeway"), ("gradient", "breakout"), ("untrained", "breakout")],
+    [("plain", "breakout"), ("robust", "freeway"), ("gradient", "breakout, gradient"), ("untrained", "breakout")],
 )
 def test_every_arm_measures_finite_numbers(arm: str, setting: str, root: Path):
     run = PreparedRun(root, study.PREPARE, "smoke")
     found = study.measure(arm, load_study("drl-diagnosis").settings[setting], 0, "smoke", run)
     assert all(math.isfinite(value) for value in found.values())
-    assert {f"quotient_{name}" for name in ("independent-run", *ALL_CHANGES)} <= set(found)
+    changes = ALL_CHANGES if arm == "plain" else design.FEW_CHANGES
+    assert {name for name in found if name.startswith("quotient_")} == {
+        f"quotient_{name}" for name in ("independent-run", *changes)
+    }
     assert 0.0 <= found["certified"] <= 1.0
-    assert run.kept["direction"].shape == (4 if setting == "breakout" else 7, 10, 10)
-    assert run.asked == ([] if arm == "untrained" else [f"minatar-{setting}-{arm}-0"] * 2)
+    assert run.kept["direction"].shape == (7 if setting == "freeway" else 4, 10, 10)
+    assert run.asked == ([] if arm == "untrained" else [f"minatar-{setting.split(',', maxsplit=1)[0]}-{arm}-0"] * 2)
     assert ("agent" in run.artifacts) == (arm != "untrained")
+
+
+@pytest.mark.parametrize("others_agree", [True, False])
+def test_the_laptop_plan_can_decide_every_claim(others_agree: bool):
+    planned = load_study("drl-diagnosis").pairs("laptop")
+    assert planned == dict.fromkeys(planned, 10)
+    least = {name: smallest_p(pairs) for name, pairs in planned.items()}
+    for name in planned:
+        p_values = least if others_agree else {**dict.fromkeys(planned, 1.0), name: least[name]}
+        assert dict(zip(p_values, holm([*p_values.values()]), strict=True))[name] <= LEVEL
 
 
 def test_a_prepared_agent_says_what_it_was_made_for_and_what_it_took(root: Path):

@@ -15,7 +15,7 @@ LEARNED = 5.0  # times the score of random play, and at least one point above it
 ROBUST = 0.8  # of its score above random play that a robust agent keeps
 SCALE = (
     "paper: four Atari games of 84 x 84, 6e6 frames, one agent for each game and regime; ours: two games of MinAtar, "
-    "200,000 steps, 6 agents for each game and regime, sets of 10 episodes of up to 300 steps, three repeats"
+    "200,000 steps, 5 agents for each game and regime, sets of 10 episodes of up to 300 steps, three repeats"
 )
 Statistic = Callable[[Cells], Effects]
 Precondition = Callable[[Cells], str | None]

@@ -17,14 +17,17 @@ from livepapers.methods.drl_diagnosis import (
     steepest,
 )
 from livepapers.studies.drl_diagnosis.agents import agent, agent_name, game, settings
-from livepapers.studies.drl_diagnosis.design import RADIUS
+from livepapers.studies.drl_diagnosis.design import CHANGES, FEW_CHANGES, RADIUS
 
 
 def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dict[str, float]:
     """Measure one cell; see `ARMS` and `SETTINGS`."""
     world, config = str(setting.parameters["world"]), settings(preset, arm=arm)
     policy = agent(run, preset, arm=arm, world=world, seed=seed)
-    found = diagnose(policy, game(world, preset), config=config, seed=derive(seed, "drl-diagnosis", "diagnosis"))
+    found = diagnose(
+        policy, game(world, preset), config=config, changes=CHANGES.get(arm, FEW_CHANGES),
+        seed=derive(seed, "drl-diagnosis", "diagnosis"),
+    )  # fmt: skip
     run.samples("direction", found.direction.numpy())
     run.samples("lengths", found.series)
     measured = {name: float(values.mean()) for name, values in found.figures.items()}
