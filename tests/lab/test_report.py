@@ -20,13 +20,13 @@ from rich.console import Console
 from livepapers.core.errors import CorruptFileError, InputError
 from livepapers.lab import figures
 from livepapers.lab.report import evidence as collecting
-from livepapers.lab.report.evidence import CURVE_POINTS, summarise_curves
+from livepapers.lab.report.evidence import CURVE_POINTS, summarise_curves, swept
 from livepapers.lab.report.page import render_html
 from livepapers.lab.report.publishing import RESULTS_LIMIT, publish
 from livepapers.lab.report.summary import by_setting, notes, told
 from livepapers.lab.report.terminal import render_terminal
 from livepapers.lab.store import CellResult, Store
-from livepapers.lab.study import NOT_IN_PAPER, Arm, Cell, Cells, Claim, Effects, Setting, Study, from_module
+from livepapers.lab.study import NOT_IN_PAPER, Arm, Cell, Cells, Claim, Effects, Setting, Study, Sweep, from_module
 from livepapers.lab.words import OUTCOMES, number
 
 ARMS = (
@@ -227,6 +227,23 @@ def test_curves_that_are_empty_apart_or_not_numbers_are_left_out():
     partly = summarise_curves([nan, (np.array([0, 1]), np.array([2.0, np.inf]))])
     assert partly is not None
     assert partly["mean"] == [2.0]
+
+
+def test_metrics_that_differ_by_a_number_are_drawn_as_a_sweep():
+    rows = {"ours": {"kept_0.5": 3.0, "kept_10": 1.0}, "rival": {"kept_0.5": 2.0}}
+    values = {
+        Cell(arm, "small", seed): {name: value + seed for name, value in row.items()}
+        for arm, row in rows.items()
+        for seed in (0, 2)
+    }
+    cells = Cells(values, samples=lambda *_: np.zeros(0), curves=lambda *_: (np.zeros(0), np.zeros(0)))
+    made = replace(study(), sweeps=(Sweep("kept", "budget", "Kept, %"),))
+    [found] = swept(made, cells)  # "rival" has one point, which is no curve
+    assert (found["setting"], found["name"], found["axis"]) == ("small", "Kept, %", "budget")
+    assert found["arms"] == [
+        {"arm": "ours", "n": 2, "steps": [0.5, 10.0], "mean": [4.0, 2.0], "low": [3.0, 1.0], "high": [5.0, 3.0]}
+    ]
+    assert swept(study(), cells) == []
 
 
 @pytest.mark.parametrize(("share", "failures"), [(0.0, 0), (0.4, 0), (1.0, 3), (1.0, 0)])

@@ -268,6 +268,18 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Sweep:
+    """Metrics that differ by a number alone, such as `certified_0.2` and `certified_0.4`, drawn as curves of the arms.
+
+    They stand in every setting whose arms have them, so that reports of older runs show them too.
+    """
+
+    metric: str  # what stands before the last underscore
+    axis: str  # what the number is
+    about: str  # the figure's heading, with the unit
+
+
+@dataclass(frozen=True)
 class Study:
     """A checked study module."""
 
@@ -280,6 +292,7 @@ class Study:
     measure: Measure
     deviations: tuple[str, ...]
     tables: tuple[Table, ...] = ()
+    sweeps: tuple[Sweep, ...] = ()
 
     def cells(
         self,
@@ -400,4 +413,5 @@ def from_module(module: Any, slug: str) -> Study:
         measure=module.measure,
         deviations=tuple(getattr(module, "DEVIATIONS", ())),
         tables=tables,
+        sweeps=tuple(getattr(module, "SWEEPS", ())),
     )

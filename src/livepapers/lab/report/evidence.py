@@ -50,7 +50,7 @@ def evidence(store: Store, run: str, *, study: Study | None = None, seed: int = 
         "run": _run(record, study, seed) | {"plan": _plan(study, record.preset, rows)},
         "verdicts": [claim_record(claim, verdict) for claim, verdict in pairs],
         "settings": _settings(study, cells, rows, seed),
-        "curves": _curves(store, run, study, rows),
+        "curves": [*_curves(store, run, study, rows), *swept(study, cells)],
         "arms": _budget(study, rows),
         "prepared": store.prepared(run),
         "deviations": list(study.deviations),
@@ -227,6 +227,41 @@ def _curves(store: Store, run: str, study: Study, rows: Sequence[CellRecord]) ->
     return found
 
 
+def swept(study: Study, cells: Cells) -> list[dict[str, Any]]:
+    """The study's sweeps in each setting, like logged curves, with the numbers in the metrics' names as steps."""
+    found = []
+    for setting in study.settings:
+        for sweep in study.sweeps:
+            lines = [
+                {"arm": arm, **line}
+                for arm in study.settings[setting].arms
+                if (line := _swept_line(cells, f"{sweep.metric}_", arm, setting))
+            ]
+            if lines:
+                found.append({"setting": setting, "name": sweep.about, "axis": sweep.axis, "arms": lines})
+    return found
+
+
+def _swept_line(cells: Cells, prefix: str, arm: str, setting: str) -> dict[str, Any] | None:
+    """Mean, least and largest value over seeds at each number that more than one metric of the prefix ends with."""
+    names = {float(n[len(prefix) :]): n for n in cells.names(arm=arm, setting=setting) if n.startswith(prefix)}
+    if len(names) < 2:
+        return None
+    points = sorted(names)
+    seeds = cells.seeds(setting=setting, arms=[arm])
+    rows = [[cells.value(names[x], arm=arm, setting=setting, seed=seed) for x in points] for seed in seeds]
+    return {"n": len(rows), "steps": points, **_bands(np.array(rows))}
+
+
+def _bands(table: np.ndarray) -> dict[str, list[float]]:
+    """Mean, least and largest value of each column of `[seed, point]`."""
+    return {
+        "mean": table.mean(axis=0).tolist(),
+        "low": table.min(axis=0).tolist(),
+        "high": table.max(axis=0).tolist(),
+    }
+
+
 def summarise_curves(
     curves: Sequence[tuple[np.ndarray, np.ndarray]], points: int = CURVE_POINTS
 ) -> dict[str, Any] | None:
@@ -248,10 +283,4 @@ def summarise_curves(
             return None
         grid = np.unique(np.linspace(low, high, points).round().astype(np.int64))
     table = np.array([np.interp(grid, steps, values) for steps, values in clean])
-    return {
-        "n": len(clean),
-        "steps": [int(step) for step in grid],
-        "mean": table.mean(axis=0).tolist(),
-        "low": table.min(axis=0).tolist(),
-        "high": table.max(axis=0).tolist(),
-    }
+    return {"n": len(clean), "steps": [int(step) for step in grid], **_bands(table)}

@@ -2,13 +2,13 @@
 
 import functools
 
-from livepapers.lab.study import Table
+from livepapers.lab.study import Sweep, Table
 from livepapers.studies.policy_smoothing.agents import MOST_SEEDS, SIGMAS, agent_name, train
 from livepapers.studies.policy_smoothing.claims import CLAIMS
 from livepapers.studies.policy_smoothing.design import ARMS, SETTINGS
 from livepapers.studies.policy_smoothing.measuring import measure
 
-__all__ = ["ARMS", "CLAIMS", "DEVIATIONS", "PREPARE", "SETTINGS", "TABLES", "VERSION", "measure"]
+__all__ = ["ARMS", "CLAIMS", "DEVIATIONS", "PREPARE", "SETTINGS", "SWEEPS", "TABLES", "VERSION", "measure"]
 
 VERSION = 1
 
@@ -30,6 +30,11 @@ TABLES = (
     Table("certified_0.6", "Certified mean return at budget 0.6", CART_POLE),
     Table("certified_1", "Certified mean return at budget 1", CART_POLE),
     Table("attacked_0.4", "Mean return under attack at budget 0.4", CART_POLE),
+)
+
+SWEEPS = (
+    Sweep("certified", "budget", "Certified score"),
+    Sweep("attacked", "budget", "Score under attack"),
 )
 
 DEVIATIONS = (

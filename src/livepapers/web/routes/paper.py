@@ -32,10 +32,11 @@ CURVES, CURVES_SIZE = 6, 60_000
 
 @dataclass(frozen=True)
 class Curve:
-    """A picture of learning curves with its legend."""
+    """A picture of learning curves or of a sweep, with its legend."""
 
     setting: str
     name: str
+    axis: str  # what it runs along: step, or what is swept
     arms: Sequence[tuple[str, str]]  # (name, style class)
     picture: Markup
 
@@ -140,6 +141,7 @@ def drawn_curves(found: Mapping[str, Any]) -> tuple[Curve, ...]:
         Curve(
             each["setting"],
             each["name"],
+            each.get("axis", "step"),
             [(line["arm"], styles[line["arm"]]) for line in each["arms"]],
             figures.curves(each["arms"], styles, title=f"{each['name']} in {each['setting']}"),
         )
