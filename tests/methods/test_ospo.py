@@ -62,13 +62,18 @@ def test_a_matching_has_every_free_vehicle_while_orders_last_and_exploration_cha
     seen = policy.view(observation)
     assert torch.equal(seen.free, fleet.free(state))
     orders = fleet.board(state)
-    assert torch.equal(seen.place, orders.place)
+    assert torch.equal(seen.board.place, orders.place)
     lane = torch.arange(3)[:, None]
-    torch.testing.assert_close(seen.orders[seen.there], fleet.order_features(state)[lane, orders.place][orders.there])
+    torch.testing.assert_close(
+        seen.orders[seen.board.there], fleet.order_features(state)[lane, orders.place][orders.there]
+    )
     wild = ospo.choose(policy.scorer, seen, meaning="probability", explore=1.0, generator=generator(0, "e"))
     assert torch.equal((wild.action > 0).sum(1), taken)
     assert not torch.equal(wild.action, action)
-    assert float(wild.score.sum(2)[seen.free].min()) == pytest.approx(1.0, abs=1e-4)
+    assert torch.equal(wild.action[wild.lane, wild.vehicle], orders.place[wild.lane, wild.column] + 1)
+    free, vehicle = fleet.free_vehicles(state)
+    table = ospo.score_pairs(policy.scorer, seen, free, vehicle, meaning="probability")
+    assert float(table.sum(1).min()) == pytest.approx(1.0, abs=1e-4)
 
 
 def test_a_played_episode_holds_each_accepted_order_once_with_its_own_reward():

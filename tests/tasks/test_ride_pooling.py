@@ -10,7 +10,7 @@ from livepapers.core.errors import InputError
 from livepapers.core.rng import generator
 from livepapers.tasks import worlds
 from livepapers.tasks.ride_city import City, filled_speeds, grid_city, rotated
-from livepapers.tasks.ride_pooling import NOBODY, TALLY, Arrivals, FleetState, Reward, RidePooling, small_fleet
+from livepapers.tasks.ride_pooling import NOBODY, TALLY, Arrivals, Board, FleetState, Reward, RidePooling, small_fleet
 from livepapers.tasks.vector import SimulatorTask, SimulatorVectorEnv
 
 
@@ -116,12 +116,14 @@ def test_offers_are_what_a_loop_over_vehicles_and_orders_of_stops_finds():
     state, policy, carried = fleet.initial(3, stream), random_matching(fleet, generator(1, "r")), set()
     for t in range(15):
         orders = fleet.board(state)
-        lane, vehicle, column = (fleet.free(state)[:, :, None] & orders.there[:, None]).nonzero(as_tuple=True)
+        lanes, vehicles = fleet.free_vehicles(state)
+        row, column = orders.there[lanes].nonzero(as_tuple=True)
+        lane, vehicle = lanes[row], vehicles[row]
         place = orders.place[lane, column]
         offer = fleet.offers(state, lane, vehicle, place)
-        table = fleet.rewards(state, orders)
-        torch.testing.assert_close(table[lane, vehicle, column], offer.reward, atol=1e-4, rtol=0.0)
-        assert float(table[~fleet.free(state)].abs().sum()) == 0.0
+        rewards, pickups = (one(state, orders, lanes, vehicles) for one in (fleet.rewards, fleet.pickup_minutes))
+        torch.testing.assert_close(rewards[row, column], offer.reward, atol=1e-4, rtol=0.0)
+        torch.testing.assert_close(pickups[row, column], offer.pickup_minutes, atol=1e-5, rtol=0.0)
         for k, (b, i, j) in enumerate(zip(lane.tolist(), vehicle.tolist(), place.tolist(), strict=True)):
             origin, goal = int(state.order_origin[b, j]), int(state.order_goal[b, j])
             km = float((state.position[b, i] - city.places[origin]).abs().sum())
@@ -141,6 +143,24 @@ def test_offers_are_what_a_loop_over_vehicles_and_orders_of_stops_finds():
             carried.add(len(seats))
         state = fleet.resolve(fleet.decide(state, policy(state))[0], fleet.draw(3, t, stream))[0]
     assert carried == {0, 1, 2}
+
+
+def test_pieces_have_every_row_once_and_are_as_wide_as_the_most_orders_of_their_lanes():
+    there = torch.tensor([[True] * 5, [True] * 2 + [False] * 3, [False] * 5, [True] * 3 + [False] * 2])
+    orders = Board(torch.arange(5).expand(4, 5), there)
+    lane = torch.tensor([0, 0, 1, 1, 1, 2, 3, 3])
+    pieces = list(orders.pieces(torch.arange(8), lane, 6))
+    assert sorted(row for piece, _ in pieces for row in piece.tolist()) == list(range(8))
+    for piece, width in pieces:
+        assert width == int(there.sum(1)[lane[piece]].max())
+    assert [len(piece) for piece, _ in pieces] == [4, 2, 1, 1]
+    assert list(orders.pieces(torch.arange(0), lane, 6)) == []
+
+
+def test_a_place_belongs_to_the_nearest_zone_and_to_the_first_of_equals():
+    city = grid_city(3, 2)
+    position = torch.tensor([[[0.4, 0.0], [1.6, 0.9]], [[0.5, 0.0], [9.0, -9.0]]])
+    assert city.nearest_zone(position).tolist() == [[0, 5], [0, 2]]
 
 
 def test_greedy_takes_the_matching_of_the_largest_reward_by_enumeration():

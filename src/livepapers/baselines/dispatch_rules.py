@@ -5,6 +5,8 @@ nearest vehicle     as many pairs as can be matched, at the least total pick-up 
 one-step greedy     the matching of the largest total immediate reward, known exactly; idle where it is negative
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -15,42 +17,31 @@ from livepapers.tasks.ride_pooling import Board, FleetPolicy, FleetState, RidePo
 def random_matching(fleet: RidePooling, generator: torch.Generator) -> FleetPolicy:
     """Pairs at random; draws from `generator` at every call."""
 
-    def act(state: FleetState) -> Tensor:
-        orders, pairs = possible(fleet, state)
-        return matched(orders, torch.rand(pairs.shape, generator=generator), pairs, idle=None)
+    def scores(state: FleetState, orders: Board, lane: Tensor, vehicle: Tensor) -> Tensor:
+        return torch.rand(*state.zone.shape, orders.place.shape[1], generator=generator)[lane, vehicle]
 
-    return act
+    return _matching(fleet, scores, idle=None)
 
 
 def nearest_vehicle(fleet: RidePooling) -> FleetPolicy:
     """The shortest total pick-up time."""
-
-    def act(state: FleetState) -> Tensor:
-        orders, pairs = possible(fleet, state)
-        return matched(orders, -fleet.pickup_minutes(state, orders), pairs, idle=None)
-
-    return act
+    return _matching(fleet, lambda *pairs: -fleet.pickup_minutes(*pairs), idle=None)
 
 
 def one_step_greedy(fleet: RidePooling) -> FleetPolicy:
     """The largest total immediate reward."""
+    return _matching(fleet, fleet.rewards, idle=0.0)
+
+
+def _matching(
+    fleet: RidePooling, scores: Callable[[FleetState, Board, Tensor, Tensor], Tensor], *, idle: float | None
+) -> FleetPolicy:
+    """The matching of the largest total score of free vehicles and open orders, `[R, M']`."""
 
     def act(state: FleetState) -> Tensor:
-        orders, pairs = possible(fleet, state)
-        return matched(orders, fleet.rewards(state, orders), pairs, idle=0.0)
+        orders = fleet.board(state)
+        lane, vehicle = fleet.free_vehicles(state)
+        column = assign(scores(state, orders, lane, vehicle), lane, orders.there.sum(1), idle=idle)
+        return orders.action(state.zone.shape, lane, vehicle, column)
 
     return act
-
-
-def possible(fleet: RidePooling, state: FleetState) -> tuple[Board, Tensor]:
-    """The open orders, and which vehicles can take them, `[B, N, M']` bool."""
-    orders = fleet.board(state)
-    return orders, fleet.free(state)[:, :, None] & orders.there[:, None]
-
-
-def matched(orders: Board, scores: Tensor, pairs: Tensor, *, idle: float | None) -> Tensor:
-    """The best matching as an action of the fleet, `[B, N]`."""
-    column = assign(scores, pairs, idle=idle)
-    if not orders.place.shape[1]:
-        return column + 1
-    return torch.where(column >= 0, orders.place.gather(1, column.clamp(min=0)) + 1, 0)

@@ -12,38 +12,35 @@ from torch import Tensor
 UNMATCHED = -1
 
 
-def assign(scores: Tensor, allowed: Tensor, *, idle: float | None = 0.0) -> Tensor:
-    """Match rows to columns, each at most once, so that the total score is largest.
+def assign(scores: Tensor, lane: Tensor, columns: Tensor, *, idle: float | None = 0.0) -> Tensor:
+    """Match the rows of each lane to its columns, each at most once, so that the lane's total score is largest.
 
     Args:
-        scores: `[B, N, M]`, finite where allowed.
-        allowed: `[B, N, M]` bool.
+        scores: `[R, M]`, finite; the rows of all lanes below one another.
+        lane: `[R]` int64, whose row it is, in ascending order.
+        columns: `[B]` int64, how many columns each lane has: its first ones.
         idle: What staying unmatched is worth to a row: pairs that score less, or no more, are not matched. None matches
             as many rows as can be, whatever they score.
 
     Returns:
-        `[B, N]` int64: the column of each row, or -1.
+        `[R]` int64: the column of each row, or -1.
     """
-    batch, rows, _ = scores.shape
-    found = np.full((batch, rows), UNMATCHED, dtype=np.int64)
-    values, open_ = scores.detach().numpy(), allowed.numpy()
-    for lane in range(batch):
-        able, offered = (np.flatnonzero(open_[lane].any(axis)) for axis in (1, 0))
-        if len(able):
-            place = np.ix_(able, offered)
-            row, column = _solve(values[lane][place], open_[lane][place], idle)
-            found[lane, able[row]] = offered[column]
+    found = np.full(len(scores), UNMATCHED, dtype=np.int64)
+    values, start = scores.detach().numpy(), 0
+    for rows, width in zip(torch.bincount(lane, minlength=len(columns)).tolist(), columns.tolist(), strict=True):
+        if rows and width:
+            row, column = _solve(values[start : start + rows, :width], idle)
+            found[start + row] = column
+        start += rows
     return torch.from_numpy(found)
 
 
-def _solve(score: np.ndarray, allowed: np.ndarray, idle: float | None) -> tuple[np.ndarray, np.ndarray]:
+def _solve(score: np.ndarray, idle: float | None) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of one lane's best matching."""
     if idle is None:
-        # a matching with one pair more beats any with fewer, whatever the scores
-        spread = np.ptp(score[allowed]) + 1.0
-        worth = np.where(allowed, score - score[allowed].min() + spread * min(score.shape), 0.0)
-    else:  # a full matching of clipped gains, less the pairs without gain, is the best matching with the choice to idle
-        worth = np.where(allowed, np.maximum(score - idle, 0.0), 0.0)
+        return linear_sum_assignment(score, maximize=True)
+    # a full matching of clipped gains, less the pairs without gain, is the best matching with the choice to idle
+    worth = np.maximum(score - idle, 0.0)
     row, column = linear_sum_assignment(worth, maximize=True)
     kept = worth[row, column] > 0.0
     return row[kept], column[kept]

@@ -14,8 +14,10 @@ with `added` the increase of the sum of total travel times of all aboard, the ne
 Source: Zhao and Li, arXiv 2507.15351, and its released code.
 """
 
+import functools
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -32,7 +34,7 @@ NOBODY = -1
 VEHICLE_FEATURES, PASSENGER_FEATURES, ORDER_FEATURES = 8, 5, 5
 MOST_SEATS = 4  # all orders of drop-offs are tried
 _TIE = 1e-4  # by how much a minute of waiting counts beside a minute of the whole route
-_PAIRS = 8192  # whose rewards are computed at once: what they need stays in a processor's cache
+_PAIRS = 32768  # whose rewards are computed at once: what they need stays in a processor's cache
 _SOON = 1e-4  # minutes; a rounding error from the end of a leg is its end
 TALLY = ("offered", "accepted", "delivered", "lost", "pickup_minutes", "detour_minutes", "late")
 """What a state counts: orders that came, were accepted, delivered, lost; minutes to the pick-ups of accepted orders;
@@ -102,6 +104,21 @@ class Board(NamedTuple):
 
     place: Tensor  # [B, M'] int64
     there: Tensor  # [B, M'] bool
+
+    def action(self, fleet: Sequence[int], lane: Tensor, vehicle: Tensor, column: Tensor) -> Tensor:
+        """Actions of a fleet `[B, N]` in which R vehicles take the order in a column of their lane, or none at -1."""
+        takes = column >= 0
+        lane, vehicle = lane[takes], vehicle[takes]
+        return torch.zeros(*fleet, dtype=torch.int64).index_put((lane, vehicle), self.place[lane, column[takes]] + 1)
+
+    def pieces(self, rows: Tensor, lane: Tensor, pairs: int) -> Iterator[tuple[Tensor, int]]:
+        """Rows in pieces of about so many pairs, and the most orders of their lanes: like widths stand together."""
+        width = self.there.sum(1)[lane[rows]]
+        width, order = width.sort(stable=True)
+        piece = (width.cumsum(0) - 1).div(pairs, rounding_mode="floor")
+        for part in rows[order].split(torch.bincount(piece.clamp(min=0)).tolist()):
+            if len(part):
+                yield part, int(self.there[lane[part[-1]]].sum())
 
 
 class Rollout(NamedTuple):
@@ -260,26 +277,36 @@ class RidePooling:
         newly = late - (total_before > weights.limit).sum(-1).float()
         return Offer(reward, pickup, remaining, seat, pickup + city.minutes[row, origin, goal], newly)
 
-    def pickup_minutes(self, state: FleetState, orders: Board) -> Tensor:
-        """`[B, N, M']` minutes from each vehicle to each order; without meaning where there is none."""
-        origin = state.order_origin.gather(1, orders.place).clamp(min=0)
-        km = torch.cdist(state.position, self.city.places[origin], p=1.0)
-        zones = len(self.city.zones)
-        first = (self.city.bin_of(state.minute)[:, None] * zones + state.zone) * zones
-        return km / torch.take(self.city.speed, first[:, :, None] + origin[:, None])
+    def free_vehicles(self, state: FleetState) -> tuple[Tensor, Tensor]:
+        """Lane and number of each free vehicle, `[R]` int64 each, lane by lane."""
+        lane, vehicle = self.free(state).nonzero(as_tuple=True)
+        return lane, vehicle
 
-    def rewards(self, state: FleetState, orders: Board) -> Tensor:
-        """`[B, N, M']` what `offers` says of the reward of each free vehicle and order; 0 for others."""
-        pickup = self.pickup_minutes(state, orders)
-        found, carried, free = torch.zeros_like(pickup), (state.goal != NOBODY).sum(-1), self.free(state)
-        rows = max(1, _PAIRS // max(1, pickup.shape[2]))
+    def pickup_minutes(self, state: FleetState, orders: Board, lane: Tensor, vehicle: Tensor) -> Tensor:
+        """`[R, M']` minutes from each of R vehicles to each order of its lane; without meaning where there is none."""
+        found = torch.zeros(len(lane), orders.place.shape[1])
+        origin = state.order_origin.gather(1, orders.place).clamp(min=0)
+        for piece, width in orders.pieces(torch.arange(len(lane)), lane, _PAIRS):
+            ours = lane[piece]
+            found[piece, :width] = self._to_pickups(state, ours, vehicle[piece], origin[ours, :width])
+        return found
+
+    def rewards(self, state: FleetState, orders: Board, lane: Tensor, vehicle: Tensor) -> Tensor:
+        """`[R, M']` what `offers` says of the reward of each of R vehicles and order of its lane.
+
+        Without meaning where a lane has no order.
+        """
+        found = torch.zeros(len(lane), orders.place.shape[1])
+        origin, goal = (part.gather(1, orders.place).clamp(min=0) for part in (state.order_origin, state.order_goal))
+        carried = (state.goal[lane, vehicle] != NOBODY).sum(-1)
         for passengers in range(self.seats):  # who carries fewer has fewer orders of drop-offs to try
-            lanes, vehicles = (free & (carried == passengers)).nonzero(as_tuple=True)
-            for lane, vehicle in zip(lanes.split(rows), vehicles.split(rows), strict=True):
-                found[lane, vehicle] = self._rewards(
-                    state, orders.place, lane, vehicle, passengers, pickup[lane, vehicle]
+            rows = (carried == passengers).nonzero().squeeze(-1)
+            for piece, width in orders.pieces(rows, lane, _PAIRS):
+                ours = lane[piece]
+                found[piece, :width] = self._rewards(
+                    state, ours, vehicle[piece], passengers, origin[ours, :width], goal[ours, :width]
                 )
-        return found * orders.there[:, None]
+        return found
 
     def decide_each(self, state: FleetState, action: Tensor) -> tuple[FleetState, Tensor]:
         """Vehicles take orders: (state afterwards, reward of each vehicle `[B, N]`)."""
@@ -359,6 +386,14 @@ class RidePooling:
         km = (state.position[lane, vehicle] - self.city.places[origin]).abs().sum(-1)
         return km / self.city.speed[row, state.zone[lane, vehicle], origin]
 
+    def _to_pickups(self, state: FleetState, lane: Tensor, vehicle: Tensor, origin: Tensor) -> Tensor:
+        """Minutes `[R, M']` from each of R vehicles to places of its own, `origin` `[R, M']`."""
+        city, here = self.city, state.position[lane, vehicle]
+        east, north = (torch.take(axis, origin) for axis in city.places.T.contiguous())
+        km = east.sub_(here[:, :1]).abs_().add_(north.sub_(here[:, 1:]).abs_())
+        first = (city.bin_of(state.minute)[lane] * len(city.zones) + state.zone[lane, vehicle]) * len(city.zones)
+        return km.div_(torch.take(city.speed, first[:, None] + origin))
+
     def _drop_offs(self, row: Tensor, origin: Tensor, stops: Tensor) -> Tensor:
         """Minutes `[P, K]` from the pick-up to each stop along the order that ends soonest; 0 for an empty seat."""
         arrival, count = torch.zeros(stops.shape), (stops != NOBODY).sum(-1)
@@ -371,12 +406,11 @@ class RidePooling:
         return arrival
 
     def _rewards(
-        self, state: FleetState, place: Tensor, lane: Tensor, vehicle: Tensor, passengers: int, pickup: Tensor
+        self, state: FleetState, lane: Tensor, vehicle: Tensor, passengers: int, origin: Tensor, goal: Tensor
     ) -> Tensor:
-        """Rewards `[R, M']` of R vehicles that carry so many, for all orders of their lanes."""
-        city, weights = self.city, self.reward
-        origin, goal = (part.gather(1, place).clamp(min=0)[lane] for part in (state.order_origin, state.order_goal))
-        km = torch.take(city.distance, origin * len(city.zones) + goal)
+        """Rewards `[R, M']` of R vehicles that carry so many, for orders from `origin` to `goal`, both `[R, M']`."""
+        city, limit = self.city, self.reward.limit
+        pickup = self._to_pickups(state, lane, vehicle, origin)
         row = city.bin_of(state.minute)[lane, None]
         seats = torch.argsort((state.goal[lane, vehicle] == NOBODY).to(torch.uint8), dim=-1, stable=True)
         goals, before, total = (
@@ -384,11 +418,12 @@ class RidePooling:
             for part in (state.goal, state.remaining, state.total)
         )
         arrivals = self._soonest(row, origin, [*goals, goal])
-        added, late = (passengers + 1) * pickup + sum(arrivals), (pickup + arrivals[-1] > weights.limit).float()
+        added = (passengers + 1) * pickup + functools.reduce(operator.add, arrivals)
+        late = (pickup + arrivals[-1] > limit).float()
         for old, planned, arrival in zip(before, total, arrivals, strict=False):
             added = added - old
-            late = late + (planned - old + pickup + arrival > weights.limit)
-        return self._reward(km, pickup, added, late)
+            late = late + (planned - old + pickup + arrival > limit)
+        return self._reward(torch.take(city.distance, origin * len(city.zones) + goal), pickup, added, late)
 
     def _reward(self, km: Tensor, pickup: Tensor, added: Tensor, late: Tensor) -> Tensor:
         """The reward of an accepted order, by its parts."""
@@ -405,20 +440,30 @@ class RidePooling:
         All tensors share a shape, or have one that broadcasts to that of `origin`.
         """
         zones, minutes = len(self.city.zones), self.city.minutes
-        first = row * (zones * zones)
-        if len(stops) == 1:
-            return [torch.take(minutes, first + origin * zones + stops[0])]
+        first, places = row * (zones * zones), [origin, *stops]
+        starts = [first + place * zones for place in places]
+
+        @functools.cache  # a leg is part of several orders of stops
+        def leg(start: int, end: int) -> Tensor:
+            return torch.take(minutes, starts[start] + places[end])
+
         best: list[Tensor] = []
-        soonest = torch.full(origin.shape, torch.inf)
-        for order in itertools.permutations(range(len(stops))):
-            here, time, arrival = origin, torch.zeros(()), list(stops)
-            for seat in order:
-                time = time + torch.take(minutes, first + here * zones + stops[seat])
-                arrival[seat], here = time, stops[seat]
-            end = time + _TIE * sum(arrival)
-            better = end < soonest
-            best = [torch.where(better, a, b) for a, b in zip(arrival, best or arrival, strict=True)]
-            soonest = torch.where(better, end, soonest)
+        soonest = torch.empty(0)
+        for order in itertools.permutations(range(1, len(places))):
+            arrival, time = list(stops), leg(0, order[0])
+            arrival[order[0] - 1] = time
+            for start, end in itertools.pairwise(order):
+                time = time + leg(start, end)
+                arrival[end - 1] = time
+            if len(stops) == 1:
+                return arrival
+            ends = time + _TIE * functools.reduce(operator.add, arrival)
+            if not best:
+                best, soonest = arrival, ends
+                continue
+            better = ends < soonest
+            best = [torch.where(better, a, b) for a, b in zip(arrival, best, strict=True)]
+            soonest = torch.where(better, ends, soonest)
         return best
 
     def _accepted(self, state: FleetState, action: Tensor) -> Tensor:
@@ -452,7 +497,7 @@ class RidePooling:
         delivered = ((state.goal != NOBODY) & ~taken).sum((1, 2)).float()
         tally = state.tally.clone()
         tally[:, TALLY.index("delivered")] += delivered
-        zone = torch.cdist(position, places, p=1.0).argmin(-1)
+        zone = self.city.nearest_zone(position)
         return state._replace(
             position=position, zone=zone, pickup_left=left, remaining=remaining, tally=tally,
             goal=torch.where(taken, state.goal, NOBODY), total=torch.where(taken, state.total, 0.0),

@@ -71,7 +71,8 @@ def the_penalty_by_hand() -> Comparison:
 def matchings_are_the_best_of_all() -> Comparison:
     """With the choice to stay idle, against enumeration."""
     score = 2.0 * torch.rand(20, 3, 3, generator=make_generator(0, "oracle", "matching")) - 1.0
-    column = assign(score, torch.ones_like(score, dtype=torch.bool))
+    lane = torch.arange(20).repeat_interleave(3)
+    column = assign(score.flatten(0, 1), lane, torch.full((20,), 3)).view(20, 3)
     found = torch.where(column >= 0, score.gather(2, column.clamp(min=0)[..., None])[..., 0], 0.0).sum(1)
     choices = [
         c for c in itertools.product((-1, 0, 1, 2), repeat=3) if len({x for x in c if x >= 0}) == sum(x >= 0 for x in c)

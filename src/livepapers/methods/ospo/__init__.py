@@ -47,7 +47,7 @@ from livepapers.methods.ospo.learner import (
     QDispatcher,
     example,
 )
-from livepapers.methods.ospo.networks import DispatchPolicy, Scorer, choose, log_probabilities, view
+from livepapers.methods.ospo.networks import DispatchPolicy, Scorer, choose, log_probabilities, score_pairs, view
 from livepapers.methods.ospo.objectives import (
     Group,
     Horizon,
@@ -65,5 +65,5 @@ __all__ = [
     "ARCHITECTURES", "METRICS", "Q_METRICS", "ROLE", "Config", "DispatchPolicy", "Dispatcher", "Episode", "Group",
     "GroupPolicyOptimizer", "Horizon", "Played", "QDispatcher", "Scorer", "advantage", "apply", "choose",
     "critic_advantage", "example", "fairness_penalty", "following", "joined", "log_probabilities",
-    "one_step_advantage", "play", "reward_to_go", "view",
+    "one_step_advantage", "play", "reward_to_go", "score_pairs", "view",
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """Whole episodes of a fleet as records of decisions: what all learners of ospo learn from."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -55,15 +56,14 @@ def play(
         seen = policy.view(fleet.observe(state))
         choice = choose(policy.scorer, seen, meaning=policy.meaning, explore=explore, generator=generator)
         post, each = fleet.decide_each(state, choice.action)
-        lane, vehicle = (choice.column >= 0).nonzero(as_tuple=True)
-        column = choice.column[lane, vehicle]
-        shares = [seen.there.sum(1) / fleet.vehicles, seen.free.sum(1) / fleet.vehicles]
+        lane, vehicle, there = choice.lane, choice.vehicle, seen.board.there
+        shares = [there.sum(1) / fleet.vehicles, seen.free.sum(1) / fleet.vehicles]
         columns.append((
-            seen.vehicle[lane, vehicle], column, choice.score[lane, vehicle, column], each[lane, vehicle],
-            t * lanes + lane, lane * fleet.vehicles + vehicle, torch.full_like(lane, t), seen.orders, seen.there,
+            seen.vehicle[lane, vehicle], choice.column, choice.score, each[lane, vehicle],
+            t * lanes + lane, lane * fleet.vehicles + vehicle, torch.full_like(lane, t), seen.orders, there,
             torch.stack(shares, 1), fairness_penalty(state.earned, post.earned),
         ))  # fmt: skip
-        width = max(width, seen.there.shape[1])
+        width = max(width, there.shape[1])
         rewards.append(discount**t * each.sum(1))
         state, _, _ = fleet.resolve(post, arrivals)
     parts = list(zip(*columns, strict=True))
@@ -81,6 +81,18 @@ def _padded(parts: tuple[Tensor, ...], width: int) -> Tensor:
 def _wide(part: Tensor, width: int) -> Tensor:
     missing = width - part.shape[1]
     return torch.cat([part, part.new_zeros(len(part), missing, *part.shape[2:])], 1) if missing else part
+
+
+def alike(episode: Episode, rows: Tensor, most: int) -> Iterator[tuple[Tensor, Episode]]:
+    """Decisions a few at a time, as places in `rows`, with the episode cut to the most orders that they have.
+
+    Decisions with about as many open orders go together: less is padded, and what a piece needs stays in a processor's
+    cache.
+    """
+    width = episode.there.sum(1)[episode.minute[rows]]
+    for piece in width.argsort().split(most):
+        widest = int(width[piece[-1]])
+        yield piece, episode._replace(orders=episode.orders[:, :widest], there=episode.there[:, :widest])
 
 
 def joined(parts: list[Episode]) -> Episode:

@@ -19,7 +19,7 @@ from livepapers.core.checkpoint import require_keys
 from livepapers.core.learner import JSON, Learner, State, load_optimizer_state, load_or_keep, optimizer_state
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.ospo.config import Config
-from livepapers.methods.ospo.episodes import CONTEXT, Episode, following, joined, play
+from livepapers.methods.ospo.episodes import CONTEXT, Episode, alike, following, joined, play
 from livepapers.methods.ospo.networks import DispatchPolicy, Meaning, log_probabilities
 from livepapers.methods.ospo.objectives import advantage, critic_advantage
 from livepapers.tasks.ride_pooling import RidePooling, small_fleet
@@ -153,18 +153,11 @@ class Dispatcher(Learner):
     def _gradient(
         self, episode: Episode, rows: Tensor, loss: Callable[[Episode, Tensor], tuple[Tensor, Tensor]]
     ) -> Tensor:
-        """The gradient of a mean loss over some decisions, and the means of what else `loss` returns.
-
-        Decisions with about as many open orders go together, a few at a time: less is padded, and what a piece needs
-        stays in a processor's cache.
-        """
+        """The gradient of a mean loss over some decisions, and the means of what else `loss` returns."""
         self._optimizer.zero_grad()
-        width = episode.there.sum(1)[episode.minute[rows]]
         measured: Tensor | None = None
-        for piece in rows[width.argsort()].split(PIECE):
-            widest = int(episode.there[episode.minute[piece]].sum(1).max())
-            cut = episode._replace(orders=episode.orders[:, :widest], there=episode.there[:, :widest])
-            value, parts = loss(cut, piece)
+        for piece, cut in alike(episode, rows, PIECE):
+            value, parts = loss(cut, rows[piece])
             share = len(piece) / len(rows)
             (share * value).backward()
             measured = share * parts if measured is None else measured + share * parts
@@ -349,9 +342,11 @@ class QDispatcher(Dispatcher):
     @torch.no_grad()
     def _goal(self, memory: Episode, rows: Tensor, after: Tensor) -> Tensor:
         """What the value of each decision should be, `[batch]`."""
-        vehicle, minute = memory.vehicle[after], memory.minute[after]
-        values, ours = (one(vehicle, memory.orders, minute) for one in (self.target, self.current.scorer))
-        value = next_value(values, ours, memory.there[minute])
+        value = torch.zeros(len(rows))
+        for piece, cut in alike(memory, after, PIECE):
+            vehicle, minute = cut.vehicle[after[piece]], cut.minute[after[piece]]
+            values, ours = (one(vehicle, cut.orders, minute) for one in (self.target, self.current.scorer))
+            value[piece] = next_value(values, ours, cut.there[minute])
         gap = (memory.time[after] - memory.time[rows]).float()
         return memory.reward[rows] + torch.where(after >= 0, self.config.discount**gap * value, 0.0)
 

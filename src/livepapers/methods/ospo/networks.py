@@ -12,11 +12,11 @@ from torch.nn import functional
 from livepapers.blocks.networks import MLP
 from livepapers.core.rng import generator as make_generator
 from livepapers.tasks.matching import assign
-from livepapers.tasks.ride_pooling import ORDER_FEATURES, PASSENGER_FEATURES, VEHICLE_FEATURES, board
+from livepapers.tasks.ride_pooling import ORDER_FEATURES, PASSENGER_FEATURES, VEHICLE_FEATURES, Board, board
 
 Meaning: TypeAlias = Literal["probability", "value"]
 BUSY = 4  # the column of a vehicle's features that is 0 when it is free
-PIECE = 1024  # rows scored at once without gradient: what they need stays in a processor's cache
+PAIRS = 2048  # scored at once without gradient: what they need stays in a processor's cache
 
 
 class View(NamedTuple):
@@ -25,16 +25,17 @@ class View(NamedTuple):
     vehicle: Tensor  # [B, N, V]
     free: Tensor  # [B, N] bool
     orders: Tensor  # [B, M', 5]
-    there: Tensor  # [B, M'] bool
-    place: Tensor  # [B, M'] int64
+    board: Board  # which orders these are
 
 
 class Choice(NamedTuple):
-    """What a fleet does, and how likely the policy found it."""
+    """What a fleet does: D decisions, and how likely the policy found each."""
 
     action: Tensor  # [B, N] int64: place + 1, or 0
-    column: Tensor  # [B, N] int64 in the row of open orders, -1 for none
-    score: Tensor  # [B, N, M'] probabilities or values; 0 where nothing can be chosen
+    lane: Tensor  # [D] int64
+    vehicle: Tensor  # [D] int64
+    column: Tensor  # [D] int64 in the row of open orders
+    score: Tensor  # [D] probability or value
 
 
 def view(observation: Tensor, *, vehicles: int, seats: int) -> View:
@@ -42,9 +43,9 @@ def view(observation: Tensor, *, vehicles: int, seats: int) -> View:
     width = VEHICLE_FEATURES + PASSENGER_FEATURES * seats
     own, rest = observation[:, : vehicles * width], observation[:, vehicles * width :]
     vehicle, orders = own.unflatten(1, (vehicles, width)), rest.unflatten(1, (-1, ORDER_FEATURES + 1))
-    place, there = board(orders[..., -1] > 0.5)
-    rows = torch.arange(len(place)).unsqueeze(1)
-    return View(vehicle, vehicle[..., BUSY] < 0.5, orders[rows, place, :-1], there, place)
+    open_orders = board(orders[..., -1] > 0.5)
+    rows = torch.arange(len(orders)).unsqueeze(1)
+    return View(vehicle, vehicle[..., BUSY] < 0.5, orders[rows, open_orders.place, :-1], open_orders)
 
 
 class Scorer(nn.Module):
@@ -96,25 +97,29 @@ def choose(
         generator: Source of the exploration.
     """
     lane, vehicle = seen.free.nonzero(as_tuple=True)
-    dense = torch.zeros(*seen.free.shape, seen.there.shape[1])
-    if seen.there.shape[1]:
-        rows = seen.vehicle[lane, vehicle]
-        for part in torch.arange(len(lane)).split(PIECE):
-            scores = scorer(rows[part], seen.orders, lane[part])
-            if meaning == "probability":
-                there = seen.there[lane[part]]
-                scores = torch.where(there, log_probabilities(scores, there).exp() + 1e-8, 0.0)
-            dense[lane[part], vehicle[part]] = scores
-    pairs = seen.free[:, :, None] & seen.there[:, None]
-    worth = dense
+    scores = score_pairs(scorer, seen, lane, vehicle, meaning=meaning)
+    worth = scores
     if explore:
-        draw = torch.rand(2, *dense.shape, generator=generator)
-        worth = torch.where(draw[0] < explore, 1e6 * (1.0 + draw[1]), dense)
-    column = assign(worth, pairs, idle=0.0)
-    if not seen.there.shape[1]:
-        return Choice(column + 1, column, dense)
-    action = torch.where(column >= 0, seen.place.gather(1, column.clamp(min=0)) + 1, 0)
-    return Choice(action, column, dense)
+        draw = torch.rand(2, *seen.free.shape, scores.shape[1], generator=generator)[:, lane, vehicle]
+        worth = torch.where(draw[0] < explore, 1e6 * (1.0 + draw[1]), scores)
+    column = assign(worth, lane, seen.board.there.sum(1), idle=0.0)
+    action = seen.board.action(seen.free.shape, lane, vehicle, column)
+    rows = (column >= 0).nonzero().squeeze(-1)
+    return Choice(action, lane[rows], vehicle[rows], column[rows], scores[rows, column[rows]])
+
+
+@torch.no_grad()
+def score_pairs(scorer: Scorer, seen: View, lane: Tensor, vehicle: Tensor, *, meaning: Meaning) -> Tensor:
+    """Scores `[R, M']` of R vehicles for the open orders of their lanes; 0 where there is none."""
+    found = torch.zeros(len(lane), seen.orders.shape[1])
+    rows = seen.vehicle[lane, vehicle]
+    for piece, width in seen.board.pieces(torch.arange(len(lane)), lane, PAIRS):
+        there = seen.board.there[lane[piece], :width]
+        scores = scorer(rows[piece], seen.orders[:, :width], lane[piece])
+        if meaning == "probability":
+            scores = log_probabilities(scores, there).exp() + 1e-8
+        found[piece, :width] = torch.where(there, scores, 0.0)
+    return found
 
 
 class DispatchPolicy(nn.Module):
