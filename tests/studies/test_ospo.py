@@ -32,11 +32,21 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_trained_arms_differ_in_what_the_design_says_and_in_nothing_else():
-    for preset in study.BUDGETS:
+    for preset, budget in study.BUDGETS.items():
         plain = study.config_of("ospo", preset).to_json()
         for arm, changes in study.LEARNERS.items():
             config = study.config_of(arm, preset).to_json()
-            assert {field for field in plain if config[field] != plain[field]} <= set(changes)
+            said = {*changes, *budget.tuned.get(arm, {})}
+            assert {field for field in plain if config[field] != plain[field]} <= said
+
+
+def test_each_main_arm_is_tuned_in_the_same_settings_and_variants_have_those_of_ospo():
+    tuned = study.BUDGETS["laptop"].tuned
+    assert tuned.keys() == {"ospo", "grpo", "ippo", "ddqn"}
+    assert len({frozenset(settings) for settings in tuned.values()}) == 1
+    for arm in study.LEARNERS.keys() - tuned.keys():
+        config = study.config_of(arm, "laptop").to_json()
+        assert {name: config[name] for name in tuned["ospo"]} == tuned["ospo"]
 
 
 @pytest.mark.parametrize("others", ["at their smallest p", "without any effect"])

@@ -32,7 +32,7 @@ Deviations  1. Released code: travel times in whole minutes from a routing serve
             7. Released: a group of equal rewards is divided by 1e-8. Ours: rewards within 1e-5 of the mean give 0.
             8. Released longitude of carried orders is scaled by mistake. Ours: as all coordinates.
             9. IPPO and DDQN are ours: the paper's lists of rivals were not found. They get the same network, episodes,
-               gradient steps, batches, rates and exploration.
+               gradient steps and batches; the study tunes rate and exploration of each by as many trials.
 """
 
 from livepapers.methods.ospo.application import apply

@@ -56,7 +56,7 @@ class Config(Presets):
 
     @classmethod
     def laptop(cls) -> "Config":
-        """The study's default."""
+        """The study's default, before rates and exploration are tuned."""
         return cls()
 
     @classmethod

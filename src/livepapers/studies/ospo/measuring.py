@@ -23,8 +23,10 @@ def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dic
 
 
 def config_of(arm: str, preset: str) -> ospo.Config:
-    """An arm's training settings: the budget is equal, what differs is in `LEARNERS`."""
-    return ospo.Config(**{**BUDGETS[preset].learning, **LEARNERS[arm]})
+    """An arm's training settings: the budget is equal, what differs is tuned or in `LEARNERS`."""
+    budget = BUDGETS[preset]
+    tuned = budget.tuned.get(arm, budget.tuned.get("ospo", {}))
+    return ospo.Config(**{**budget.learning, **tuned, **LEARNERS[arm]})
 
 
 def _learner(arm: str, world: RidePooling, seed: int, preset: str) -> ospo.Dispatcher:
