@@ -78,6 +78,8 @@ def _say_what_the_plan_leaves(request: Request) -> None:
 
     preset = request.preset or "laptop"
     if request.resume is not None:
+        if request.seeds is None:
+            return  # the run goes on as it was begun, and was told then
         with Store(request.store, create=False) as opened:
             preset = opened.run(request.resume).preset
     study = load_study(request.slug)

@@ -48,9 +48,10 @@ DEVIATIONS = (
     "the real world has the surrogate's network, clipping and first standard deviation, and settings of its own: 32 "
     "lanes of 64 steps, 10 epochs of minibatches of 256, rate 0.0003.",
     "Tuning: the best of four by the mean of nine tests in 737,280 real steps of one development seed (1000), "
-    "which the study does not use; lanes x steps, minibatch, epochs, rate: 32 x 64, 256, 10, 0.0003: 481; the same at "
-    "rate 0.001: 257; 64 x 128, 512, 6, 0.001: 298; 64 x 128, 2,048, 6, 0.0003, the surrogate's own: 159. PPO in the "
-    "surrogates was not tuned here, for none of them: it keeps the settings it came with.",
+    "which the study does not use; from best to worst, lanes x steps, minibatch, epochs, rate: 32 x 64, 256, 10, "
+    "0.0003; 64 x 128, 512, 6, 0.001; 32 x 64, 256, 10, 0.001; 64 x 128, 2,048, 6, 0.0003, the surrogate's own. No "
+    "command of the repository repeats the trials, so their figures are not here. PPO in the surrogates was not tuned, "
+    "for none of them: it keeps the settings it came with.",
     "C3: the paper's swimmer is replaced by the pendulum: cheap, and its reward is no sum of the library's terms.",
     "C4: microseconds of a batch of 1,000 observations, so that the interpreter's own time does not decide.",
 )
