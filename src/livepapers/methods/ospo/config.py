@@ -17,8 +17,8 @@ class Config(Presets):
     episodes: int = setting(60, "over which the learning rate falls; paper: at least 1,000", ge=1)
     steps: int = setting(10, "gradient steps for each episode; the released code", ge=1)
     batch: int = setting(256, "decisions a gradient step; the released code", ge=1)
-    learning_rate: float = setting(1e-3, "Adam; released 1e-5, which needs thousands of episodes", gt=0, le=1)
-    last_rate: float = setting(3e-4, "Adam at the end, in a line; released: times 0.99 an episode", gt=0, le=1)
+    learning_rate: float = setting(1e-2, "Adam; released 1e-5, which needs thousands of episodes", gt=0, le=1)
+    last_rate: float = setting(3e-3, "Adam at the end, in a line; released: times 0.99 an episode", gt=0, le=1)
     clip_low: float = setting(0.2, "a ratio below 1 - this gets no gradient to fall further; released code", gt=0, lt=1)
     clip_high: float = setting(0.28, "a ratio above 1 + this gets none to rise further; released code", gt=0)
     floor: float = setting(1e-3, "least probability at which a choice counts as made; released: none", gt=0, lt=1)
@@ -26,7 +26,7 @@ class Config(Presets):
     kl: float = setting(0.0, "weight of the KL to the best network after a check without progress; released 0.5", ge=0)
     kl_limit: float = setting(0.01, "a step at a larger KL is left out and the weight doubled; released code", gt=0)
     clip_norm: float = setting(1.0, "largest gradient norm; released code", gt=0)
-    explore: float = setting(0.02, "share of random pairs in the first episode; released 1", ge=0, le=1)
+    explore: float = setting(0.1, "share of random pairs in the first episode; released 1", ge=0, le=1)
     explore_decay: float = setting(0.95, "of that share, an episode; released 0.99", gt=0, le=1)
     explore_least: float = setting(5e-4, "least share; released code", ge=0, le=1)
     discount: float = setting(0.99, "a minute; the released code", ge=0, le=1)
@@ -56,7 +56,7 @@ class Config(Presets):
 
     @classmethod
     def laptop(cls) -> "Config":
-        """The study's default, before rates and exploration are tuned."""
+        """The study's default for ospo itself; other objectives have rates of their own there."""
         return cls()
 
     @classmethod
