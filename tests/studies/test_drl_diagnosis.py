@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from livepapers.core import artifact
 from livepapers.core.config import replace
@@ -74,8 +75,8 @@ def test_a_prepared_agent_says_what_it_was_made_for_and_what_it_took(root: Path)
 
 
 def _cells(plain: dict[str, float], robust: dict[str, float], seeds: int = 6) -> Cells:
-    common = {"score": 10.0, "random_score": 0.5, "kept": 0.3, "mean_quotient": 0.6, "participation": 40.0,
-              "variation": 1.0, "entropy": 0.8, "quotient_independent-run": 0.9}  # fmt: skip
+    common = {"score": 10.0, "random_score": 0.5, "blind_score": 1.0, "kept": 0.3, "mean_quotient": 0.6,
+              "participation": 40.0, "variation": 1.0, "entropy": 0.8, "quotient_independent-run": 0.9}  # fmt: skip
     common |= {f"quotient_{name}": 0.5 for name in ALL_CHANGES}
     metrics = {
         Cell(arm, setting, seed): {**common, **own}
@@ -124,6 +125,14 @@ def test_agents_that_did_not_learn_or_are_not_robust_make_the_verdict_void():
     lazy = verdicts({"score": 1.0}, {})
     assert lazy["C1"][0] == lazy["C6"][0] == "void"
     assert "did not learn" in lazy["C1"][1]
+    blind = verdicts({}, {"blind_score": 9.0, "kept": 1.0})
+    assert blind["C1"][0] == "reproduced"
+    assert blind["C4a"][0] == "void"  # who does one thing whatever is seen is robust, and no policy to diagnose
+    assert "best single action 9" in blind["C4a"][1]
+
+
+def test_the_policy_that_looks_at_nothing_repeats_its_action():
+    assert measuring.always(2).act(torch.rand(3, 4, 10, 10), None).tolist() == [2, 2, 2]
 
 
 def test_a_part_of_the_cells_is_enough_for_a_part_of_the_effects():

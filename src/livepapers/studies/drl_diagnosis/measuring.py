@@ -1,8 +1,10 @@
 """How a cell of the drl-diagnosis study is measured."""
 
 import numpy as np
+import torch
+from gymnasium.spaces import Discrete
 
-from livepapers.blocks.policy_door import AnyPolicy
+from livepapers.blocks.policy_door import AnyPolicy, as_policy
 from livepapers.core import artifact
 from livepapers.core.rng import derive
 from livepapers.lab.study import Run, Setting
@@ -41,7 +43,7 @@ def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dic
 
 
 def _robustness(policy: AnyPolicy, world: str, config: Config, seed: int, preset: str) -> dict[str, float]:
-    """Scores of whole training episodes: plain, under ten gradient steps in the l-infinity ball, and at random."""
+    """Scores of whole training episodes: plain, under ten gradient steps in the l-infinity ball, and without a look."""
     values, simulator = differentiable(policy), game(world, preset)
     count, start = config.episodes * config.repeats, derive(seed, "drl-diagnosis", "robustness") >> 32
     limits = Limits(config.attack_size)
@@ -51,11 +53,21 @@ def _robustness(policy: AnyPolicy, world: str, config: Config, seed: int, preset
         change=lambda seen: steepest(values, seen, radius=RADIUS, limits=limits),
     )  # fmt: skip
     random = collect(None, simulator, episodes=count, seed=start)
+    assert isinstance(simulator.action_space, Discrete)
+    blind = max(
+        float(collect(always(action), simulator, episodes=count, seed=start).returns.mean())
+        for action in range(int(simulator.action_space.n))
+    )
     network = policy.network
     assert isinstance(network, ConvQPolicy)  # all agents of the study are
     own, left, chance = (float(np.mean(each.returns)) for each in (plain, attacked, random))
     return {
-        "score": own, "attacked_score": left, "random_score": chance,
+        "score": own, "attacked_score": left, "random_score": chance, "blind_score": blind,
         "kept": (left - chance) / max(own - chance, 1e-9) if own > chance else 0.0,
         "certified": certified_share(network.network, plain.states, radius=RADIUS),
     }  # fmt: skip
+
+
+def always(action: int) -> AnyPolicy:
+    """The policy that looks at nothing."""
+    return as_policy(lambda seen: torch.full((len(seen),), action))
