@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from livepapers.lab.claims import _Family
+from livepapers.lab.claims import _Family, judge
 from livepapers.lab.statistics import smallest_p
 from livepapers.lab.study import Cell, Cells, Setting, load_study
 from livepapers.studies import ospo as study
@@ -38,6 +38,7 @@ def test_trained_arms_differ_in_what_the_design_says_and_in_nothing_else():
             config = study.config_of(arm, preset).to_json()
             said = {*changes, *budget.tuned.get(arm, {})}
             assert {field for field in plain if config[field] != plain[field]} <= said
+            assert arm in {"ospo", "ddqn"} or config != plain, (arm, preset)
 
 
 def test_each_main_arm_is_tuned_in_the_same_settings_and_variants_have_those_of_ospo():
@@ -118,16 +119,18 @@ def test_ten_percent_more_is_a_gain_of_ten():
     assert effects("C1a", cells) == {"evening/seed 0": pytest.approx(10.0)}
 
 
-def test_one_step_is_enough_needs_two_scenarios_of_three():
-    def cells(evening: float, morning: float, late: float) -> Cells:
-        values = {"evening": evening, "morning": morning, "late": late}
-        return fake_cells({name: {"ospo": [value], "grpo": [100.0]} for name, value in values.items()})
+def test_one_step_is_enough_only_when_it_is_in_every_scenario():
+    def verdict(late: float) -> str:
+        values = {"evening": 120.0, "morning": 104.0, "late": late}
+        cells = fake_cells({
+            name: {"ospo": [value + seed for seed in range(6)], "grpo": [100.0] * 6, "random": [50.0] * 6}
+            for name, value in values.items()
+        })  # fmt: skip
+        claim = next(claim for claim in study.CLAIMS if claim.id == "C2")
+        return judge([claim], cells, resamples=200)[0].verdict
 
-    two = effects("C2", cells(120.0, 104.0, 99.0))
-    assert sorted(two.values()) == pytest.approx([-1.0, 4.0, 20.0])
-    one = effects("C2", cells(150.0, 99.0, 98.0))
-    assert sorted(one.values()) == pytest.approx([-2.0, -1.0, 0.0])
-    assert effects("C2", fake_cells({})) == {}
+    assert verdict(108.0) == "reproduced"
+    assert verdict(96.0) == "direction only"
 
 
 def test_the_rise_is_counted_from_the_first_check():
@@ -145,3 +148,12 @@ def test_an_arm_no_better_than_chance_makes_a_claim_void():
     check = claims.learned(("ospo",), ("evening",))
     assert check(fake_cells({"evening": {"ospo": [20.0], "random": [10.0]}})) is None
     assert "did not learn" in (check(fake_cells({"evening": {"ospo": [9.0], "random": [10.0]}})) or "")
+
+
+@pytest.mark.parametrize(("claim_id", "rival"), [("C1a", "ippo"), ("C1d", "ddqn"), ("C1f", "ddqn"), ("C2", "grpo")])
+def test_a_rival_that_did_not_learn_is_not_beaten(claim_id: str, rival: str):
+    claim = next(claim for claim in study.CLAIMS if claim.id == claim_id)
+    rewards = {**{arm: [20.0] for arm in claim.arms}, "random": [19.0]}
+    assert claim.precondition is not None
+    assert claim.precondition(fake_cells({"evening": rewards})) is None
+    assert f"{rival} did not learn" in (claim.precondition(fake_cells({"evening": rewards | {rival: [19.0]}})) or "")
