@@ -138,8 +138,10 @@ TWENTIETH = "0.05 of the quotient's range: less would not change what is read of
 CLAIMS = (
     _claim(
         "C1", "Every change of observations lowers the quotient below that of an independent run.", TABLE,
-        "all of 35 entries at or below the independent run's", "independent run's quotient - mean of nine changes'",
-        _plain(lambda q: q("independent-run") - _mean(q, (*ATTACKS, *NATURAL))), 0.05, TWENTIETH, headline=True,
+        "all of 35 entries at or below the independent run's",
+        "independent run's quotient - the largest of nine changes'",
+        _plain(lambda q: q("independent-run") - max(map(q, (*ATTACKS, *NATURAL)))), 0.0,
+        "every one: the change that lowers it least decides", headline=True,
     ),
     _claim(
         "C2", "Natural shifts move the direction at least as much as attacks of small norm.", TABLE,
@@ -149,13 +151,13 @@ CLAIMS = (
     ),
     _claim(
         "C3a", "The Carlini-Wagner attack lowers the quotient most of all attacks.", TABLE,
-        "lowest of the attacks in 2 of 4 games", "mean quotient of the other three attacks - Carlini-Wagner's",
-        _plain(lambda q: _mean(q, ATTACKS[1:]) - q("carlini-wagner")), 0.05, TWENTIETH,
+        "lowest of the attacks in 2 of 4 games", "least quotient of the other three attacks - Carlini-Wagner's",
+        _plain(lambda q: min(map(q, ATTACKS[1:])) - q("carlini-wagner")), 0.05, TWENTIETH,
     ),
     _claim(
         "C3b", "The Nesterov attack disturbs the direction least of all attacks.", TABLE,
-        "highest of the attacks in 1 of 4 games", "Nesterov's quotient - mean of the other three attacks'",
-        _plain(lambda q: q("nesterov") - _mean(q, ("carlini-wagner", "elastic-net", "deepfool"))), 0.05, TWENTIETH,
+        "highest of the attacks in 1 of 4 games", "Nesterov's quotient - the largest of the other three attacks'",
+        _plain(lambda q: q("nesterov") - max(map(q, ("carlini-wagner", "elastic-net", "deepfool")))), 0.05, TWENTIETH,
     ),
     _claim(
         "C4a", "Robust training concentrates the direction on fewer inputs.", "heat maps", "pictures, no number",
@@ -165,8 +167,8 @@ CLAIMS = (
     _claim(
         "C4b", "The inputs of the robust agent's direction are others than the plain agent's.", "heat maps",
         "pictures, no number", "Jaccard overlap of the sets of top 1 % of inputs", _directions(jaccard), 0.0,
-        "disjoint would be 0; a tenth allows for one chance hit in the sets of four to seven", direction="less",
-        reference=0.1, both=True,
+        "disjoint would be 0; one chance hit in two sets of four is a seventh", direction="less",
+        reference=0.15, both=True,
     ),
     _claim(
         "C4c", "They differ more than those of two plain trainings do.", NOT_IN_PAPER, NOT_IN_PAPER,
