@@ -1,6 +1,8 @@
 """MinAtar's games, batched: beside what was recorded of the package, and by their rules."""
 
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +12,8 @@ from torch import Tensor
 from livepapers.core.errors import InputError
 from livepapers.core.rng import generator
 from livepapers.tasks import worlds
-from livepapers.tasks.minatar import Breakout, Freeway, FreewayNoise
-from livepapers.tasks.vector import SimulatorTask
+from livepapers.tasks.minatar import FASTEST, Breakout, Freeway, FreewayNoise, SpaceInvaders
+from livepapers.tasks.vector import SimulatorTask, choose, leaves, load_task_state, rebuilt, task_state
 
 
 @pytest.fixture(scope="module")
@@ -61,16 +63,41 @@ def test_freeway_is_the_packages_game_step_by_step(recorded: dict[str, np.ndarra
     assert hits > 3
 
 
-@pytest.mark.parametrize("name", ["minatar-breakout", "minatar-freeway"])
+def test_space_invaders_is_the_packages_game_step_by_step(recorded: dict[str, np.ndarray]):
+    ours, seen = SpaceInvaders(sticky=0.0), _pictures(recorded["invaders_seen"], 6)
+    state = start = ours.initial(1, generator(0, "start"))
+    bombed = landed = fastest = lone = 0
+    for step, begins in enumerate(recorded["invaders_begins"]):
+        state = start if begins else state
+        post, reward = ours.decide(state, torch.tensor([int(recorded["invaders_actions"][step])]))
+        state, rest, terminated = ours.resolve(post, torch.zeros(1, dtype=torch.bool))
+        assert float(reward + rest) == recorded["invaders_paid"][step]
+        assert bool(terminated) == recorded["invaders_over"][step]
+        assert torch.equal(ours.observe(state)[0], seen[step])
+        hit = bool(state.bombs[0, 9, state.cannon[0]])
+        bombed, landed = bombed + int(terminated and hit), landed + int(terminated and not hit)
+        fastest += int(state.pace == FASTEST and state.march == FASTEST - 1)
+        lone += int(state.aliens.sum() == 1)
+    assert recorded["invaders_paid"].sum() > 9 * 24  # waves
+    assert bombed > 3
+    assert landed > 3
+    assert fastest > 3
+    assert lone > 9
+
+
+GAMES = ["minatar-breakout", "minatar-freeway", "minatar-space-invaders"]
+
+
+@pytest.mark.parametrize("name", GAMES)
 def test_games_are_batched_repeat_and_come_back_by_name(name: str):
     world = worlds.simulator(name, {"horizon": 30})
     assert worlds.simulator(**world.world).horizon == 30  # type: ignore[attr-defined]
     runs = []
     for _ in range(2):
-        task = SimulatorTask(world, 5)
+        task, actions = SimulatorTask(world, 5), world.action_space.n  # type: ignore[attr-defined]
         seen, total = [task.reset(3)], torch.zeros(5)
         for step in range(60):
-            result = task.step((torch.arange(5) + step) % 3)
+            result = task.step((torch.arange(5) + step) % actions)
             seen.append(result.observation)
             total += result.reward
             assert task.observation_space.contains(result.observation[0].numpy())
@@ -79,11 +106,55 @@ def test_games_are_batched_repeat_and_come_back_by_name(name: str):
     assert torch.equal(runs[0][1], runs[1][1])
 
 
+@pytest.mark.parametrize("name", GAMES)
+def test_lanes_do_not_know_of_each_other(name: str):
+    game, rng, picks = worlds.simulator(name, {}), generator(1, "noise"), generator(2, "actions")
+    state = game.initial(6, rng)
+    alone = [_lane(state, lane) for lane in range(6)]
+    for step in range(120):
+        noise = game.draw(6, step, rng)
+        action = torch.randint(game.action_space.n, (6,), generator=picks)  # type: ignore[attr-defined]
+        kept = deepcopy(state)
+        post, reward = game.decide(state, action)
+        assert all(torch.equal(*pair) for pair in zip(leaves(state), leaves(kept), strict=True))
+        state, rest, over = game.resolve(post, noise)
+        for lane in range(6):
+            post, ours = game.decide(alone[lane], action[lane : lane + 1])
+            alone[lane], more, ends = game.resolve(post, _lane(noise, lane))
+            assert torch.equal(torch.cat((ours, more, ends)), torch.stack((reward[lane], rest[lane], over[lane])))
+            assert all(torch.equal(*pair) for pair in zip(leaves(alone[lane]), leaves(_lane(state, lane)), strict=True))
+        state = choose(over, game.initial(6, rng), state)  # who ended begins again
+        alone = [_lane(state, lane) if over[lane] else alone[lane] for lane in range(6)]
+
+
+def _lane(state: Any, lane: int) -> Any:
+    return rebuilt(state, iter([leaf[lane : lane + 1] for leaf in leaves(state)]))
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_the_horizon_truncates_and_a_task_goes_on_from_its_state(name: str):
+    task = worlds.make(name, {"horizon": 4}, lanes=3)
+    again = worlds.make(name, {"horizon": 4}, lanes=3)
+    task.reset(0)
+    again.reset(7)
+    steps = [task.step(torch.full((3,), step % 3)) for step in range(4)]
+    assert [step.truncated.all().item() for step in steps] == [False, False, False, True]
+    assert load_task_state(again, task_state(task))
+    for step in range(9):
+        here, there = task.step(torch.full((3,), step % 3)), again.step(torch.full((3,), step % 3))
+        assert torch.equal(here.observation, there.observation)
+        assert torch.equal(here.reward, there.reward)
+
+
 def test_a_sticky_action_is_the_last_one_again():
     game = Breakout(sticky=1.0)
     state = game.initial(2, generator(0, "start"))
     post, _ = game.decide(state, torch.tensor([1, 2]))
     assert post.state.paddle.tolist() == [4, 4]
+    cannon = SpaceInvaders(sticky=1.0)
+    state, _ = cannon.decide(cannon.initial(2, generator(0, "start")), torch.tensor([1, 3]))[0]
+    assert state.cannon.tolist() == [5, 5]
+    assert not state.shots.any()
     with pytest.raises(InputError, match="sticky"):
         Freeway(sticky=2.0)
     with pytest.raises(InputError, match="horizon"):

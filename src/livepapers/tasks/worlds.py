@@ -35,6 +35,7 @@ WORLDS = {
     "swimmer-omni": "livepapers.tasks.swimmer_omni:SwimmerOmni",
     "minatar-breakout": "livepapers.tasks.minatar:Breakout",
     "minatar-freeway": "livepapers.tasks.minatar:Freeway",
+    "minatar-space-invaders": "livepapers.tasks.minatar:SpaceInvaders",
     "stacked": "livepapers.tasks.worlds:stacked_world",
 }
 """Name -> module:callable, which takes the arguments by keyword and gives a `Simulator`."""
