@@ -28,8 +28,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """The smallest settings whatever the preset is called."""
 
-    def small(preset: str, *, arm: str) -> Config:
-        del preset
+    def small(preset: str, *, arm: str, world: str) -> Config:
+        del preset, world
         return replace(Config.tiny(), regime=agents.REGIMES.get(arm, "plain"), horizon=6)
 
     monkeypatch.setattr(agents, "settings", small)
@@ -39,19 +39,24 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("arm", "setting"),
-    [("plain", "breakout"), ("robust", "freeway"), ("gradient", "breakout, gradient"), ("untrained", "breakout")],
+    [
+        ("plain", "breakout"),
+        ("robust", "space invaders"),
+        ("gradient", "breakout, gradient"),
+        ("untrained", "breakout"),
+    ],
 )
 def test_every_arm_measures_finite_numbers(arm: str, setting: str, root: Path):
-    run = PreparedRun(root, study.PREPARE, "smoke")
-    found = study.measure(arm, load_study("drl-diagnosis").settings[setting], 0, "smoke", run)
+    run, chosen = PreparedRun(root, study.PREPARE, "smoke"), load_study("drl-diagnosis").settings[setting]
+    found = study.measure(arm, chosen, 0, "smoke", run)
     assert all(math.isfinite(value) for value in found.values())
     changes = ALL_CHANGES if arm == "plain" else design.FEW_CHANGES
     assert {name for name in found if name.startswith("quotient_")} == {
         f"quotient_{name}" for name in ("independent-run", *changes)
     }
     assert 0.0 <= found["certified"] <= 1.0
-    assert run.kept["direction"].shape == (7 if setting == "freeway" else 4, 10, 10)
-    assert run.asked == ([] if arm == "untrained" else [f"minatar-{setting.split(',', maxsplit=1)[0]}-{arm}-0"] * 2)
+    assert run.kept["direction"].shape == (6 if setting == "space invaders" else 4, 10, 10)
+    assert run.asked == ([] if arm == "untrained" else [agents.agent_name(arm, chosen.parameters["world"], 0)] * 2)
     assert ("agent" in run.artifacts) == (arm != "untrained")
 
 
@@ -106,7 +111,7 @@ def test_statistics_say_what_their_claims_say():
     for name, value in expected.items():
         effects = by_id[name].statistic(cells)
         assert len(effects) == 12
-        assert effects["freeway/seed 3"] == pytest.approx(value), name
+        assert effects["space invaders/seed 3"] == pytest.approx(value), name
 
 
 def test_agents_that_did_not_learn_or_are_not_robust_make_the_verdict_void():

@@ -11,13 +11,12 @@ Equations   (1) w(s) = grad_x -log softmax(Q(x) / T)[a*(s)] at x = s, a*(s) = ar
                 loss of robust agents (SA-DQN, Zhang et al. 2020): `adversarial_regulariser`.
 Shapes      states [state, ...] float32, gradients [state, d] float64 -> G [...], eigenvalues [k], Lambda a number
 Deviations  1. Definitions (2) and (3) are reconstructed from a detailed summary; the full text was not at hand.
-            2. Paper: Atari pictures of 84 x 84. Laptop: Breakout and Freeway of MinAtar, planes of 10 x 10.
+            2. Paper: Atari pictures of 84 x 84. Laptop: Breakout and Space Invaders of MinAtar, 10 x 10.
             3. Paper: the robust agent's inner maximum by convex relaxation, intervals mixed with linear bounds. Ours:
                intervals alone, which are tight enough for two layers; or gradient steps (`regime`).
             4. Paper: prioritised replay of 200,000, 6e6 frames, batches of 32 every 4 steps. Laptop: uniform replay of
                50,000, 200,000 steps, batches of 64 every 8, of which the first 32 states are regularised.
-            5. Paper: kappa 0.005, c 1, radius 1/255. Laptop: 0.0005, 0.1, 0.05, because interval bounds over 400 pixels
-               are loose: in short trainings with kappa 0.005 nothing was learned.
+            5. Paper: c 1, radius 1/255. Laptop: c 0.1, because values are smaller, and radius 0.05 of binary pixels.
             6. Paper: sizes of changes not found. Ours: such that each is about 1 in l2 norm on MinAtar; each is
                reported with its size.
             7. Above 1,024 inputs, as of Atari, L(S) is kept as a Frequent Directions sketch, whose error is reported.

@@ -15,7 +15,7 @@ from livepapers.core.rng import derive
 from livepapers.core.rng import generator as make_generator
 from livepapers.lab.study import Run
 from livepapers.methods.drl_diagnosis import Config, ConvQPolicy, RobustQLearning, updates_of
-from livepapers.studies.drl_diagnosis.design import HORIZON, REGIMES
+from livepapers.studies.drl_diagnosis.design import HORIZON, KAPPA, REGIMES
 from livepapers.tasks import worlds
 from livepapers.tasks.simulator import Simulator
 from livepapers.tasks.vector import SimulatorTask
@@ -31,9 +31,11 @@ def agent_name(arm: str, world: str, seed: int) -> str:
     return f"{world}-{arm}-{seed}"
 
 
-def settings(preset: str, *, arm: str) -> Config:
+def settings(preset: str, *, arm: str, world: str) -> Config:
     """The method's settings for one agent; the network before training has those of the plain one."""
-    return replace(Config.preset(preset), regime=REGIMES.get(arm, "plain"), layers=Config().layers)
+    chosen = Config.preset(preset)
+    weight = KAPPA[world] if preset == "laptop" else chosen.weight
+    return replace(chosen, regime=REGIMES.get(arm, "plain"), layers=Config().layers, weight=weight)
 
 
 def game(world: str, preset: str) -> Simulator[Any, Any, Any]:
@@ -48,7 +50,7 @@ def training_seed(world: str, seed: int) -> int:
 
 def train(folder: Path, preset: str, *, arm: str, world: str, seed: int) -> None:
     """Train one agent and keep it, with what its training took."""
-    config = settings(preset, arm=arm)
+    config = settings(preset, arm=arm, world=world)
     began = time.process_time()
     learner = RobustQLearning(
         SimulatorTask(game(world, preset), config.lanes), config=config, seed=training_seed(world, seed)
@@ -67,7 +69,7 @@ def agent(run: Run, preset: str, *, arm: str, world: str, seed: int) -> AnyPolic
     """An agent that is prepared, or will be now; or the network that it would begin with."""
     if arm != "untrained":
         return as_policy(run.prepared(agent_name(arm, world, seed)))
-    config, simulator = settings(preset, arm=arm), game(world, preset)
+    config, simulator = settings(preset, arm=arm, world=world), game(world, preset)
     return as_policy(
         ConvQPolicy(
             simulator.observation_space, simulator.action_space, layers=config.layers, hidden=config.hidden,

@@ -24,7 +24,8 @@ from livepapers.studies.drl_diagnosis.design import CHANGES, FEW_CHANGES, RADIUS
 
 def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dict[str, float]:
     """Measure one cell; see `ARMS` and `SETTINGS`."""
-    world, config = str(setting.parameters["world"]), settings(preset, arm=arm)
+    world = str(setting.parameters["world"])
+    config = settings(preset, arm=arm, world=world)
     policy = agent(run, preset, arm=arm, world=world, seed=seed)
     found = diagnose(
         policy, game(world, preset), config=config, changes=CHANGES.get(arm, FEW_CHANGES),
