@@ -11,6 +11,7 @@ import numpy as np
 from livepapers.core.rng import numpy_generator
 from livepapers.lab import figures, statistics
 from livepapers.lab.claims import judge
+from livepapers.lab.selection import as_texts
 from livepapers.lab.store import CellRecord, RunRecord, Store
 from livepapers.lab.study import Arm, Cell, Cells, Claim, Setting, Study, load_study
 from livepapers.lab.words import last_line
@@ -100,22 +101,23 @@ def _plan(study: Study, preset: str, rows: Sequence[CellRecord]) -> dict[str, in
 def _command(record: RunRecord, study: Study) -> str:
     """What repeats the run; by the claims that its arms and settings belong to, where that says the same."""
     options = dict(record.options)
-    claims = _claims_of(study, options.get("arms"), options.get("settings"))
+    claims = _claims_of(study, record.preset, options.get("arms"), options.get("settings"))
     if claims:
         options = {"seeds": options.get("seeds"), "claims": claims}
     words = ["livepapers", "run", record.slug, "--preset", record.preset]
-    for name in ("seeds", "claims", "arms", "settings"):
-        value = options.get(name)
-        if value:
-            words += [f"--{name}", str(value) if isinstance(value, int) else ",".join(value)]
+    if options.get("seeds"):
+        words += ["--seeds", str(options["seeds"])]
+    for name, known in (("claims", claims), ("arms", study.arms), ("settings", study.settings)):
+        words += [word for text in as_texts(options.get(name) or (), known) for word in (f"--{name}", text)]
     return shlex.join(words)
 
 
-def _claims_of(study: Study, arms: Sequence[str] | None, settings: Sequence[str] | None) -> list[str]:
-    """The claims whose arms and settings together are exactly these; none where there are no such claims."""
+def _claims_of(study: Study, preset: str, arms: Sequence[str] | None, settings: Sequence[str] | None) -> list[str]:
+    """The claims of the preset whose arms and settings are exactly these together; none where there are no such."""
     if not arms or not settings:
         return []
-    inside = [c for c in study.claims if not c.needs and {*c.arms} <= {*arms} and {*c.settings} <= {*settings}]
+    tested = [claim for claim in study.claims if not claim.needs and study.rests_on(claim, preset)]
+    inside = [claim for claim in tested if {*claim.arms} <= {*arms} and {*claim.settings} <= {*settings}]
     covered = ({arm for c in inside for arm in c.arms}, {name for c in inside for name in c.settings})
     return [c.id for c in inside] if covered == ({*arms}, {*settings}) else []
 
