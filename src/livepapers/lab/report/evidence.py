@@ -1,8 +1,9 @@
 """All that is known about a run, as one dictionary of JSON values."""
 
+import re
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -159,7 +160,7 @@ def _arm(arm: Arm, setting: Setting, cells: Cells, rows: Sequence[CellRecord], s
         having = [s for s in seeds if _has(cells, name, Cell(arm.name, setting.name, s))]
         values = cells.values(name, arm=arm.name, setting=setting.name, seeds=having)
         stream = numpy_generator(seed, "measured", setting.name, arm.name, name)
-        interval = statistics.bootstrap_interval(values, stream)
+        interval = statistics.interval_inside(values, statistics.bootstrap_interval(values, stream))
         metrics[name] = {
             "mean": float(np.sort(values).mean()),
             "iqm": float(statistics.iqm(values)),
@@ -237,22 +238,28 @@ def swept(study: Study, cells: Cells) -> list[dict[str, Any]]:
             lines = [
                 {"arm": arm, **line}
                 for arm in study.settings[setting].arms
-                if (line := _swept_line(cells, f"{sweep.metric}_", arm, setting))
+                if (line := _swept_line(cells, sweep.metric, arm, setting))
             ]
             if lines:
                 found.append({"setting": setting, "name": sweep.about, "axis": sweep.axis, "arms": lines})
     return found
 
 
-def _swept_line(cells: Cells, prefix: str, arm: str, setting: str) -> dict[str, Any] | None:
-    """Mean, least and largest value over seeds at each number that more than one metric of the prefix ends with."""
-    names = {float(n[len(prefix) :]): n for n in cells.names(arm=arm, setting=setting) if n.startswith(prefix)}
-    if len(names) < 2:
+def swept_metrics(names: Iterable[str], metric: str) -> dict[float, str]:
+    """Which of the names are the metric, an underscore and a number, by that number, ascending."""
+    found = {name: re.fullmatch(rf"{re.escape(metric)}_(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)", name) for name in names}
+    return dict(sorted((float(match[1]), name) for name, match in found.items() if match))
+
+
+def _swept_line(cells: Cells, metric: str, arm: str, setting: str) -> dict[str, Any] | None:
+    """Mean, least and largest value at each of the numbers, where there are several, over seeds that have them all."""
+    names = swept_metrics(cells.names(arm=arm, setting=setting), metric)
+    each = [Cell(arm, setting, seed) for seed in cells.seeds(setting=setting, arms=[arm])]
+    whole = [cell.seed for cell in each if all(_has(cells, name, cell) for name in names.values())]
+    if len(names) < 2 or not whole:
         return None
-    points = sorted(names)
-    seeds = cells.seeds(setting=setting, arms=[arm])
-    rows = [[cells.value(names[x], arm=arm, setting=setting, seed=seed) for x in points] for seed in seeds]
-    return {"n": len(rows), "steps": points, **_bands(np.array(rows))}
+    columns = [cells.values(name, arm=arm, setting=setting, seeds=whole) for name in names.values()]
+    return {"n": len(whole), "steps": [*names], **_bands(np.column_stack(columns))}
 
 
 def _bands(table: np.ndarray) -> dict[str, list[float]]:
