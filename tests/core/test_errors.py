@@ -43,7 +43,7 @@ def test_values_are_shown_as_python_writes_them(value: object, shown: str):
     [
         (lambda: Path("/no/such").read_text(), "no such file or directory"),
         (lambda: {}["seeds"], "no seeds"),
-        (lambda: float([]), "one of its values is of another kind than expected"),
+        (lambda: float([]), "one of its values is of another kind than expected"),  # type: ignore[arg-type]
         (lambda: json.loads("{,"), "no JSON at line 1, column 2"),
         (b"\xff".decode, "byte 0 is no UTF-8 text"),
         (lambda: json.loads("[" * 200_000), "it is nested too deeply"),
