@@ -78,6 +78,11 @@ def apply(
 
     Raises:
         InputError: One line that names option, file or column, and the likely cause; nothing was written.
+
+    Examples:
+        livepapers apply sindy-rl --data runs.csv --states x,v --inputs push --trajectory run --output equations
+        livepapers apply sindy-rl --data runs.csv --states x,v --degree 3 --threshold 0.01
+        livepapers apply sindy-rl --env Pendulum-v1 --random-steps 2000 --rounds 6 --output pendulum
     """
     check_numbers({"degree": (degree, 1, HIGHEST), "models": (models, 2, 200), "seed": (seed, 0, 2**63 - 1)})
     if not 0 <= threshold <= 10:
