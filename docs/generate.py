@@ -35,6 +35,10 @@ NOTICE = "<!-- Written by docs/generate.py; `make docs` writes it anew. -->"
 BENCHMARKS = ROOT / "src/livepapers/results/benchmarks"
 BEGIN, END = "<!-- papers: written by docs/generate.py -->", "<!-- end of papers -->"
 HELP_WIDTH = 100
+SHOWN = (
+    "Mean over seeds [95 %] (seeds). Fewer than six seeds get no interval, and none goes beyond the seeds' own range: "
+    "what lies there is an artefact of small samples."
+)
 
 
 def files() -> dict[Path, str]:
@@ -191,7 +195,7 @@ def _figures(table: Table, current: Mapping[str, Any]) -> str:
                 rows.setdefault(arm["arm"], {})[name] = f"{shown} ({len(metric['values'])})"
     lines = [f"| arm | {' | '.join(map(_cell, columns))} |", "|---" * (len(columns) + 1) + "|"]
     lines += [f"| {_cell(arm)} | {' | '.join(row.get(name, '') for name in columns)} |" for arm, row in rows.items()]
-    return f"### {table.about}\n\nMean over seeds [95 %] (seeds).\n\n" + "\n".join(lines)
+    return f"### {table.about}\n\n{SHOWN}\n\n" + "\n".join(lines)
 
 
 def _claims(study: Study) -> str:

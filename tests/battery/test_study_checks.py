@@ -16,7 +16,7 @@ from livepapers.battery.studies import (
     presets_have_cells,
     results_belong_to_this_study,
 )
-from livepapers.lab.study import Claim, Study, load_study
+from livepapers.lab.study import Claim, Study, Sweep, load_study
 
 
 def seeds(count: int) -> Callable[[Study], Study]:
@@ -81,6 +81,10 @@ SPOILT = {
     "results of another version": (results_belong_to_this_study, lambda s: replace(s, version=99), "measure it again"),
     "results with other deviations": (
         results_belong_to_this_study, lambda s: replace(s, deviations=()), "the results hold other deviations",
+    ),
+    "a sweep of a metric that nobody measured": (
+        results_belong_to_this_study, lambda s: replace(s, sweeps=(Sweep("certifeid", "budget", "Certified"),)),
+        "'certifeid' finds no two metrics",
     ),
     "results of another statement": (
         results_belong_to_this_study, lambda s: replace(s, claims=(replace(s.claims[0], statement="!"), *s.claims[1:])),

@@ -1,5 +1,7 @@
 """`apply` prints what a method gives back, and imports no method before it is named."""
 
+import importlib
+import shlex
 import sys
 import types
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Cli
-from livepapers.cli import apply
+from livepapers.cli import apply, signature
 from livepapers.core import loop
 from livepapers.core.application import Application
 from livepapers.core.errors import InputError
@@ -111,6 +113,17 @@ def test_the_help_page_shows_the_method_s_options_and_examples(cli: Cli):
     assert "--amounts NUMBER" in shown
     assert "[required]" in shown
     assert "Examples:\n  livepapers apply hdpo --data a.csv" in shown
+
+
+@pytest.mark.parametrize("slug", [slug for slug in catalogue.load() if catalogue.status(slug) != "listed"])
+def test_every_method_shows_examples_that_can_be_typed(slug: str):
+    method = importlib.import_module(f"livepapers.methods.{slug.replace('-', '_')}")
+    shown = signature.documentation(method.apply).examples.replace("\\\n", " ").splitlines()
+    assert len(shown) >= 2
+    for line in shown:
+        words = shlex.split(line)
+        assert words[:3] == ["livepapers", "apply", slug]
+        apply.method_command(slug, method.apply).make_context(slug, words[3:])
 
 
 def test_a_paper_without_a_method_is_refused(cli: Cli):

@@ -1,13 +1,22 @@
 """`run`, `resume`, `runs` and `report` on a study of milliseconds."""
 
+import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cli.conftest import Cli
 from livepapers.cli import checkout
+from livepapers.cli.run import command as run_command
+from livepapers.cli.run import selected
+from livepapers.core.errors import InputError
 from livepapers.lab import runner
+from livepapers.lab.report.evidence import _command
 from livepapers.lab.store import Store
+from livepapers.lab.study import Arm, Setting, from_module, load_study
 from livepapers.papers import catalogue
 
 
@@ -67,12 +76,79 @@ def test_settings_that_keep_their_own_seeds_are_named(cli: Cli, small_study: str
     assert "leaves" not in cli("run", small_study, "--preset", "smoke", "--seeds", "1", "--workers", "0").err
 
 
-def test_claims_that_a_plan_cannot_decide_are_named_before_it_is_run(
+def test_claims_that_a_run_cannot_decide_are_named_before_it(
     cli: Cli, small_study: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("livepapers.lab.claims.undecidable", lambda *_: {"C5": 6})
-    outcome = cli("run", small_study, "--preset", "smoke", "--workers", "0")
-    assert "too few pairs to decide beside the study's other claims, even if all agree: C5 (6 pairs)" in outcome.err
+    asked_about = []
+
+    def undecidable(claims, planned, **options):
+        asked_about.append((planned, options))
+        return {"C1": 6}
+
+    monkeypatch.setattr("livepapers.lab.claims.undecidable", undecidable)
+    said = "too few pairs to decide beside the study's other claims, even if all agree: C1 (6 pairs)"
+    run = ("run", small_study, "--preset", "laptop", "--workers", "0", "--json")
+    assert said in cli(*run, "--seeds", "2").err
+    assert said not in cli(*run, "--settings", "second").err
+    assert asked_about == [
+        ({"C1": 6}, {"asked": {"C1": 2}, "measured": {"C1"}}),
+        ({"C1": 6}, {"asked": {"C1": 6}, "measured": set()}),
+    ]
+
+
+def test_fewer_seeds_than_decide_are_told(cli: Cli, small_study: str):
+    run = ("run", small_study, "--preset", "laptop", "--workers", "0", "--json")
+    assert "even if all agree: C1 (3 pairs)" in cli(*run, "--seeds", "3").err
+    assert "even if all agree" not in cli(*run).err
+
+
+def test_a_claim_that_the_preset_leaves_out_is_what_is_blamed():
+    with pytest.raises(InputError) as raised:
+        selected("deep-ga", "smoke", arms=[], settings=[], claims=["C2d"])
+    expected = "claims: got C2d, expected a claim that --preset smoke measures (--preset laptop or paper measures it)"
+    assert str(raised.value) == expected
+    assert selected("deep-ga", arms=[], settings=[], claims=["C2d"]).settings == ["frostbite"]
+
+
+MADE_UP = from_module(
+    SimpleNamespace(
+        __name__="made up",
+        VERSION=1,
+        ARMS=[Arm(name, "method", "holds commas") for name in ("a", "b", "a, b", "b, c", "c", "a,b, c")],
+        SETTINGS=[Setting("x, y", "holds one", ("a",), {"smoke": 1}), Setting("y", "none", ("a",), {"smoke": 1})],
+        CLAIMS=[],
+        measure=None,
+    ),
+    "hdpo",
+)
+
+
+@given(st.data())
+def test_the_line_that_repeats_a_run_selects_the_same(data: st.DataObject):
+    study = data.draw(st.sampled_from([MADE_UP, *map(load_study, ("ospo", "pdppo", "drl-diagnosis"))]))
+    arms, settings = (
+        data.draw(st.lists(st.sampled_from([*known]), unique=True)) or None for known in (study.arms, study.settings)
+    )
+    record = SimpleNamespace(slug=study.slug, preset="smoke", options={"arms": arms, "settings": settings})
+    words = shlex.split(_command(record, study))  # type: ignore[arg-type]
+    assert words[:2] == ["livepapers", "run"]
+    typed = run_command.make_context("run", words[2:]).params
+    options = {name: typed[name] for name in ("arms", "settings", "claims")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("livepapers.lab.study.load_study", lambda slug: study)
+        chosen = selected(study.slug, typed["preset"], **options)
+    assert (set(chosen.arms or ()), set(chosen.settings or ())) == (set(arms or ()), set(settings or ()))
+
+
+def test_names_with_commas_may_be_typed_as_they_are_shown():
+    def arms(*typed: str) -> list[str] | None:
+        return selected("ospo", arms=typed, settings=[], claims=[]).arms
+
+    assert arms("ospo, no baseline") == ["ospo, no baseline"]
+    assert arms("ospo,ospo,no baseline,grpo") == ["ospo", "ospo, no baseline", "grpo"]
+    assert arms("no baseline") == ["no baseline"]
+    with pytest.raises(InputError, match=r"got no baseline, expected one of ospo; .*; ospo, no baseline;"):
+        load_study("ospo").cells("smoke", arms=["no baseline"])
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from livepapers.blocks.policies import QPolicy
 from livepapers.core import artifact
 from livepapers.core.artifact import Artifact
 from livepapers.core.errors import CorruptFileError
+from livepapers.tasks.cart_pole import CartPole
 
 WEIGHTS = {"a": torch.arange(4.0), "b": torch.ones(2, 3)}
 
@@ -79,3 +82,36 @@ def test_altered_files_and_depth_bombs_are_refused(tmp_path: Path):
     (tmp_path / "artifact.json").write_text("[" * 200_000)
     with pytest.raises(CorruptFileError):
         artifact.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "no such file or directory"),
+        ("[]", "it holds no object"),
+        ("{}", "the field 'kind' is missing"),
+        ('{"kind": "policy", "surprise": 1}', "no field is called 'surprise'; written by another version?"),
+        ('{"kind": "policy", "slug": 5, "architecture": "", "arguments": {}, "made_by": {}}',
+         "slug is a whole number, expected a text"),
+    ],
+)  # fmt: skip
+def test_what_is_no_artifact_is_told_in_words_for_people(tmp_path: Path, text: str | None, said: str):
+    if text is not None:
+        (tmp_path / "artifact.json").write_text(text)
+    with pytest.raises(CorruptFileError) as caught:
+        artifact.load(tmp_path)
+    assert str(caught.value).endswith(f"not a readable artifact ({said})")
+
+
+@pytest.mark.parametrize(("changes", "said"), [({"depth": 3}, "it has no 'depth'"), ({"hidden": 3}, "another kind")])
+def test_arguments_that_an_architecture_does_not_take_are_named(tmp_path: Path, changes: dict[str, Any], said: str):
+    game = CartPole(20)
+    made = QPolicy(game.observation_space, game.action_space, hidden=(4,))
+    described = Artifact("policy", "hdpo", "blocks.policies:QPolicy", {**made.arguments, **changes}, {})
+    artifact.save(tmp_path, described, weights=made.state_dict())
+    with pytest.raises(CorruptFileError, match=f"refuses its arguments .*{said}"):
+        artifact.load_network(tmp_path)
+    described = Artifact("policy", "hdpo", "blocks.policies:QPolicy", {}, {})
+    artifact.save(tmp_path, described, weights=made.state_dict())
+    with pytest.raises(CorruptFileError, match="is missing"):
+        artifact.load_network(tmp_path)

@@ -1,5 +1,7 @@
 """Messages are for people: no library's own way of writing a number comes out of them."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from livepapers.core.errors import InputError
+from livepapers.core.errors import InputError, plainly
 
 
 @pytest.mark.parametrize(
@@ -34,3 +36,20 @@ from livepapers.core.errors import InputError
 )
 def test_values_are_shown_as_python_writes_them(value: object, shown: str):
     assert str(InputError.of("length", value, expected="a number")) == f"length: got {shown}, expected a number"
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        (lambda: Path("/no/such").read_text(), "no such file or directory"),
+        (lambda: {}["seeds"], "no seeds"),
+        (lambda: float([]), "one of its values is of another kind than expected"),  # type: ignore[arg-type]
+        (lambda: json.loads("{,"), "no JSON at line 1, column 2"),
+        (b"\xff".decode, "byte 0 is no UTF-8 text"),
+        (lambda: json.loads("[" * 200_000), "it is nested too deeply"),
+    ],
+)
+def test_causes_are_told_without_pythons_own_words(cause: Callable[[], object], said: str):
+    with pytest.raises((OSError, LookupError, TypeError, ValueError, RecursionError)) as caught:
+        cause()
+    assert plainly(caught.value) == said

@@ -327,6 +327,26 @@ def test_claims_that_no_agreement_of_the_planned_pairs_decides_are_named_before_
     assert undecidable(equal, {"C0": 6, "C1": 6}) == {}  # one side each: 1/64, twice
 
 
+def test_a_run_of_less_than_the_plan_is_told_by_the_family_that_it_will_be_judged_in():
+    claims, eight = [claim(id=f"C{i}") for i in range(4)], dict.fromkeys(["C0", "C1", "C2", "C3"], 8)
+    three, six = dict.fromkeys(eight, 3), dict.fromkeys(eight, 6)
+    assert undecidable(claims, eight, asked=three) == three  # planned with eight, so judged, and never significant
+    assert undecidable(claims, three, asked=three) == {}  # indicative by plan
+    assert undecidable(claims, three, asked=six) == six  # 2/64 four times: what is asked for beyond the plan is judged
+    assert undecidable(claims, eight, asked={**eight, "C3": 3}) == {"C3": 3}  # the others at 4 / 128 at most
+    assert undecidable(claims, eight, asked=six, measured={"C1"}) == {"C1": 6}  # C0, C2 and C3 are untested: p = 1
+    assert undecidable(claims, eight, measured={"C1", "C2"}) == {}
+
+
+@pytest.mark.parametrize("asked", [3, 6, 8])
+def test_what_is_told_before_a_run_is_what_the_judge_finds_after_it(asked: int):
+    claims = [claim(id=f"C{i}") for i in range(4)]
+    planned = dict.fromkeys(["C0", "C1", "C2", "C3"], 8)
+    found = judge(claims, cells_from(np.full(asked, 1.0)), planned=planned, resamples=100)
+    open_ones = {verdict.claim_id for verdict in found if verdict.verdict == "inconclusive"}
+    assert open_ones == set(undecidable(claims, planned, asked=dict.fromkeys(planned, asked)))
+
+
 def test_a_failed_precondition_makes_a_claim_void():
     verdict = verdict_on(POSITIVE, precondition=lambda _: "the base policy did not learn: return 3 of 500")
     assert (verdict.verdict, verdict.effects) == ("void", {})

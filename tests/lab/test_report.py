@@ -246,6 +246,45 @@ def test_metrics_that_differ_by_a_number_are_drawn_as_a_sweep():
     assert swept(study(), cells) == []
 
 
+def test_a_sweep_takes_numbers_in_their_order_and_seeds_that_have_all_of_them():
+    row = {"kept_10": 1.0, "kept_2": 2.0, "kept_1e-05": 4.0, "kept_best": 9.0, "keptX2": 9.0, "kept_2_late": 9.0}
+    values = {Cell("ours", "small", seed): dict(row) for seed in range(3)}
+    del values[Cell("ours", "small", 1)]["kept_10"]
+    cells = Cells(values, samples=lambda *_: np.zeros(0), curves=lambda *_: (np.zeros(0), np.zeros(0)))
+    [found] = swept(replace(study(), sweeps=(Sweep("kept", "budget", "Kept, %"),)), cells)
+    [line] = found["arms"]
+    assert (line["n"], line["steps"], line["mean"]) == (2, [1e-05, 2.0, 10.0], [4.0, 2.0, 1.0])
+
+
+def test_sweeps_stand_on_a_linear_scale_and_learning_curves_may_not():
+    steps = [float(step) for step in range(1, 4)]
+    line = {"arm": "ours", "n": 1, "steps": steps, "mean": [1.0, 10.0, 100.0]}
+    curve = {"setting": "small", "name": "Kept", "arms": [line | {"low": line["mean"], "high": line["mean"]}]}
+    learning = figures.curve_figure(curve, {"ours": "a0"})
+    swept_figure = figures.curve_figure(curve | {"axis": "budget"}, {"ours": "a0"})
+
+    def middle(picture: str) -> float:
+        points = re.findall(r"[ML][\d.]+ ([\d.]+)", picture.split('class="line')[1])
+        first, second, third = map(float, points)
+        return (second - first) / (third - first)
+
+    assert middle(learning) == pytest.approx(0.5, abs=0.01)
+    assert middle(swept_figure) == pytest.approx(9 / 99, abs=0.01)
+
+
+@pytest.mark.parametrize(("count", "shown"), [(3, False), (5, False), (6, True), (9, True)])
+def test_arms_are_described_without_a_value_that_no_seed_had(store, count, shown):
+    run = fill(store)
+    values = np.r_[np.full(count - 1, 200.0), 0.0]
+    cells = {Cell("ours", "small", seed): {"score": float(value)} for seed, value in enumerate(values)}
+    absent = Cells(cells, samples=lambda *_: np.zeros(0), curves=lambda *_: (np.zeros(0), np.zeros(0)))
+    rows = [row for row in store.cell_records(run) if row.cell.arm == "ours" and row.cell.setting == "small"]
+    interval = collecting._arm(ARMS[0], SETTINGS[0], absent, rows, 0)["metrics"]["score"]["interval"]
+    assert (interval is not None) == shown
+    if shown:
+        assert 0.0 <= interval[0] < values.mean() < interval[1] == 200.0
+
+
 @pytest.mark.parametrize(("share", "failures"), [(0.0, 0), (0.4, 0), (1.0, 3), (1.0, 0)])
 def test_pages_render_with_no_some_and_all_results(store, share, failures):
     found = evidence(store, fill(store, share=share, failures=failures))

@@ -247,6 +247,14 @@ def test_degenerate_inputs_degrade_as_documented():
     assert ls.equivalence_test([0.0], rng(), margin=1.0).interval is None
 
 
+def test_what_describes_an_arm_stays_inside_its_units_and_needs_six_of_them():
+    six = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    assert ls.interval_inside(six, (-1.0, 4.5)) == (0.0, 4.5)
+    assert ls.interval_inside(six, (0.5, 9.0)) == (0.5, 5.0)
+    assert ls.interval_inside(six, None) is None
+    assert ls.interval_inside(six[:5], (1.0, 2.0)) is None
+
+
 @pytest.mark.parametrize("bad", [[], [np.nan, 1.0], [np.inf], [[1.0, 2.0]]])
 def test_unusable_values_raise(bad):
     for call in (

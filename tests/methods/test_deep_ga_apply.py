@@ -180,6 +180,28 @@ def test_spoiled_genome_files_give_one_line(spoil: Any, pole: Path, tmp_path: Pa
     assert sorted(one.name for one in tmp_path.iterdir()) == ["genome.json"]
 
 
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (
+            lambda text: json.dumps(json.loads(text) | {"genome": []}),
+            "(genome: not readable (one of its values is of another kind",
+        ),
+        (lambda text: "[]", "(one of its values is of another kind than expected)"),
+        (lambda text: "{}", "(no genome)"),
+        (lambda text: "{", "(no JSON at line 1, column 2)"),
+    ],
+)
+def test_what_is_wrong_with_a_genome_file_is_told_in_words_for_people(
+    spoil: Any, said: str, pole: Path, tmp_path: Path
+):
+    path = tmp_path / "genome.json"
+    path.write_text(spoil((pole / "genome.json").read_text()))
+    with pytest.raises(InputError) as caught:
+        apply(genome=path)
+    assert said in str(caught.value)
+
+
 def _changed(text: str, part: str, key: str, value: Any, *, bump: bool = False) -> str:
     values = json.loads(text)
     if bump:

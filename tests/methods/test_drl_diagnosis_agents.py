@@ -210,6 +210,16 @@ def test_collected_states_are_the_visited_ones():
     many = method.collect(policy, game, episodes=70, seed=1, horizon=4)
     assert len(many.returns) == 70
     assert len(many.states) <= 280
+    assert many.episode.unique().tolist() == list(range(70))  # the second batch of lanes goes on counting
+
+
+def test_a_horizon_ends_an_episode_and_without_one_it_has_to_end_itself(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(collecting, "LONGEST", 5)
+    game = CartPole(40)
+    seen = method.collect(None, game, episodes=2, seed=1, horizon=5)
+    assert len(seen.states) == 10
+    with pytest.raises(InputError, match="an episode of over 5 steps"):
+        method.collect(None, game, episodes=2, seed=1)
 
 
 def test_relabelled_states_are_the_plain_ones_changed():

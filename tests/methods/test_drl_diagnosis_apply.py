@@ -7,6 +7,7 @@ import struct
 import sys
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -118,6 +119,37 @@ def test_the_verdict_needs_both_robustness_and_an_advantage():
     assert application._p_better(np.ones(3), np.ones(3)) == 1.0
 
 
+def test_what_was_not_told_apart_is_not_said_to_be_alike(balance: Path):
+    done = apply(balance, changes="deepfool", episodes=4, repeats=2, horizon=0, attack_size=0.1)
+    assert done.tables["Sets of states"][1]["verdict"] == "not told apart"
+    assert done.headline.endswith("none of the changes tried was told apart from an independent run")
+    judged = application.Judged("policy", SimpleNamespace(figures={"share": np.ones(2)}), "", 1.0)  # type: ignore[arg-type]
+
+    def said(*verdicts: str) -> str:
+        rows: list[Any] = [{"set": f"set {i}", "verdict": each} for i, each in enumerate(("the yardstick", *verdicts))]
+        return application._headline(judged, None, "", rows).partition("; ")[2]
+
+    assert said() == ""
+    assert said("moved", "closer", "moved") == "moved by set 1, set 3"
+    assert said("closer", "not told apart").endswith("closer than an independent run: set 1")
+
+
+def test_intervals_end_where_a_figure_can_be_no_larger_or_smaller():
+    spread = np.array([0.05, 0.8])  # of two repeats: 0.425 +- 4.8
+    figures = dict.fromkeys(application.FIGURES, spread) | {"participation": 1.0 + spread, "variation": spread}
+    rows = {row["figure"]: row for row in application._policy(SimpleNamespace(figures=figures), 0.95)}  # type: ignore[arg-type]
+    assert (rows["gap"]["low"], rows["gap"]["high"]) == (0.0, 1.0)
+    assert rows["participation"]["low"] == 1.0
+    assert float(rows["participation"]["high"] or 0) > 5
+    assert rows["variation"]["low"] == 0.0
+    found: Any = SimpleNamespace(figures=figures, direction=torch.ones(4))
+    other: Any = SimpleNamespace(
+        figures={name: value[::-1] for name, value in figures.items()}, direction=torch.ones(4)
+    )
+    row = application._against(found, other, "", 0.95)[0]
+    assert (row["figure"], row["difference from"], row["to"]) == ("share", -1.0, 1.0)
+
+
 def test_intervals_are_students():
     mean, low, high = interval(np.array([1.0, 2.0, 3.0]), 0.95)
     assert mean == 2.0
@@ -143,7 +175,9 @@ def test_a_gymnasium_world_and_relabelled_states(balance: Path):
         ({"temperature": 0.0}, "temperature: got 0"),
         ({"temperature": math.inf}, "temperature: got inf"),
         ({"attack_size": -1.0}, "attack-size: got -1"),
-        ({"radius": math.nan}, "radius: got nan"),
+        ({"radius": math.nan, "against": Path("nowhere")}, "radius: got nan"),
+        ({"radius": 0.1}, "--radius: got 0.1, expected nothing .only with --against"),
+        ({"relabel": True, "changes": "none"}, "--relabel: got True, expected nothing .with --changes none"),
         ({"loss": "hinge"}, "loss: got 'hinge'|loss: got hinge"),
         ({"changes": "smoke"}, "changes: got smoke"),
         ({"changes": "blur,,rotation"}, "changes: got nothing"),

@@ -9,7 +9,7 @@ import torch
 from livepapers.core import artifact
 from livepapers.core.errors import InputError, MissingExtraError
 from livepapers.lab.evaluation import evaluate, load_policy
-from livepapers.methods.ospo import apply
+from livepapers.methods.ospo import application, apply
 from livepapers.methods.ospo.dispatch_map import Minute, Sent, dispatch_map
 from livepapers.tasks.trip_table import Window, read_trips
 
@@ -77,6 +77,28 @@ def test_recorded_days_are_replayed_order_by_order_and_kept_from_training(given:
     few.write_text("\n".join(trip_lines(2)) + "\n")
     drawn = apply(few, zones=given["zones"], **QUICK)  # type: ignore[arg-type]
     assert any("too few to keep some back" in note for note in drawn.notes)
+
+
+def test_days_that_are_replayed_more_than_once_are_told(given: dict[str, Path], tmp_path: Path):
+    def told(path: Path, tests: int) -> bool:
+        notes = apply(path, zones=given["zones"], **{**QUICK, "tests": tests}).notes  # type: ignore[arg-type]
+        return any(f"the {tests} windows of the comparison are of one day" in note for note in notes)
+
+    assert told(given["trips"], 2)
+    assert not told(given["trips"], 1)
+    few = tmp_path / "few.csv"
+    few.write_text("\n".join(trip_lines(2)) + "\n")
+    assert not told(few, 2)  # fresh orders are drawn
+
+
+def test_a_minute_without_assignments_has_no_rows(
+    given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(application, "_minute", lambda *_: ("<svg/>", []))
+    done = apply(**given, **QUICK, output=tmp_path / "out")  # type: ignore[arg-type]
+    assert list(done.tables) == ["Dispatchers on the same orders"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(done.files)
+    assert "dispatch_minute.csv" not in done.files
 
 
 def test_times_may_be_written_as_the_open_data_portal_does(given: dict[str, Path], tmp_path: Path):

@@ -69,6 +69,15 @@ def test_circles_are_found_and_used(tmp_path: Path) -> None:
     assert trajectories.circles_in(torch.randn(50, 3)) == []
 
 
+@pytest.mark.parametrize(("steps", "enough"), [(10, False), (25, True)])
+def test_fewer_rows_than_terms_are_told_and_no_higher_degree_is_advised(
+    tmp_path: Path, steps: int, enough: bool
+) -> None:
+    notes = apply(data=oscillator(tmp_path, runs=1, steps=steps), states="x,v", inputs="push", degree=2).notes
+    assert any("7 steps were fitted to 12 candidate terms of degree 2" in note for note in notes) != enough
+    assert any("a higher one may do better" in note for note in notes) == enough
+
+
 BAD = {
     "neither": ({}, "exactly one of"),
     "both": ({"env": "Pendulum-v1", "data": "runs.csv"}, "exactly one of"),
@@ -83,7 +92,20 @@ BAD = {
     "threshold": ({"data": "runs.csv", "states": "x", "threshold": -1.0}, "threshold"),
     "models": ({"data": "runs.csv", "states": "x", "models": 1}, "models"),
     "seed": ({"data": "runs.csv", "states": "x", "seed": -1}, "seed"),
-    "columns of an environment": ({"env": "Pendulum-v1", "states": "x"}, "nothing with --env"),
+    "columns of an environment": ({"env": "Pendulum-v1", "states": "x"}, "--states: got x, expected nothing"),
+    "rounds of a file": (
+        {"data": "runs.csv", "states": "x", "rounds": 3},
+        "--rounds: got 3, expected nothing .with --data",
+    ),
+    "steps of a file": (
+        {"data": "runs.csv", "states": "x", "random_steps": 3},
+        "--random-steps: got 3, expected nothing",
+    ),
+    "few random steps": (
+        {"env": "Pendulum-v1", "random_steps": 3},
+        "random_steps: got 3, expected a whole number from 10",
+    ),
+    "rounds": ({"env": "Pendulum-v1", "rounds": 0}, "rounds: got 0"),
     "unknown environment": ({"env": "NoSuchThing-v0"}, "Gymnasium"),
     "unknown module": ({"env": "no_such_module:Thing-v0"}, "module:id"),
     "discrete actions": ({"env": "CartPole-v1"}, "real actions with bounds"),

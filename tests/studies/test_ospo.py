@@ -7,11 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from livepapers.core.config import replace
 from livepapers.lab.claims import _Family, judge
 from livepapers.lab.statistics import smallest_p
 from livepapers.lab.study import Cell, Cells, Setting, load_study
+from livepapers.methods.ospo import Config
+from livepapers.methods.ospo.application import GRPO
 from livepapers.studies import ospo as study
 from livepapers.studies.ospo import claims
+from livepapers.studies.ospo.design import TUNED
 from livepapers.studies.ospo.instances import file_of
 from livepapers.tasks import worlds
 from livepapers.tasks.ride_city import grid_city
@@ -48,6 +52,13 @@ def test_each_main_arm_is_tuned_in_the_same_settings_and_variants_have_those_of_
     for arm in study.LEARNERS.keys() - tuned.keys():
         config = study.config_of(arm, "laptop").to_json()
         assert {name: config[name] for name in tuned["ospo"]} == tuned["ospo"]
+
+
+def test_what_apply_trains_with_is_what_was_tuned():
+    for arm, config in (("ospo", Config()), ("grpo", replace(Config(), **GRPO))):
+        used = config.to_json()
+        assert {name: used[name] for name in TUNED[arm]} == TUNED[arm]
+        assert {name: used[name] for name in study.LEARNERS[arm]} == study.LEARNERS[arm]
 
 
 @pytest.mark.parametrize("others", ["at their smallest p", "without any effect"])

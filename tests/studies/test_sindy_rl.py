@@ -13,7 +13,7 @@ from livepapers.lab.statistics import holm, smallest_p
 from livepapers.lab.study import Cell, Cells, Setting, load_study
 from livepapers.methods.sindy_rl import Config, Known, SindyRL, Transitions
 from livepapers.studies import sindy_rl as study
-from livepapers.studies.sindy_rl.instances import Trial, real_ppo, swing_up_learner
+from livepapers.studies.sindy_rl.instances import PPO_LANES, Trial, real_ppo, swing_up_learner
 from livepapers.studies.sindy_rl.measuring import mean_change, real_budget, spread_correlation
 from livepapers.tasks import swing_up
 from livepapers.tasks.pendulum_swing_up import PendulumSwingUp
@@ -92,6 +92,18 @@ def test_ppo_in_the_real_world_has_the_surrogates_network_and_two_million_steps(
     assert shapes[0] == shapes[1]
     assert (ppo.config.discount, ppo.config.trace) == (inner.config.discount, inner.config.trace)
     assert real_budget("laptop") == pytest.approx(2e6, rel=0.01)
+
+
+def test_ppo_in_the_real_world_is_set_as_the_deviations_say() -> None:
+    ppo = real_ppo(preset="laptop", seed=0)
+    config, lanes = ppo.config, PPO_LANES
+    minibatch = lanes * config.steps // config.minibatches
+    assert (lanes, config.steps, config.epochs, minibatch, config.learning_rate) == (32, 64, 10, 256, 3e-4)
+    said = (
+        f"settings of its own: {lanes} lanes of {config.steps} steps, {config.epochs} epochs of minibatches of "
+        f"{minibatch}, rate {config.learning_rate:g}."
+    )
+    assert any(text.endswith(said) for text in study.DEVIATIONS)
 
 
 def test_every_surrogate_of_the_swing_up_stops_at_the_rail_that_the_machine_has() -> None:

@@ -1,5 +1,6 @@
 """Inversion by look-up gives what a search gives, bit for bit."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,3 +27,22 @@ def test_double_precision_keeps_the_tail():
     cumulative = torch.tensor([[0.5, 1.0 - 2.0**-40]], dtype=torch.float64)
     uniform = torch.tensor([[0.0, 0.5, 1.0 - 2.0**-39, 1.0 - 2.0**-41]], dtype=torch.float64)
     assert Inversion(cumulative)(uniform).tolist() == [[0.0, 1.0, 1.0, 2.0]]
+
+
+def test_sums_that_rounding_carries_above_one_do_not_reach_into_the_next_row():
+    above = [0.25, 1.0 + 2.0**-20, 1.0 + 2.0**-20]
+    cumulative = torch.tensor([above, [0.0, 2.0**-21, 2.0**-21], above])
+    uniform = torch.tensor([[0.0, 0.25, 1.0 - 2.0**-24], [0.0, 2.0**-22, 2.0**-20], [0.0, 0.25, 1.0 - 2.0**-24]])
+    expected = torch.searchsorted(cumulative, uniform, right=True).float()
+    assert torch.equal(Inversion(cumulative, grid=4)(uniform), expected)
+
+
+@pytest.mark.parametrize("rows", [1023, 1024])
+def test_more_rows_than_whole_units_can_count_are_refused(rows: int):
+    cumulative = torch.tensor([[0.3, 0.9]], dtype=torch.float64).repeat(rows, 1)
+    uniform = torch.tensor([[0.2, 0.5, 0.95]], dtype=torch.float64).repeat(rows, 1)
+    if rows > 1023:
+        with pytest.raises(ValueError, match=r"got 1,024 rows of torch\.float64, expected at most 1,023"):
+            Inversion(cumulative, grid=4)
+        return
+    assert torch.equal(Inversion(cumulative, grid=4)(uniform), torch.tensor([[0.0, 1.0, 2.0]]).repeat(rows, 1))

@@ -263,6 +263,18 @@ MALFORMED = {
     "stock above the capacity": (PLANT.replace("stock: 2", "stock: 20"), "capacity"),
     "an item that nobody makes": (PLANT.replace("item: red, units: 5", "item: red, units: 0"), "no machine"),
     "a machine that makes nothing": (PLANT.replace("item: blue, units: 6", "item: blue, units: 0"), "units > 0"),
+    "a set-up for what it cannot make": (
+        PLANT.replace("setup_cost: 2}]}", "setup_cost: 2}], setup: red}"),
+        "plant.yml: machine lathe: setup: got red, expected what it makes (blue)",
+    ),
+    "a set-up for what it makes none of": (
+        PLANT.replace("{item: blue, units: 3}], setup: red", "{item: blue, units: 0}], setup: blue"),
+        "machine press: setup: got blue",
+    ),
+    "a set-up that loses more than is made": (
+        PLANT.replace("setup_loss: 1", "setup_loss: 6"),
+        "plant.yml: machine press: red: setup_loss: got 6, expected at most units = 5",
+    ),
     "no horizon": (PLANT.replace("horizon: 7", "horizon: 0"), "horizon"),
 }
 

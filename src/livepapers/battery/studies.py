@@ -1,7 +1,8 @@
 """Study checks: claims that can fail, cells that repeat, results that belong to the present study."""
 
 import math
-from typing import NoReturn
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 from livepapers.battery.check import NotApplicable, check, require
 from livepapers.battery.subject import Subject
@@ -9,7 +10,8 @@ from livepapers.core.errors import InputError
 from livepapers.lab import statistics
 from livepapers.lab.claims import LEVEL, judge, undecidable
 from livepapers.lab.report.committed import committed
-from livepapers.lab.study import Cells
+from livepapers.lab.report.evidence import swept_metrics
+from livepapers.lab.study import Cells, Study
 from livepapers.papers import catalogue
 
 
@@ -104,7 +106,9 @@ def results_belong_to_this_study(subject: Subject) -> None:
     except InputError as error:
         require(False, str(error))
         return
+    _require_sweeps(subject.study, results["current"])
     mend = f"livepapers report {subject.slug} --committed --publish"
+    require(today["settings"] == results["current"]["settings"], f"the results hold other intervals of arms; {mend}")
     require(today["deviations"] == results["current"]["deviations"], f"the results hold other deviations; {mend}")
     for now, then in zip(today["verdicts"], results["current"]["verdicts"], strict=True):
         for name in ("verdict", "statement", "published", "effect_name"):
@@ -112,6 +116,14 @@ def results_belong_to_this_study(subject: Subject) -> None:
                 now[name] == then[name],
                 f"{then['id']}: {name} is committed as {then[name]!r} and is {now[name]!r} today; {mend}",
             )
+
+
+def _require_sweeps(study: Study, current: Mapping[str, Any]) -> None:
+    """A sweep of which nothing was measured is a name misspelt: it would be left out without a word."""
+    measured = [arm["metrics"] for setting in current["settings"] for arm in setting["arms"]]
+    for sweep in study.sweeps:
+        points = max((len(swept_metrics(metrics, sweep.metric)) for metrics in measured), default=0)
+        require(points > 1, f"the sweep of {sweep.metric!r} finds no two metrics {sweep.metric}_NUMBER in the results")
 
 
 def _absent(*_: object) -> NoReturn:

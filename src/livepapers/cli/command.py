@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,19 +105,18 @@ class Names(click.ParamType):
 
     name = "name[,name]"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """The names, without blanks around them."""
-        if not isinstance(value, str):
-            return value
-        names = tuple(name.strip() for name in value.split(","))
-        if not all(names):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text, if there is no empty name in it."""
+        if not all(name.strip() for name in value.split(",")):
             self.fail(f"{value!r} holds an empty name", param, ctx)
-        return names
+        return value
 
 
-def flat(groups: Sequence[Sequence[str]]) -> list[str] | None:
+def flat(texts: Sequence[str], known: Collection[str]) -> list[str] | None:
     """The names of all occurrences of a `Names` option, each once; None when it was not given."""
-    return list(dict.fromkeys(name for group in groups for name in group)) or None
+    from livepapers.lab.selection import names_in
+
+    return list(dict.fromkeys(name for text in texts for name in names_in(text, known))) or None
 
 
 slug_argument = click.argument("slug", type=Slug())

@@ -35,6 +35,7 @@ class Request:
     seeds: int | None = None
     arms: Sequence[str] | None = None
     settings: Sequence[str] | None = None
+    claims: Sequence[str] | None = None  # whose arms and settings these are, where they were chosen by claims
     engine: str = "local"
     address: str | None = None
     workers: int | None = None
@@ -88,7 +89,13 @@ def _say_what_the_plan_leaves(request: Request) -> None:
         shown = ", ".join(f"{name} ({count})" for name, count in kept.items())
         which = "1 setting at its" if len(kept) == 1 else f"{len(kept)} settings at their"
         note(f"--seeds {request.seeds} leaves {which} own number of seeds: {shown}")
-    vain = undecidable(study.claims, study.pairs(preset, seeds=request.seeds)) if request.resume is None else {}
+    if request.resume is not None:
+        return
+    whole = study.claims_within(preset, request.arms, request.settings)
+    vain = undecidable(
+        study.claims, study.pairs(preset), asked=study.pairs(preset, seeds=request.seeds), measured=whole
+    )
+    vain = {name: pairs for name, pairs in vain.items() if name in (request.claims or whole)}
     if vain:
         shown = ", ".join(f"{name} ({pairs} pairs)" for name, pairs in vain.items())
         note(f"too few pairs to decide beside the study's other claims, even if all agree: {shown}")

@@ -9,10 +9,11 @@ classes that the livepapers module lists in its own `ARCHITECTURES`, so a file c
 """
 
 import importlib
+import inspect
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 
 from livepapers import __version__
 from livepapers.core.checkpoint import require_keys
-from livepapers.core.errors import CorruptFileError, InputError
+from livepapers.core.errors import CorruptFileError, InputError, plainly
 from livepapers.core.files import sha256, write_atomic
 from livepapers.core.learner import JSON
 
@@ -32,6 +33,10 @@ FORMAT = 1
 WEIGHTS = "weights.safetensors"
 _NAME = re.compile(r"(blocks|baselines|methods)\.([a-z][a-z0-9_]*):([A-Z][A-Za-z0-9]*)")
 _LARGEST_JSON = 4 << 20
+_IN_JSON: dict[type, str] = {
+    dict: "an object", list: "a list", str: "a text", int: "a whole number", float: "a number", bool: "true or false",
+    type(None): "null",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -84,10 +89,11 @@ def load(folder: Path) -> Artifact:
         if path.stat().st_size > _LARGEST_JSON:
             raise CorruptFileError(f"{path}: larger than {_LARGEST_JSON} bytes; not an artifact of ours")
         values = json.loads(path.read_text(encoding="utf-8"))
+        _require_fields(values)
         artifact = Artifact(**values)
         _check_types(artifact)
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise CorruptFileError(f"{path}: not a readable artifact ({error})") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise CorruptFileError(f"{path}: not a readable artifact ({plainly(error)})") from None
     if artifact.format != FORMAT or artifact.kind not in get_args(Kind):
         raise CorruptFileError(
             f"{path}: format {artifact.format!r}, kind {artifact.kind!r} (written by another version?)"
@@ -100,16 +106,27 @@ def load(folder: Path) -> Artifact:
     return artifact
 
 
+def _require_fields(values: Any) -> None:
+    """Raise `ValueError` for what is no object, or one with other fields than `Artifact` has."""
+    if not isinstance(values, dict):
+        raise ValueError("it holds no object")  # noqa: TRY004 - content of a file, not a caller's argument
+    known = {one.name: one.default is MISSING and one.default_factory is MISSING for one in fields(Artifact)}
+    if unknown := [name for name in values if name not in known]:
+        raise ValueError(f"no field is called {unknown[0]!r}; written by another version?")
+    if missing := [name for name, needed in known.items() if needed and name not in values]:
+        raise ValueError(f"the field {missing[0]!r} is missing")
+
+
 def _check_types(artifact: Artifact) -> None:
-    """Raise `TypeError` for a field that JSON filled with something else than `Artifact` says."""
+    """Raise `ValueError` for a field that JSON filled with something else than `Artifact` says."""
     expected = {"kind": str, "slug": str, "architecture": str, "version": str, "format": int}
     expected |= {"arguments": dict, "made_by": dict, "spaces": dict, "files": dict}
     for name, kind in expected.items():
         if type(value := getattr(artifact, name)) is not kind:
-            raise TypeError(f"{name} is {type(value).__name__}, expected {kind.__name__}")
+            raise ValueError(f"{name} is {_IN_JSON[type(value)]}, expected {_IN_JSON[kind]}")
     for name, digest in artifact.files.items():
-        if not isinstance(digest, str):
-            raise TypeError(f"the hash of {name} is {type(digest).__name__}, expected str")
+        if type(digest) is not str:
+            raise ValueError(f"the hash of {name} is {_IN_JSON[type(digest)]}, expected {_IN_JSON[str]}")
 
 
 def load_weights(folder: Path) -> dict[str, Tensor]:
@@ -117,7 +134,7 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
     try:
         return load_tensors((folder / WEIGHTS).read_bytes())
     except (OSError, SafetensorError) as error:
-        raise CorruptFileError(f"{folder / WEIGHTS}: not readable ({error})") from None
+        raise CorruptFileError(f"{folder / WEIGHTS}: not readable ({plainly(error)})") from None
 
 
 def load_network(folder: Path) -> nn.Module:
@@ -125,13 +142,23 @@ def load_network(folder: Path) -> nn.Module:
     artifact = load(folder)
     build = resolve(artifact.architecture)
     try:
+        _require_arguments(build, artifact.arguments)
         network = build(**artifact.arguments)
     except (TypeError, ValueError) as error:
-        raise CorruptFileError(f"{folder}: {artifact.architecture} refuses its arguments ({error})") from None
+        raise CorruptFileError(f"{folder}: {artifact.architecture} refuses its arguments ({plainly(error)})") from None
     weights = load_weights(folder)
     require_keys(weights, network.state_dict(), what=str(folder / WEIGHTS))
     network.load_state_dict(weights)
     return network.eval()
+
+
+def _require_arguments(build: Callable[..., nn.Module], arguments: Mapping[str, JSON]) -> None:
+    """Raise `ValueError` for names that the architecture does not take, or needs and does not get."""
+    known = inspect.signature(build).parameters
+    if unknown := [name for name in arguments if name not in known]:
+        raise ValueError(f"it has no {unknown[0]!r}")
+    if missing := [name for name, one in known.items() if one.default is one.empty and name not in arguments]:
+        raise ValueError(f"{missing[0]!r} is missing")
 
 
 def load_policy(folder: Path) -> tuple[Artifact, nn.Module]:

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from livepapers.core.errors import CorruptFileError
+from livepapers.core.errors import CorruptFileError, plainly
 from livepapers.core.files import write_atomic
 from livepapers.core.learner import State
 
@@ -43,7 +43,7 @@ def load_state(path: Path) -> dict[str, Any]:
         text, expected, kind = metadata["json"], metadata["sha256"], metadata["format"]
         skeleton = json.loads(text)
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise CorruptFileError(f"{path}: not a readable checkpoint ({error})") from None
+        raise CorruptFileError(f"{path}: not a readable checkpoint ({plainly(error)})") from None
     if kind != FORMAT:
         raise CorruptFileError(f"{path}: format {kind!r}, expected {FORMAT!r} (written by another version?)")
     if _digest(text, tensors) != expected:

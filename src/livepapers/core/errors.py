@@ -81,6 +81,27 @@ class CorruptFileError(LivepapersError, ValueError):
     """A file written by livepapers does not verify: truncated, altered or of another kind."""
 
 
+def plainly(error: Exception) -> str:
+    """Why something could not be read, as a clause: what Python says of its own values means nothing to a person."""
+    from json import JSONDecodeError
+
+    if isinstance(error, LivepapersError):
+        return str(error)
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).lower()
+    if isinstance(error, KeyError):
+        return f"no {error.args[0]}" if error.args else "something is missing"
+    if isinstance(error, JSONDecodeError):
+        return f"no JSON at line {error.lineno}, column {error.colno}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} is no UTF-8 text"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, (TypeError, AttributeError, IndexError)):
+        return "one of its values is of another kind than expected"
+    return str(error)
+
+
 def _plain(value: Any) -> Any:
     """The value as Python writes it: a person knows -5.0, and not np.float64(-5.0) or tensor(-5.)."""
     if isinstance(value, Mapping):

@@ -102,18 +102,40 @@ def _smallest_p(claim: Claim, units: int) -> float:
     return statistics.smallest_p(units, alternative="greater" if claim.direction == "equal" else "two-sided")
 
 
-def undecidable(claims: Sequence[Claim], planned: Mapping[str, int]) -> dict[str, int]:
-    """The planned pairs of claims that could not be significant even if all pairs of all claims agreed.
+def undecidable(
+    claims: Sequence[Claim],
+    planned: Mapping[str, int],
+    *,
+    asked: Mapping[str, int] | None = None,
+    measured: Collection[str] | None = None,
+) -> dict[str, int]:
+    """The pairs of claims that could not be significant even if all pairs of all measured claims agreed.
 
     Args:
         claims: All claims of the study.
         planned: As for `judge`; what is planned as *indicative only*, fewer than six pairs, is not judged here.
+        asked: The pairs that the run shall have instead; None: those that are planned.
+        measured: The claims that the run shall measure; None: all. Of the others nothing is told, and they count as
+            p = 1 beside these, as do claims that are left fewer than six pairs.
     """
-    tested = [claim for claim in claims if claim.unit != "exact" and not claim.needs]
-    family = [c for c in tested if planned.get(c.id, math.inf) >= statistics.FEWEST_PAIRS]
-    best = [_smallest_p(claim, planned[claim.id]) if claim.id in planned else 0.0 for claim in family]
-    corrected = zip(family, statistics.holm(best), strict=True)
-    return {claim.id: planned[claim.id] for claim, p in corrected if p > LEVEL}
+    pairs = planned if asked is None else asked
+
+    def best(claim: Claim) -> float:
+        units = pairs.get(claim.id, math.inf)
+        if units < statistics.FEWEST_PAIRS or (measured is not None and claim.id not in measured):
+            return 1.0
+        return _smallest_p(claim, int(units)) if math.isfinite(units) else 0.0
+
+    family = [
+        claim
+        for claim in claims
+        if claim.unit != "exact"
+        and not claim.needs
+        and max(planned.get(claim.id, math.inf), pairs.get(claim.id, 0)) >= statistics.FEWEST_PAIRS
+    ]
+    corrected = zip(family, statistics.holm([best(claim) for claim in family]), strict=True)
+    told = planned.keys() if measured is None else planned.keys() & measured
+    return {claim.id: pairs[claim.id] for claim, p in corrected if p > LEVEL and claim.id in told}
 
 
 def judge(

@@ -299,7 +299,9 @@ def _beyond(row: Row, scale: Scale) -> str:
     return f'<path class="tip" d="M{scale.start + 7:.1f} 9l-7 4.5l7 4.5z"/>' if row.mean < scale.low else ""
 
 
-def curves(lines: Sequence[Mapping[str, Any]], styles_of: Mapping[str, str], *, title: str) -> Markup:
+def curves(
+    lines: Sequence[Mapping[str, Any]], styles_of: Mapping[str, str], *, title: str, linear: bool = False
+) -> Markup:
     """Learning curves of the arms of a setting: mean over seeds, band from the least to the largest seed.
 
     The value axis is logarithmic when all values are positive and span more than a factor of 50.
@@ -308,6 +310,7 @@ def curves(lines: Sequence[Mapping[str, Any]], styles_of: Mapping[str, str], *, 
         lines: Entries of `evidence["curves"][i]["arms"]`: arm, steps, mean, low, high.
         styles_of: The class of each arm.
         title: What the picture shows, for screen readers.
+        linear: Never logarithmic: sweeps stand side by side, and are compared as such.
     """
     width, height, left, right, top, bottom = 420, 240, 50, 8, 8, 26
     values = sorted(value for line in lines for key in ("low", "high") for value in line[key])
@@ -315,7 +318,7 @@ def curves(lines: Sequence[Mapping[str, Any]], styles_of: Mapping[str, str], *, 
     if not values:
         return Markup("")
     low, high = values[0], values[-1]
-    log = low > 0 and high / low > 50
+    log = not linear and low > 0 and high / low > 50
     pad = 0.0 if log else 0.04 * ((high - low) or abs(high) or 1.0)
     factor = 1.12 if log else 1.0
     y = Scale(low / factor - pad, high * factor + pad, height - bottom, top, log)
@@ -333,6 +336,12 @@ def curves(lines: Sequence[Mapping[str, Any]], styles_of: Mapping[str, str], *, 
     parts.extend(_band(line, styles_of[line["arm"]], x, y) for line in lines)
     parts.extend(_line(line, styles_of[line["arm"]], x, y) for line in reversed(lines))  # the first arm lies on top
     return _svg("curves", (width, height), title, "".join(parts))
+
+
+def curve_figure(curve: Mapping[str, Any], styles_of: Mapping[str, str]) -> Markup:
+    """An entry of `evidence["curves"]` as `curves` draws it; only sweeps say what their axis is."""
+    title = f"{curve['name']} in {curve['setting']}"
+    return curves(curve["arms"], styles_of, title=title, linear="axis" in curve)
 
 
 def _band(line: Mapping[str, Any], style: str, x: Scale, y: Scale) -> str:

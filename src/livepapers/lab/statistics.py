@@ -166,6 +166,19 @@ def bootstrap_interval(
     return max((percentile, student), key=lambda interval: interval[1] - interval[0])
 
 
+def interval_inside(values: Values, interval: tuple[float, float] | None) -> tuple[float, float] | None:
+    """What reports show of an arm's interval: none of fewer than six units, and else no part beyond the units' range.
+
+    In small samples the tails of bootstrap-t may lie where no unit can be (a return above the largest possible). That
+    is an artefact where only an arm is described. The intervals of claims stay whole, because verdicts rest on them.
+    """
+    units = _units(values, "values")
+    if interval is None or units.size < FEWEST_PAIRS:
+        return None
+    low, high = np.clip(interval, units[0], units[-1])
+    return float(low), float(high)
+
+
 def _groups(values: Values, strata: Sequence[str] | None) -> list[np.ndarray]:
     everything = _units(values, "values")
     if strata is None:

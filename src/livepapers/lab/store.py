@@ -24,7 +24,7 @@ from safetensors.numpy import save as save_arrays
 from sqlalchemy import Connection, and_, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from livepapers.core.errors import CorruptFileError, InputError
+from livepapers.core.errors import CorruptFileError, InputError, plainly
 from livepapers.core.files import new_folder, write_atomic
 from livepapers.lab import database, schema
 from livepapers.lab import postgresql as server
@@ -389,7 +389,7 @@ class Store:
                 raise CorruptFileError(f"{path}: content hash differs (the file was altered after it was written)")
             return load_arrays(data)["values"]
         except (OSError, SafetensorError, KeyError) as error:
-            raise CorruptFileError(f"{path}: the samples are not readable ({error})") from None
+            raise CorruptFileError(f"{path}: the samples are not readable ({plainly(error)})") from None
 
     def artifacts(self, run: str, cell: Cell) -> dict[str, Path]:
         """Folders of what the cell kept with `run.artifact`, by name; `core.artifact.load` verifies each."""

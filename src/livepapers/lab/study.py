@@ -340,6 +340,25 @@ class Study:
         """The (arm, setting) pairs that a preset measures."""
         return {(arm, s.name) for s in self.settings.values() if s.seeds.get(preset) for arm in s.arms}
 
+    def rests_on(self, claim: Claim, preset: str) -> set[tuple[str, str]]:
+        """The (arm, setting) pairs of a claim that a preset measures; none where the preset leaves the claim out."""
+        return {(arm, name) for arm in claim.arms for name in claim.settings} & self.arms_in_settings(preset)
+
+    def claims_within(
+        self, preset: str, arms: Sequence[str] | None = None, settings: Sequence[str] | None = None
+    ) -> set[str]:
+        """The claims all of whose cells a preset measures with these arms and settings alone; None is all of them."""
+        present = self.arms_in_settings(preset)
+        kept = {
+            (arm, name) for arm, name in present if (not arms or arm in arms) and (not settings or name in settings)
+        }
+        found = set()
+        for claim in self.claims:
+            rests_on = self.rests_on(claim, preset)
+            if rests_on and rests_on <= kept:
+                found.add(claim.id)
+        return found
+
     def pairs(self, preset: str, *, seeds: int | None = None) -> dict[str, int]:
         """How many pairs each tested claim has when all cells of the preset are there.
 
@@ -358,7 +377,8 @@ class Study:
 def _require_known(option: str, chosen: Sequence[str] | None, known: Mapping[str, Any]) -> None:
     for name in chosen or ():
         if name not in known:
-            raise InputError.of(option, name, expected=f"one of {', '.join(known)}")
+            between = "; " if any("," in one for one in known) else ", "
+            raise InputError.of(option, name, expected=f"one of {between.join(known)}")
 
 
 def load_study(slug: str) -> Study:

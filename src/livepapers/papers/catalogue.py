@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from livepapers.core.errors import CorruptFileError, InputError
+from livepapers.core.errors import CorruptFileError, InputError, plainly
 
 Status = Literal["listed", "runs", "measured"]
 
@@ -200,7 +200,9 @@ def results(slug: str) -> dict[str, Any] | None:
     try:
         found = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise CorruptFileError(f"{path.name}: not valid JSON ({error}); restore it from version control") from error
+        raise CorruptFileError(
+            f"{path.name}: not readable ({plainly(error)}); restore it from version control"
+        ) from error
     if not isinstance(found, dict):
         raise CorruptFileError(f"{path.name}: holds a {type(found).__name__}, expected an object of results")
     return found

@@ -15,6 +15,7 @@ class Inversion:
 
     Args:
         cumulative: P(D <= d) for d from 0, `[N, D]`, float32 or float64, not decreasing; beyond the last entry is D.
+            In float64 N is at most 1,023; more raise `ValueError`.
         grid: Cells of the grid, a power of two; more for longer tables.
     """
 
@@ -22,6 +23,9 @@ class Inversion:
         rows, self._width = cumulative.shape
         self._grid = grid
         self._unit = 2.0**24 if cumulative.dtype == torch.float32 else 2.0**53
+        most = min((2**63 - 1) // int(self._unit), (2**31 - 1) // grid)  # what `_steps` and `_first` can count
+        if rows > most:
+            raise ValueError(f"cumulative: got {rows:,} rows of {cumulative.dtype}, expected at most {most:,}")
         edges = torch.arange(grid + 1, dtype=cumulative.dtype).repeat(rows, 1) / grid
         answers = torch.searchsorted(cumulative.contiguous(), edges, right=True)
         # where two neighbouring edges agree, theirs is the answer of all that lies between

@@ -117,10 +117,15 @@ class LotSizingPlant:
     def from_file(cls, path: Path | str, *, option: str = "plant") -> "LotSizingPlant":
         """Read a plant from a YAML (`.yml`, `.yaml`) or JSON (`.json`) file with the fields of this class.
 
+        Drawn plants may hold set-ups that waste units, as the paper's do; whoever writes a plant down does not mean it.
+
         Raises:
             InputError: One line that names the file, the field and the likely cause.
         """
-        return read_checked(cls, Path(path), option=option, fields="items and machines")
+        plant = read_checked(cls, Path(path), option=option, fields="items and machines")
+        for machine in plant.machines:
+            _check_meant(machine, source=f"{option} {Path(path).name}")
+        return plant
 
     def to_json(self) -> dict[str, Any]:
         """The plant as JSON-ready values; `from_json` is the inverse."""
@@ -264,3 +269,15 @@ def _check_machine(machine: Machine, names: set[str]) -> None:
         raise InputError.of(f"{where}: setup", machine.setup, expected=f"an item ({known})", cause="is it misspelt?")
     if not any(makes.units > 0 for makes in machine.makes):
         raise InputError.of(f"{where}: makes", "nothing", expected="an item with units > 0", cause="what is it for?")
+
+
+def _check_meant(machine: Machine, *, source: str) -> None:
+    """Refuse set-ups of today for what the machine does not make, and those that lose more than a period makes."""
+    where, able = f"{source}: machine {machine.name}", [makes.item for makes in machine.makes if makes.units > 0]
+    if machine.setup is not None and machine.setup not in able:
+        expected, cause = f"what it makes ({', '.join(able)})", "leave it out for a machine that stands idle"
+        raise InputError.of(f"{where}: setup", machine.setup, expected=expected, cause=cause)
+    for makes in machine.makes:
+        if makes.setup_loss > makes.units:
+            expected, cause = f"at most units = {makes.units}", "a change cannot lose more than a period makes"
+            raise InputError.of(f"{where}: {makes.item}: setup_loss", makes.setup_loss, expected=expected, cause=cause)

@@ -6,6 +6,7 @@ from typing import Any
 from livepapers.core.errors import InputError
 from livepapers.lab.claims import Verdict, judge_again
 from livepapers.lab.report.evidence import claim_record
+from livepapers.lab.statistics import interval_inside
 from livepapers.lab.study import Claim, Study, load_study
 from livepapers.papers import catalogue
 
@@ -14,7 +15,7 @@ FIXED = ("unit", "direction", "reference", "margin")
 
 
 def committed(slug: str, *, study: Study | None = None) -> dict[str, Any]:
-    """The evidence of the run that stands for a paper: its figures as they are, its words and verdicts as of today.
+    """The evidence of a paper's standing run: its figures as they are; words, verdicts and shown intervals as of today.
 
     Args:
         slug: The paper.
@@ -40,7 +41,20 @@ def committed(slug: str, *, study: Study | None = None) -> dict[str, Any]:
         claim_record(claim, verdict.to_json()) | ({} if verdict.effects else {"dots": kept[claim.id]["dots"]})
         for claim, verdict in zip(study.claims, verdicts, strict=True)
     ]
-    return {**found, "verdicts": records, "deviations": list(study.deviations)}
+    settings = [_described(setting) for setting in found["settings"]]
+    return {**found, "verdicts": records, "settings": settings, "deviations": list(study.deviations)}
+
+
+def _described(setting: Mapping[str, Any]) -> dict[str, Any]:
+    """A setting whose arms have the intervals that are shown today; older results hold them whole."""
+    arms = []
+    for arm in setting["arms"]:
+        metrics = {}
+        for name, metric in arm["metrics"].items():
+            interval = interval_inside(list(metric["values"].values()), metric["interval"])
+            metrics[name] = {**metric, "interval": None if interval is None else list(interval)}
+        arms.append({**arm, "metrics": metrics})
+    return {**setting, "arms": arms}
 
 
 def _require_same(

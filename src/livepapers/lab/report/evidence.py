@@ -1,8 +1,9 @@
 """All that is known about a run, as one dictionary of JSON values."""
 
+import re
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from livepapers.core.rng import numpy_generator
 from livepapers.lab import figures, statistics
 from livepapers.lab.claims import judge
+from livepapers.lab.selection import as_texts
 from livepapers.lab.store import CellRecord, RunRecord, Store
 from livepapers.lab.study import Arm, Cell, Cells, Claim, Setting, Study, load_study
 from livepapers.lab.words import last_line
@@ -100,22 +102,23 @@ def _plan(study: Study, preset: str, rows: Sequence[CellRecord]) -> dict[str, in
 def _command(record: RunRecord, study: Study) -> str:
     """What repeats the run; by the claims that its arms and settings belong to, where that says the same."""
     options = dict(record.options)
-    claims = _claims_of(study, options.get("arms"), options.get("settings"))
+    claims = _claims_of(study, record.preset, options.get("arms"), options.get("settings"))
     if claims:
         options = {"seeds": options.get("seeds"), "claims": claims}
     words = ["livepapers", "run", record.slug, "--preset", record.preset]
-    for name in ("seeds", "claims", "arms", "settings"):
-        value = options.get(name)
-        if value:
-            words += [f"--{name}", str(value) if isinstance(value, int) else ",".join(value)]
+    if options.get("seeds"):
+        words += ["--seeds", str(options["seeds"])]
+    for name, known in (("claims", claims), ("arms", study.arms), ("settings", study.settings)):
+        words += [word for text in as_texts(options.get(name) or (), known) for word in (f"--{name}", text)]
     return shlex.join(words)
 
 
-def _claims_of(study: Study, arms: Sequence[str] | None, settings: Sequence[str] | None) -> list[str]:
-    """The claims whose arms and settings together are exactly these; none where there are no such claims."""
+def _claims_of(study: Study, preset: str, arms: Sequence[str] | None, settings: Sequence[str] | None) -> list[str]:
+    """The claims of the preset whose arms and settings are exactly these together; none where there are no such."""
     if not arms or not settings:
         return []
-    inside = [c for c in study.claims if not c.needs and {*c.arms} <= {*arms} and {*c.settings} <= {*settings}]
+    tested = [claim for claim in study.claims if not claim.needs and study.rests_on(claim, preset)]
+    inside = [claim for claim in tested if {*claim.arms} <= {*arms} and {*claim.settings} <= {*settings}]
     covered = ({arm for c in inside for arm in c.arms}, {name for c in inside for name in c.settings})
     return [c.id for c in inside] if covered == ({*arms}, {*settings}) else []
 
@@ -157,7 +160,7 @@ def _arm(arm: Arm, setting: Setting, cells: Cells, rows: Sequence[CellRecord], s
         having = [s for s in seeds if _has(cells, name, Cell(arm.name, setting.name, s))]
         values = cells.values(name, arm=arm.name, setting=setting.name, seeds=having)
         stream = numpy_generator(seed, "measured", setting.name, arm.name, name)
-        interval = statistics.bootstrap_interval(values, stream)
+        interval = statistics.interval_inside(values, statistics.bootstrap_interval(values, stream))
         metrics[name] = {
             "mean": float(np.sort(values).mean()),
             "iqm": float(statistics.iqm(values)),
@@ -235,22 +238,28 @@ def swept(study: Study, cells: Cells) -> list[dict[str, Any]]:
             lines = [
                 {"arm": arm, **line}
                 for arm in study.settings[setting].arms
-                if (line := _swept_line(cells, f"{sweep.metric}_", arm, setting))
+                if (line := _swept_line(cells, sweep.metric, arm, setting))
             ]
             if lines:
                 found.append({"setting": setting, "name": sweep.about, "axis": sweep.axis, "arms": lines})
     return found
 
 
-def _swept_line(cells: Cells, prefix: str, arm: str, setting: str) -> dict[str, Any] | None:
-    """Mean, least and largest value over seeds at each number that more than one metric of the prefix ends with."""
-    names = {float(n[len(prefix) :]): n for n in cells.names(arm=arm, setting=setting) if n.startswith(prefix)}
-    if len(names) < 2:
+def swept_metrics(names: Iterable[str], metric: str) -> dict[float, str]:
+    """Which of the names are the metric, an underscore and a number, by that number, ascending."""
+    found = {name: re.fullmatch(rf"{re.escape(metric)}_(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)", name) for name in names}
+    return dict(sorted((float(match[1]), name) for name, match in found.items() if match))
+
+
+def _swept_line(cells: Cells, metric: str, arm: str, setting: str) -> dict[str, Any] | None:
+    """Mean, least and largest value at each of the numbers, where there are several, over seeds that have them all."""
+    names = swept_metrics(cells.names(arm=arm, setting=setting), metric)
+    each = [Cell(arm, setting, seed) for seed in cells.seeds(setting=setting, arms=[arm])]
+    whole = [cell.seed for cell in each if all(_has(cells, name, cell) for name in names.values())]
+    if len(names) < 2 or not whole:
         return None
-    points = sorted(names)
-    seeds = cells.seeds(setting=setting, arms=[arm])
-    rows = [[cells.value(names[x], arm=arm, setting=setting, seed=seed) for x in points] for seed in seeds]
-    return {"n": len(rows), "steps": points, **_bands(np.array(rows))}
+    columns = [cells.values(name, arm=arm, setting=setting, seeds=whole) for name in names.values()]
+    return {"n": len(whole), "steps": [*names], **_bands(np.column_stack(columns))}
 
 
 def _bands(table: np.ndarray) -> dict[str, list[float]]:

@@ -20,7 +20,7 @@ def render_html(found: Mapping[str, Any]) -> str:
         mark=figures.mark,
         verdict_class=figures.verdict_class,
         effect_plot=figures.effect_plot,
-        curve_plot=lambda curve: figures.curves(curve["arms"], styles, title=f"{curve['name']} in {curve['setting']}"),
+        curve_plot=lambda curve: figures.curve_figure(curve, styles),
         asked=asked,
         estimate=estimate,
         claimed=of_paper(found["verdicts"]),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from livepapers.core.errors import CorruptFileError, InputError
+from livepapers.core.errors import CorruptFileError, InputError, plainly
 from livepapers.core.files import write_atomic
 from livepapers.lab.machine import CHANGED
 
@@ -97,7 +97,9 @@ def _read_results(path: Path, slug: str) -> dict[str, Any] | None:
         old = json.loads(path.read_text())
         belongs, _ = old["slug"], (summary(old["current"]), old["superseded"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise CorruptFileError(f"{path}: not a results file ({error}); restore it from version control") from error
+        raise CorruptFileError(
+            f"{path}: not a results file ({plainly(error)}); restore it from version control"
+        ) from error
     if belongs != slug:
         raise InputError.of(
             "results", str(path), expected=f"the results of {slug}", cause=f"it holds those of {belongs}"

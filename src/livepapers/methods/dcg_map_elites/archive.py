@@ -8,7 +8,7 @@ from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
 from livepapers.core.checkpoint import require_keys
-from livepapers.core.errors import CorruptFileError, InputError
+from livepapers.core.errors import CorruptFileError, InputError, plainly
 from livepapers.core.learner import State
 from livepapers.core.rng import generator as make_generator
 from livepapers.core.rng import numpy_generator
@@ -139,6 +139,6 @@ class Archive:
         try:
             made = cls(state["centroids"], int(state["genomes"].shape[1]))
         except (KeyError, IndexError, ValueError, AttributeError) as error:
-            raise CorruptFileError(f"archive: not one of ours ({error})") from None
+            raise CorruptFileError(f"archive: not one of ours ({plainly(error)})") from None
         made.load_state_dict(state)
         return made

@@ -13,7 +13,7 @@ from torch import Tensor
 from livepapers.core import artifact, loop
 from livepapers.core.application import Application, Row, Spread, check_numbers, refuse_changed, rounded, to_csv
 from livepapers.core.config import replace
-from livepapers.core.errors import CorruptFileError, InputError
+from livepapers.core.errors import CorruptFileError, InputError, plainly
 from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.learner import JSON
 from livepapers.core.rng import Seed, derive
@@ -229,9 +229,9 @@ def read_genome(path: Path, env: str = "") -> _Individual:
             raise InputError.of("genome", path, expected=f"at most {_LARGEST_GENOME >> 20} MB")
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError.of("genome", path, expected="a readable file", cause=(error.strerror or "").lower()) from None
+        raise InputError.of("genome", path, expected="a readable file", cause=plainly(error)) from None
     except (ValueError, RecursionError) as error:
-        raise InputError.of("genome", path, expected="JSON as this command writes it", cause=str(error)) from None
+        raise InputError.of("genome", path, expected="JSON as this command writes it", cause=plainly(error)) from None
     try:
         genome = Genome.from_json(values["genome"])
         layout = Layout.from_arguments(values["layout"])
@@ -245,8 +245,7 @@ def read_genome(path: Path, env: str = "") -> _Individual:
     except (CorruptFileError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        cause = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise InputError.of("genome", path, expected="a genome.json of deep-ga", cause=cause) from None
+        raise InputError.of("genome", path, expected="a genome.json of deep-ga", cause=plainly(error)) from None
     if genome.signature != layout.signature:
         cause = "its network was altered after it was written"
         raise InputError.of("genome", path, expected=f"the signature {layout.signature}", cause=cause)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
-from livepapers.core.errors import CorruptFileError, InputError
+from livepapers.core.errors import CorruptFileError, InputError, plainly
 from livepapers.core.learner import JSON
 
 VERSION = 1
@@ -138,7 +138,7 @@ class Genome:
         try:
             return cls(tuple(values["seeds"]), tuple(float(s) for s in values["sigmas"]), str(values["signature"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise CorruptFileError(f"genome: not readable ({error})") from None
+            raise CorruptFileError(f"genome: not readable ({plainly(error)})") from None
 
 
 def initial_weights(seed: int, scale: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from scipy import stats
 from torch import Tensor
 
 from livepapers.blocks.policy_door import AnyPolicy, as_policy
-from livepapers.core.application import Application, Row, check_numbers, to_csv
+from livepapers.core.application import Application, Row, check_numbers, refuse_changed, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, write_atomic
@@ -46,6 +46,8 @@ FIGURES = {
     "random_quotient": "quotient that a random direction would have",
     "mean_quotient": "quotient of the mean gradient",
 }
+POSSIBLE = dict.fromkeys(FIGURES, (0.0, 1.0)) | {"participation": (1.0, math.inf), "variation": (0.0, math.inf)}
+"""Least and largest value that each figure can have: intervals of few repeats would go beyond."""
 COMPARED = ("share", "participation", "entropy", "variation")
 
 
@@ -131,6 +133,10 @@ def apply(
         episodes=episodes, repeats=repeats, horizon=horizon, temperature=temperature, loss=loss,
         attack_size=attack_size,
     )  # fmt: skip
+    if against is None:
+        refuse_changed(apply, "only with --against is it told whether a policy is robust", radius=radius)
+    if changes.strip() == "none":
+        refuse_changed(apply, "with --changes none no state is changed", relabel=relabel)
     _check(radius=radius, seed=seed, confidence=confidence)
     if output is not None:
         check_output_folder(output)
@@ -293,10 +299,9 @@ def _sets(judged: Judged, confidence: float) -> list[Row]:
 def _policy(found: Diagnosis, confidence: float) -> list[Row]:
     rows: list[Row] = []
     for name, meaning in FIGURES.items():
-        mean, low, high = interval(found.figures[name], confidence)
-        rows.append(
-            {"figure": name, "value": _shown(mean), "low": _shown(low), "high": _shown(high), "meaning": meaning}
-        )
+        mean, *ends = interval(found.figures[name], confidence)
+        low, high = (_shown(float(end)) for end in np.clip(ends, *POSSIBLE[name]))
+        rows.append({"figure": name, "value": _shown(mean), "low": low, "high": high, "meaning": meaning})
     return rows
 
 
@@ -306,6 +311,8 @@ def _against(first: Diagnosis, second: Diagnosis, void: str, confidence: float) 
         mine, theirs = first.figures[name], second.figures[name]
         _, low, high = interval(theirs - mine, confidence)
         verdict = "void" if void else "higher" if low > 0 else "lower" if high < 0 else "not told apart"
+        least, most = POSSIBLE[name]
+        low, high = max(low, least - most), min(high, most - least)
         rows.append(
             {"figure": name, "first": _shown(float(mine.mean())), "second": _shown(float(theirs.mean())),
              "difference from": _shown(low), "to": _shown(high), "verdict": verdict}
@@ -323,14 +330,16 @@ def _headline(first: Judged, second: Judged | None, void: str, rows: list[Row]) 
         return f"void: {void}"
     share = float(first.found.figures["share"].mean())
     plain = f"{first.about}: one direction makes up {100 * share:.0f} % of its instability"
-    moved = [str(row["set"]) for row in rows if row["verdict"] == "moved"]
-    told = (
-        f"; moved by {', '.join(moved)}" if moved else "; no change tried moves it beyond what an independent run does"
-    )
+    moved, closer = ([str(row["set"]) for row in rows if row["verdict"] == name] for name in ("moved", "closer"))
+    told = "; none of the changes tried was told apart from an independent run" if len(rows) > 1 else ""
+    if moved:
+        told = f"; moved by {', '.join(moved)}"
+    elif closer:
+        told = f"; none of the changes tried was seen to move it, closer than an independent run: {', '.join(closer)}"
     if second is not None:
         cosine = squared_cosine(first.found.direction, second.found.direction)
         told += f"; the second policy's direction has squared cosine {cosine:.2g} with it"
-    return plain + (told if len(rows) > 1 or second is not None else "")
+    return plain + told
 
 
 def _notes(judged: Judged, void: str, config: Config, relabel: bool) -> tuple[str, ...]:

@@ -102,7 +102,7 @@ def walk(
         task = task_of(env, min(MOST_LANES, episodes - done))
         fits(policy, task)
         played = _Round(policy, task, change, mode, take, first=done)
-        parts.append(played.play((seed + done) % 2**31, horizon or LONGEST, stream))
+        parts.append(played.play((seed + done) % 2**31, horizon, stream))
         done += task.lanes
     return np.concatenate(parts)
 
@@ -203,14 +203,14 @@ class _Round:
     first: int
 
     def play(self, seed: int, horizon: int, stream: torch.Generator) -> np.ndarray:
-        """Returns `[lane]`."""
+        """Returns `[lane]`, of the first steps up to the horizon; 0: of whole episodes."""
         task, policy = self.task, self.policy
         inside, going = into(task.action_space), torch.ones(task.lanes, dtype=torch.bool)
         returns = torch.zeros(task.lanes, dtype=torch.float64)
         observation = task.reset(seed).to(torch.float32)
         if policy is not None and policy.restart is not None:
             policy.restart(going)
-        for _ in range(horizon):
+        for _ in range(horizon or LONGEST):
             shown = self._shown(observation, torch.nonzero(going)[:, 0])
             acted_on = shown if self.mode == "act" else observation
             result = task.step(inside(_action(policy, task, acted_on, stream)))
@@ -220,7 +220,7 @@ class _Round:
                 break
             observation = result.observation.to(torch.float32)
         else:
-            if horizon == LONGEST:
+            if not horizon:
                 raise InputError.of("env", f"an episode of over {LONGEST:,} steps", expected="episodes that end")
         return returns.numpy()
 

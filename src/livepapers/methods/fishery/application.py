@@ -71,6 +71,10 @@ def apply(
 
     Raises:
         InputError: One line that names file, field, value and likely cause; nothing was written.
+
+    Examples:
+        livepapers apply fishery --model ecosystem.yml --output rules
+        livepapers apply fishery --model ecosystem.yml --updates 40 --episodes 2000 --json
     """
     _check_numbers(updates, episodes, seed)
     if output is not None:

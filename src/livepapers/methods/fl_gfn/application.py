@@ -12,7 +12,7 @@ import torch
 from livepapers.core import artifact
 from livepapers.core.application import Application, Row, to_csv
 from livepapers.core.config import replace
-from livepapers.core.errors import CorruptFileError, InputError, Interrupted
+from livepapers.core.errors import CorruptFileError, InputError, Interrupted, plainly
 from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.learner import JSON
 from livepapers.core.loop import drive
@@ -150,7 +150,7 @@ def load_sampler(folder: Path) -> Sampler:
         config = Config.from_json(described.made_by["config"])  # type: ignore[arg-type]  # checked by from_json
         learner = ForwardLookingGFlowNet(problem.construction(), config, seed=0)
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise CorruptFileError(f"{folder}: not a sampler of {SLUG} ({error})") from None
+        raise CorruptFileError(f"{folder}: not a sampler of {SLUG} ({plainly(error)})") from None
     learner.network.load_state_dict(artifact.load_network(folder).state_dict())
     return Sampler(learner)
 

@@ -57,6 +57,10 @@ def apply(
     Raises:
         InputError: One line that names file, field, value and likely cause; nothing was written.
         Diverged: The training was never finite on the dev part; nothing was written.
+
+    Examples:
+        livepapers apply hdpo --network net.yml --demand sales.csv --output orders
+        livepapers apply hdpo --network net.yml --demand sales.csv --state today.csv --policy base-stock
     """
     _check_numbers(policy, updates, seed)
     if output is not None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from livepapers.core import artifact
 from livepapers.core.application import Application, Row, check_numbers, to_csv
 from livepapers.core.config import replace
-from livepapers.core.errors import CorruptFileError, InputError, Interrupted
+from livepapers.core.errors import CorruptFileError, InputError, Interrupted, plainly
 from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.learner import JSON, Learner
 from livepapers.core.loop import drive
@@ -157,7 +157,7 @@ def load_model(folder: Path) -> tuple[Problem, OutcomeConditionedGFlowNet]:
             warnings.simplefilter("ignore")  # what it warned of when it was trained
             model = OutcomeConditionedGFlowNet(problem.construction(), config, seed=int(described.made_by["seed"]))  # type: ignore[arg-type]
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise CorruptFileError(f"{folder}: not a model of {SLUG} ({error})") from None
+        raise CorruptFileError(f"{folder}: not a model of {SLUG} ({plainly(error)})") from None
     model.network.load_state_dict(artifact.load_network(folder).state_dict())
     return problem, model
 

@@ -3,10 +3,9 @@
 Paper       Zhao and Li, "One Step is Enough: Multi-Agent Reinforcement Learning based on One-Step Policy Optimization
             for Order Dispatch on Ride-Sharing Platforms", arXiv 2507.15351 (v1, v2); the released code else.
 Idea        Every minute a platform matches waiting orders to a fleet of equal vehicles. The vehicles that accept an
-order
-            in the same minute are a group whose mean reward can stand in for a critic (GRPO). If they are exchangeable
-            and their joint decision leads to one next state, what follows is worth the same to all of them in
-            expectation and cancels, so the immediate reward alone, centred in its group, is enough (OSPO).
+            order in the same minute are a group whose mean reward can stand in for a critic (GRPO). If they are
+            exchangeable and their joint decision leads to one next state, what follows is worth the same to all of
+            them in expectation and cancels, so the immediate reward alone, centred in its group, is enough (OSPO).
 Equations   (1) p(j | i) = softmax over open orders j of a shared score of vehicle i and order j: `log_probabilities`;
             the decision is the matching of the largest total p, `tasks.matching.assign`.
             (2) r of an accepted order: `tasks.ride_pooling`.
@@ -22,9 +21,9 @@ Deviations  1. Released code: travel times in whole minutes from a routing serve
                distance over measured speed by zone pair (shortest paths), 61 zones, business days of 2018, real-valued
                minutes; a table of the user's own trips brings its own demand.
             2. Released: vehicles of an episode 1,000, about 123 orders a minute. Ours: as the user or the study says.
-            3. Released: Adam at 1e-5, at least 1,000 episodes. Laptop: 1e-3 falling to 3e-4, 60 episodes.
+            3. Released: Adam at 1e-5, at least 1,000 episodes. Laptop: 1e-2 falling to 3e-3, 60 episodes.
             4. Released: a share of 1 of all pairs is random at first, times 0.99 an episode. As one random pair in
-               eighty already decides most matchings, laptop begins at 0.02, times 0.95; `paper()` as released.
+               eighty already decides most matchings, laptop begins at 0.1, times 0.95; `paper()` as released.
             5. Released: weight 1 of the fairness penalty. It is the same for all of a minute and, the spread growing
                all the time, lowers every choice that was made; laptop 0 (`fairness`), measured in the study.
             6. Released: stored probabilities as small as 1e-8. Ours: not below 1e-3 in ratios, and ratios held below

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -29,6 +29,8 @@ FILES = {COMPARISON: "comparison.csv", MINUTE: "dispatch_minute.csv"}
 FEWEST_DAYS = 4  # with fewer, no day can be spared for the comparison
 SHOWN = 20  # assignments in the printed table
 OURS = "ospo"
+GRPO: dict[str, Any] = {"horizon": "return", "group": "episode", "explore": 0.02}
+"""What of `Config` is another for GRPO; its exploration was tuned by as many trials as that of ospo."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,11 @@ def apply(
 
     Raises:
         InputError: One line that names file, column, value and likely cause; nothing was written.
+
+    Examples:
+        livepapers apply ospo --trips yellow_tripdata.csv --vehicles 200 --start 19:00 --output dispatch
+        livepapers apply ospo --trips rides.csv --zones zones.csv --vehicles 12 --minutes 60 --seats 4
+        livepapers apply ospo --trips rides.csv --zones zones.csv --vehicles 12 --objective grpo --json
     """
     if objective not in ("ospo", "grpo"):
         raise InputError.of("objective", objective, expected="ospo or grpo")
@@ -98,7 +105,7 @@ def apply(
     problem = _problem(trips, window, zones, vehicles=vehicles, seats=seats, tests=tests, seed=seed)
     config = replace(Config(), episodes=episodes)
     if objective == "grpo":
-        config = replace(config, horizon="return", group="episode")
+        config = replace(config, **GRPO)
     learner = GroupPolicyOptimizer(problem.fleet, config=config, seed=seed)
     made_by = {
         "objective": objective, "episodes": episodes, "seed": seed, "vehicles": vehicles, "seats": seats,
@@ -109,11 +116,11 @@ def apply(
         loop.drive(learner, learner.updates, name=objective, folder=partial, fingerprint=fingerprint)
         results = _compare(problem, learner, seed)
         minute, rows = _minute(problem, learner)
-        tables = {COMPARISON: _rows(results), MINUTE: rows[:SHOWN]}
+        tables, files = {COMPARISON: _rows(results)}, {"dispatch_map.svg": minute}
+        if rows:  # in a minute without assignments the map says it all
+            tables[MINUTE], files[FILES[MINUTE]] = rows[:SHOWN], to_csv(rows)
         application = Application("ospo", _headline(results, objective), tables, _notes(problem, results))
-        if output is None:
-            return application
-        return _write(application, output, learner, made_by, {"dispatch_map.svg": minute, FILES[MINUTE]: to_csv(rows)})
+        return application if output is None else _write(application, output, learner, made_by, files)
 
 
 def _problem(
@@ -203,6 +210,13 @@ def _notes(problem: _Problem, results: Mapping[str, Rollout]) -> tuple[str, ...]
         "the reward is the paper's: 3 an order, 1 a kilometre, less pick-up, detour and lateness; routes and times are "
         "computed from zone centres, so short trips within a zone take no time",
     ]
+    tests, days = len(problem.test.state.minute), problem.recorded_days
+    if 0 < days < tests:
+        which = "one day" if days == 1 else f"{days} days"
+        notes.append(
+            f"the {tests} windows of the comparison are of {which}: a day is replayed more than once, each time with "
+            "the vehicles elsewhere at the start"
+        )
     if max(rewards, key=lambda name: rewards[name]) != OURS:
         notes.insert(0, "use the rule that wins, or train with more --episodes")
     return tuple(notes)
@@ -246,9 +260,7 @@ def _minute(problem: _Problem, learner: GroupPolicyOptimizer) -> tuple[str, list
         [_point(state, i) for i in (~free).nonzero().squeeze(-1).tolist()],
         [tuple(points[int(state.order_origin[0, at])]) for at in waiting], lines,
     )  # fmt: skip
-    return dispatch_map(shown), rows or [
-        dict.fromkeys(("vehicle", "from", "to", "carried before", "pick-up, min", "reward"))
-    ]
+    return dispatch_map(shown), rows
 
 
 def _lane(state: FleetState) -> FleetState:
@@ -274,4 +286,5 @@ def _write(
         FILES[COMPARISON]: "dispatchers on the same orders", FILES[MINUTE]: "all assignments of the minute on the map",
         "dispatch_map.svg": "a map of that minute",
     }  # fmt: skip
+    holds = {name: about for name, about in holds.items() if name not in FILES.values() or name in everything}
     return Application("ospo", application.headline, application.tables, application.notes, holds, output)

@@ -81,6 +81,11 @@ def apply(
 
     Raises:
         InputError: One line that names file, field, value and likely cause; nothing was written.
+
+    Examples:
+        livepapers apply pdppo --plant plant.yml --output schedule
+        livepapers apply pdppo --plant plant.yml --steps 1000000 --paths 20 --seconds 60
+        livepapers apply pdppo --plant plant.yml --aggregate ppo --paths 0 --json
     """
     options = _checked(_Options(aggregate, steps, seed, paths, periods, seconds))
     if output is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from livepapers.blocks.policy_door import AnyPolicy, as_policy
-from livepapers.core.application import Application, Row, to_csv
+from livepapers.core.application import Application, Row, refuse_changed, to_csv
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, write_atomic
 from livepapers.core.rng import Seed, derive
@@ -95,7 +95,17 @@ def apply(
     """
     noise, points = parse_sigma(sigma), parse_budgets(budgets)
     points = _with_per_step(points, per_step, horizon, noise)
-    _check(artifact, returns, env=env, frames=frames, attack_episodes=attack_episodes, episodes=episodes, seed=seed)
+    if (artifact is None) == (returns is None):
+        shown = "neither" if artifact is None else "both"
+        raise InputError.of("ARTIFACT and --returns", shown, expected="exactly one of them")
+    if returns is not None:
+        because = "with --returns there is no policy to play"
+        refuse_changed(
+            apply, because, env=env, episodes=episodes, frames=frames, attack_episodes=attack_episodes, seed=seed
+        )
+    else:
+        refuse_changed(apply, "it is of --returns", column=column)
+    _check(frames=frames, attack_episodes=attack_episodes, episodes=episodes, seed=seed)
     if output is not None:
         check_output_folder(output)
     bounds: dict[str, Any] = {"estimator": estimator, "lowest": lowest, "highest": highest, "confidence": confidence}
@@ -169,23 +179,7 @@ def _with_per_step(points: list[float], size: float, horizon: int, noise: Any) -
     return sorted({*points, budget_from_per_step(size, horizon)})
 
 
-def _check(
-    artifact: Path | None,
-    returns: Path | None,
-    *,
-    env: str,
-    frames: int,
-    attack_episodes: int,
-    episodes: int,
-    seed: int,
-) -> None:
-    if (artifact is None) == (returns is None):
-        shown = "neither" if artifact is None else "both"
-        raise InputError.of("ARTIFACT and --returns", shown, expected="exactly one of them")
-    if returns is not None:
-        for name, value in (("env", env), ("frames", frames), ("attack-episodes", attack_episodes)):
-            if value:
-                raise InputError.of(name, value, expected="nothing with --returns", cause="there is no policy to play")
+def _check(*, frames: int, attack_episodes: int, episodes: int, seed: int) -> None:
     for name, number, least, most in (
         ("episodes", episodes, 1, MOST_EPISODES), ("frames", frames, 0, 1000), ("seed", seed, 0, 2**63 - 1),
         ("attack-episodes", attack_episodes, 0, MOST_EPISODES),

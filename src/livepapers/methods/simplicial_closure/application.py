@@ -77,6 +77,11 @@ def apply(
 
     Raises:
         InputError: One line for any unusable option, file or data; nothing is written then.
+
+    Examples:
+        livepapers apply simplicial-closure --sets meetings.csv --top 10 --output next
+        livepapers apply simplicial-closure --git . --split 90 --json
+        livepapers apply simplicial-closure --hypergraph data/email-Enron --score harmonic
     """
     _check_options({"--git": git, "--hypergraph": hypergraph, "--sets": sets}, top=top, score=score, split=split)
     if output is not None:

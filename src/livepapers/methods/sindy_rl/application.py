@@ -11,7 +11,7 @@ import torch
 from gymnasium.spaces import Box
 
 from livepapers.core import artifact, loop
-from livepapers.core.application import Application, Row, check_numbers, rounded, to_csv
+from livepapers.core.application import Application, Row, check_numbers, refuse_changed, rounded, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished
@@ -30,6 +30,7 @@ LONGEST = 1000  # steps of an episode that knows no end
 TEST_EPISODES, PROBED = 10, 200
 HARDLY = 0.9  # a roll-out error of this times that of foreseeing no change is no success
 ROUND_UPDATES = 8
+HIGHEST = 5  # degree
 EQUATIONS, CANDIDATES, POLICIES, LEARNING = "Equations", "Models that were tried", "Policies", "Learning"
 FILES = {CANDIDATES: "candidates.csv", POLICIES: "policies.csv", LEARNING: "learning.csv"}
 
@@ -77,11 +78,13 @@ def apply(
 
     Raises:
         InputError: One line that names option, file or column, and the likely cause; nothing was written.
+
+    Examples:
+        livepapers apply sindy-rl --data runs.csv --states x,v --inputs push --trajectory run --output equations
+        livepapers apply sindy-rl --data runs.csv --states x,v --degree 3 --threshold 0.01
+        livepapers apply sindy-rl --env Pendulum-v1 --random-steps 2000 --rounds 6 --output pendulum
     """
-    check_numbers({
-        "degree": (degree, 1, 5), "models": (models, 2, 200), "random_steps": (random_steps, 10, 10_000_000),
-        "rounds": (rounds, 1, 10_000), "round_steps": (round_steps, 10, 1_000_000), "seed": (seed, 0, 2**63 - 1),
-    })  # fmt: skip
+    check_numbers({"degree": (degree, 1, HIGHEST), "models": (models, 2, 200), "seed": (seed, 0, 2**63 - 1)})
     if not 0 <= threshold <= 10:
         raise InputError.of("threshold", threshold, expected="a number from 0 to 10")
     if bool(env) == (data is not None):
@@ -89,11 +92,15 @@ def apply(
     if output is not None:
         check_output_folder(output)
     if data is not None:
+        because = "with --data no environment is stepped"
+        refuse_changed(apply, because, random_steps=random_steps, rounds=rounds, round_steps=round_steps)
         names = (_names(states), _names(inputs))
         return _of_data(data, names, trajectory, degree, threshold or None, models, seed, output)
-    for name, value in (("states", states), ("inputs", inputs), ("trajectory", trajectory)):
-        if value:
-            raise InputError.of(name, value, expected="nothing with --env", cause="it names columns of --data")
+    refuse_changed(apply, "it names columns of --data", states=states, inputs=inputs, trajectory=trajectory)
+    check_numbers({
+        "random_steps": (random_steps, 10, 10_000_000), "rounds": (rounds, 1, 10_000),
+        "round_steps": (round_steps, 10, 1_000_000),
+    })  # fmt: skip
     limit = threshold or 0.01
     config = Config(
         offline=random_steps, collect=round_steps, online=round_steps * min(rounds, 8), refit_every=ROUND_UPDATES,
@@ -140,7 +147,13 @@ def _of_data(
     notes = [f"{states[i]} and {states[j]} are put back onto the unit circle after each step" for i, j in circles]
     if best.roll_out >= HARDLY * nothing:
         notes.append("the equations foresee hardly more than that nothing changes: more data, other states or terms?")
-    if best.degree == degree and degree > 1:
+    rows, candidates = sum(len(run.inputs) for run in trajectories.split(runs)[0]), len(best.model.library)
+    if rows < candidates:
+        notes.append(
+            f"{rows} steps were fitted to {candidates} candidate terms of degree {best.degree}: many other equations "
+            "would fit them as well; give more rows or a lower --degree"
+        )
+    elif best.degree == degree and 1 < degree < HIGHEST:
         notes.append("the highest degree was taken; a higher one may do better")
     done = Application("sindy-rl", headline, tables, tuple(notes))
     made_by: dict[str, Any] = {

@@ -70,6 +70,11 @@ def apply(
 
     Raises:
         InputError: One line that names file, field, value and likely cause; nothing was written.
+
+    Examples:
+        livepapers apply yann-rl --model controller.yml --output controller
+        livepapers apply yann-rl --model controller.yml --outside project --points 50000
+        livepapers apply yann-rl --model controller.yml --env my_plant:Plant-v0 --steps 20000 --output tuned
     """
     _check_numbers(points, steps, nodes, seed)
     if output is not None:

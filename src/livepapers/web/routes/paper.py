@@ -143,7 +143,7 @@ def drawn_curves(found: Mapping[str, Any]) -> tuple[Curve, ...]:
             each["name"],
             each.get("axis", "step"),
             [(line["arm"], styles[line["arm"]]) for line in each["arms"]],
-            figures.curves(each["arms"], styles, title=f"{each['name']} in {each['setting']}"),
+            figures.curve_figure(each, styles),
         )
         for each in found["curves"]
     )
