@@ -21,7 +21,7 @@ from livepapers.core.config import replace
 from livepapers.core.errors import CorruptFileError, InputError, MissingExtraError
 from livepapers.core.rng import generator
 from livepapers.methods import drl_diagnosis as method
-from livepapers.methods.drl_diagnosis import application, direction, plot
+from livepapers.methods.drl_diagnosis import application, direction, judging, plot
 from livepapers.methods.drl_diagnosis.application import apply, interval
 from livepapers.methods.drl_diagnosis.plot import heat_maps_svg, series_svg
 from livepapers.tasks.atari import AtariTask
@@ -99,7 +99,7 @@ def test_a_robust_policy_that_is_not_robust_is_void(balance: Path, tmp_path: Pat
 
 def test_a_robust_policy_is_compared(balance: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     other = _balancing(tmp_path / "other", 2.0)
-    monkeypatch.setattr(application, "_not_robust", lambda first, second: "")
+    monkeypatch.setattr(application, "not_robust", lambda first, second: "")
     done = apply(balance, against=other, changes="none", radius=0.01, episodes=4, repeats=2, horizon=0,
                  output=tmp_path / "out")  # fmt: skip
     rows = {row["figure"]: row for row in done.tables["Beside the other policy"]}
@@ -109,14 +109,14 @@ def test_a_robust_policy_is_compared(balance: Path, tmp_path: Path, monkeypatch:
 
 
 def test_the_verdict_needs_both_robustness_and_an_advantage():
-    def judged(kept: float) -> application.Judged:
-        return application.Judged("policy", None, "", kept)  # type: ignore[arg-type]
+    def judged(kept: float) -> judging.Judged:
+        return judging.Judged("policy", None, "", kept)  # type: ignore[arg-type]
 
-    assert application._not_robust(judged(0.1), judged(0.95)) == ""
-    assert "keeps 50 %" in application._not_robust(judged(0.1), judged(0.5))
-    assert application._not_robust(judged(0.99), judged(0.9))
-    assert application._p_better(np.ones(3), np.zeros(3)) == 0.0
-    assert application._p_better(np.ones(3), np.ones(3)) == 1.0
+    assert judging.not_robust(judged(0.1), judged(0.95)) == ""
+    assert "keeps 50 %" in judging.not_robust(judged(0.1), judged(0.5))
+    assert judging.not_robust(judged(0.99), judged(0.9))
+    assert judging._p_better(np.ones(3), np.zeros(3)) == 0.0
+    assert judging._p_better(np.ones(3), np.ones(3)) == 1.0
 
 
 def test_what_was_not_told_apart_is_not_said_to_be_alike(balance: Path):

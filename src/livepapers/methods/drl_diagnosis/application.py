@@ -3,7 +3,6 @@
 import io
 import json
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,26 +14,23 @@ from livepapers.core.application import Application, Row, check_numbers, refuse_
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, write_atomic
-from livepapers.core.rng import Seed, derive
+from livepapers.core.rng import Seed
 from livepapers.methods.drl_diagnosis import measures
-from livepapers.methods.drl_diagnosis.attacks import steepest
-from livepapers.methods.drl_diagnosis.collecting import Environment, fits, picture_of, task_of, walk
+from livepapers.methods.drl_diagnosis.collecting import Environment, fits, picture_of, task_of
 from livepapers.methods.drl_diagnosis.config import Config
 from livepapers.methods.drl_diagnosis.diagnosing import (
     ALL_CHANGES,
     ATTACKS,
     INDEPENDENT,
     Diagnosis,
-    diagnose,
     differentiable,
 )
 from livepapers.methods.drl_diagnosis.direction import Loss, squared_cosine
+from livepapers.methods.drl_diagnosis.judging import Judged, judge_policy, not_robust
 from livepapers.methods.drl_diagnosis.plot import heat_maps_svg, series_svg
 
 SETS, POLICY, AGAINST = "Sets of states", "Policy", "Beside the other policy"
 SATURATED = 0.999
-KEPT = 0.8
-"""Of what a policy has above random play, a robust one keeps at least this share under the attack."""
 FIGURES = {
     "share": "of the instability that is one direction; 1 = systematic",
     "gap": "1 - second over first eigenvalue; near 0 the direction means nothing",
@@ -49,23 +45,6 @@ FIGURES = {
 POSSIBLE = dict.fromkeys(FIGURES, (0.0, 1.0)) | {"participation": (1.0, math.inf), "variation": (0.0, math.inf)}
 """Least and largest value that each figure can have: intervals of few repeats would go beyond."""
 COMPARED = ("share", "participation", "entropy", "variation")
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A policy's diagnosis, and whether it is one of an agent that learned.
-
-    Attributes:
-        about: What the policy is.
-        found: The diagnosis.
-        void: Why nothing should be concluded; empty where something can.
-        kept: Share of its advantage over random play that it keeps under the attack; NaN where it was not attacked.
-    """
-
-    about: str
-    found: Diagnosis
-    void: str
-    kept: float
 
 
 def apply(
@@ -144,13 +123,13 @@ def apply(
     world = _world(policy, env)
     names = _changes(policy, other, world, changes)
     robust = radius if other is not None else 0.0
-    first = _judged(policy, world, config, names, seed=seed, radius=robust, relabel=relabel)
+    first = judge_policy(policy, world, config, names, seed=seed, radius=robust, relabel=relabel)
     rows = _sets(first, confidence)
     tables: dict[str, list[Row]] = {SETS: rows, POLICY: _policy(first.found, confidence)}
     second, void = None, first.void
     if other is not None:
-        second = _judged(other, world, config, (), seed=seed, radius=robust, relabel=relabel)
-        void = first.void or second.void or _not_robust(first, second)
+        second = judge_policy(other, world, config, (), seed=seed, radius=robust, relabel=relabel)
+        void = first.void or second.void or not_robust(first, second)
         tables[AGAINST] = _against(first.found, second.found, void, confidence)
     done = Application(
         "drl-diagnosis", _headline(first, second, void, rows), tables, _notes(first, void, config, relabel)
@@ -220,54 +199,6 @@ def _world(policy: AnyPolicy, env: str) -> Environment:
         cause = "this policy does not say what it was made for"
         raise InputError.of("env", "nothing", expected="a world or a Gymnasium id", cause=cause)
     return env or dict(policy.task or {})
-
-
-def _judged(
-    policy: AnyPolicy, world: Environment, config: Config, names: tuple[str, ...], *, seed: int, radius: float,
-    relabel: bool,
-) -> Judged:  # fmt: skip
-    mode = "relabel" if relabel else "act"
-    found = diagnose(policy, world, config=config, changes=names, seed=seed, mode=mode)
-    count = config.episodes * config.repeats
-    random = walk(None, world, episodes=count, seed=derive(seed, "random") >> 32, horizon=config.horizon)
-    own = found.returns.flatten()
-    p = _p_better(own, random)
-    void = ""
-    if p > 0.05:
-        void = (
-            f"{policy.about} did not learn: its mean return is {own.mean():.4g}, random play has "
-            f"{random.mean():.4g} (p = {p:.2g})"
-        )
-    kept = math.nan
-    if radius:
-        values, limits = differentiable(policy), found.limits
-        reach = radius * (limits.high - limits.low)
-        attacked = walk(
-            policy, world, episodes=count, seed=derive(seed, "attacked") >> 32, horizon=config.horizon,
-            change=lambda seen: steepest(values, seen, radius=reach, limits=limits),
-        )  # fmt: skip
-        above = max(float(own.mean() - random.mean()), 1e-12)
-        kept = float(attacked.mean() - random.mean()) / above
-    return Judged(policy.about, found, void, kept)
-
-
-def _p_better(own: np.ndarray, random: np.ndarray) -> float:
-    """One-sided Welch test that a policy's returns are above those of random play."""
-    parts = [(float(each.var(ddof=1)) / len(each), len(each) - 1) for each in (own, random)]
-    square = sum(part for part, _ in parts)
-    if square == 0.0:
-        return 0.0 if own.mean() > random.mean() else 1.0
-    freedom = square**2 / sum(part**2 / count for part, count in parts)
-    return float(stats.t.sf((own.mean() - random.mean()) / math.sqrt(square), freedom))
-
-
-def _not_robust(first: Judged, second: Judged) -> str:
-    if second.kept >= KEPT and second.kept > first.kept:
-        return ""
-    return (
-        f"the second policy is not robust: under the attack it keeps {100 * second.kept:.0f} % of its score above "
-        f"random play, the first one {100 * first.kept:.0f} %; {100 * KEPT:.0f} % and more than the first asked for"
-    )
 
 
 def interval(values: np.ndarray, confidence: float) -> tuple[float, float, float]:
