@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from livepapers.lab.words import estimate
 from livepapers.papers import catalogue
 from livepapers.web import sources
+from livepapers.web.routes import paper
 from web.test_home import PAYLOADS, Shape, add
 from web.test_runs_pages import landmarks
 
@@ -158,3 +159,13 @@ def test_what_is_given_by_its_place_stands_before_the_options() -> None:
     commands, python = (code for _, code in sources.usage("policy-smoothing"))
     assert commands == "livepapers apply policy-smoothing ARTIFACT --sigma SIGMA --output result"
     assert "policy_smoothing.apply(artifact, sigma=...)" in python
+
+
+def test_curves_on_which_all_seeds_agree_come_last() -> None:
+    def curve(name: str, high: float) -> dict[str, object]:
+        line = {"arm": "ours", "n": 2, "steps": [0, 1], "mean": [1.0, 2.0], "low": [1.0, 2.0], "high": [1.0, high]}
+        return {"setting": "plant", "name": name, "arms": [line]}
+
+    arms = [{"arm": "ours", "kind": "method"}]
+    drawn = paper.drawn_curves({"arms": arms, "curves": [curve("real_steps", 2.0), curve("return", 3.0)]})
+    assert [each.name for each in drawn] == ["return", "real_steps"]

@@ -135,7 +135,7 @@ def claims(slug: str) -> Markup:
 
 
 def drawn_curves(found: Mapping[str, Any]) -> tuple[Curve, ...]:
-    """The learning curves of a run's evidence."""
+    """The learning curves of a run's evidence; those on which all seeds agree, such as counts of steps, come last."""
     styles = arm_classes(found)
     return tuple(
         Curve(
@@ -145,8 +145,12 @@ def drawn_curves(found: Mapping[str, Any]) -> tuple[Curve, ...]:
             [(line["arm"], styles[line["arm"]]) for line in each["arms"]],
             figures.curve_figure(each, styles),
         )
-        for each in found["curves"]
+        for each in sorted(found["curves"], key=_seeds_agree)
     )
+
+
+def _seeds_agree(curve: Mapping[str, Any]) -> bool:
+    return all(line["n"] > 1 and line["low"] == line["high"] for line in curve["arms"])
 
 
 def _first(drawn: Sequence[Curve]) -> list[Curve]:
