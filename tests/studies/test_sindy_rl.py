@@ -1,6 +1,7 @@
 """The study of sindy-rl: cells, trials, statistics and declarations."""
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from livepapers.lab.statistics import holm, smallest_p
 from livepapers.lab.study import Cell, Cells, Setting, load_study
 from livepapers.methods.sindy_rl import Config, Known, SindyRL, Transitions
 from livepapers.studies import sindy_rl as study
+from livepapers.studies.sindy_rl import measuring
 from livepapers.studies.sindy_rl.instances import PPO_LANES, Trial, real_ppo, swing_up_learner
 from livepapers.studies.sindy_rl.measuring import mean_change, real_budget, spread_correlation
 from livepapers.tasks import swing_up
@@ -203,3 +205,16 @@ def test_the_laptop_plan_can_decide_every_claim_if_all_are_as_clear_as_can_be() 
     pairs = load_study("sindy-rl").pairs("laptop")
     assert set(pairs) == {claim.id for claim in study.CLAIMS if not claim.needs}
     assert max(holm([smallest_p(count) for count in pairs.values()])) <= LEVEL
+
+
+def test_curves_begin_with_the_first_test():
+    class Watched:
+        points: list[dict[str, float] | None]
+
+        def drive(self, trial: Any, updates: int, *, evaluate: Any) -> None:
+            before, trial.tests = evaluate(1), 1
+            self.points = [before, evaluate(1)]
+
+    run, trial = Watched(), SimpleNamespace(tests=0, tested=7.0)
+    measuring._drive(trial, 4, run, steps=lambda: 64)  # type: ignore[arg-type]
+    assert run.points == [None, {"test_return": 7.0, "real_steps": 64.0}]

@@ -143,9 +143,10 @@ def _ppo(preset: str, seed: int, world: Callable[[int], SimulatorTask[Any]], run
     def steps() -> int:
         return learner.work()["environment_steps"]
 
+    every = min(PPO_TEST_EVERY, PPO_UPDATES[preset])
     trial = Trial(
         learner, policy=learner.policy, steps=steps, world=world, seed=_number(run, "test"),
-        due=lambda updates, _: float(updates) if updates % PPO_TEST_EVERY == 0 else None,
+        due=lambda updates, _: float(updates) if updates % every == 0 else None,
     )  # fmt: skip
     _drive(trial, PPO_UPDATES[preset], run, steps=steps)
     policy = learner.policy()
@@ -163,8 +164,8 @@ def _drive(trial: Trial, updates: int, run: Run, *, steps: Callable[[], int]) ->
     every = max(updates // CURVE_POINTS, 1)
 
     def evaluate(step: int) -> dict[str, float] | None:
-        if step % every and step != updates:
-            return None
+        if not trial.tests or (step % every and step != updates):
+            return None  # before the first test there is no return to show
         return {"test_return": trial.tested, "real_steps": float(steps())}
 
     run.drive(trial, updates, evaluate=evaluate)
