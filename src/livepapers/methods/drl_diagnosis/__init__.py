@@ -46,6 +46,7 @@ from livepapers.methods.drl_diagnosis.direction import (
     squared_cosine,
     subspace_quotient,
 )
+from livepapers.methods.drl_diagnosis.judging import kept_of_robust
 from livepapers.methods.drl_diagnosis.measures import (
     bursts,
     heat,
@@ -74,6 +75,7 @@ __all__ = [
     "ConvValues", "Diagnosis", "Direction", "Gathering", "Instability", "Limits", "RobustQLearning", "Visited",
     "adversarial_regulariser", "apply", "bursts", "carlini_wagner", "certified_share", "change_called", "collect",
     "decision_gradient", "deepfool", "diagnose", "differentiable", "example", "heat", "interval", "jaccard",
-    "limits_of", "natural", "nesterov", "participation_ratio", "principal_direction", "quotient", "radius_at",
-    "spectrum", "squared_cosine", "steepest", "subspace_quotient", "task_of", "top_energy", "updates_of", "walk",
+    "kept_of_robust", "limits_of", "natural", "nesterov", "participation_ratio", "principal_direction", "quotient",
+    "radius_at", "spectrum", "squared_cosine", "steepest", "subspace_quotient", "task_of", "top_energy", "updates_of",
+    "walk",
 ]  # fmt: skip

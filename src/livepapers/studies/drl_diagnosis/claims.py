@@ -8,12 +8,11 @@ import numpy as np
 import torch
 
 from livepapers.lab.study import NOT_IN_PAPER, Cells, Claim, Effects
-from livepapers.methods.drl_diagnosis import ATTACKS, NATURAL, jaccard, squared_cosine
+from livepapers.methods.drl_diagnosis import ATTACKS, NATURAL, jaccard, kept_of_robust, squared_cosine
 
 GAMES = ("breakout", "space invaders")
 LEARNED = 5.0  # times the score of random play, and at least one point above it
 LOOKS = 1.25  # times the score of the best single action, which needs no picture: whoever does not look is robust
-ROBUST = 0.7  # of its score above random play that a robust agent keeps; it loses at most half of what plain ones lose
 SCALE = (
     "paper: four Atari games of 84 x 84, 6e6 frames, one agent for each game and regime; ours: two games of MinAtar, "
     "200,000 steps, 5 agents for each game and regime, sets of 10 episodes of up to 300 steps, three repeats"
@@ -113,7 +112,7 @@ def _robust(cells: Cells) -> str | None:
     for setting in GAMES:
         if cells.seeds(setting=setting, arms=("plain", "robust")):
             plain, robust = (cells.values("kept", arm=arm, setting=setting).mean() for arm in ("plain", "robust"))
-            asked = max(ROBUST, (1.0 + plain) / 2.0)
+            asked = kept_of_robust(float(plain))
             if robust < asked:
                 return (
                     f"the robust agents of {setting} are not robust: under the attack they keep {robust:.2g} of their "
