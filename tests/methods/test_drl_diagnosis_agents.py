@@ -170,6 +170,34 @@ def test_the_radius_grows_in_a_line():
     assert training.updates_of(config) == 2
 
 
+def test_what_acts_is_the_running_average_of_what_learns():
+    config = replace(TINY, averaged=0.5)
+    learner = method.example(config, 0)
+    expected = [parameter.clone() for parameter in learner.trained.parameters()]
+    for _ in range(training.updates_of(config)):
+        before = learner.work()["gradient_steps"]
+        with torch.enable_grad():
+            learner.update()
+        taken = learner.work()["gradient_steps"] - before
+        assert taken > 0
+        kept = math.exp(-taken / (config.averaged * config.steps * config.ratio))
+        expected = [
+            kept * old + (1 - kept) * new for old, new in zip(expected, learner.trained.parameters(), strict=True)
+        ]
+    for found, value in zip(learner.policy().parameters(), expected, strict=True):
+        assert found == pytest.approx(value, abs=1e-6)
+
+
+def test_without_an_average_the_last_weights_act_and_they_come_back_with_the_state():
+    last, again = (method.example(replace(TINY, averaged=0.0), seed) for seed in (0, 1))
+    with torch.enable_grad():
+        last.update()
+    for learner in (last, again):
+        again.load_state_dict(last.state_dict())
+        for found, value in zip(learner.policy().parameters(), last.trained.parameters(), strict=True):
+            assert torch.equal(found, value)
+
+
 def test_regimes_of_one_seed_begin_alike_and_policies_come_back_from_artifacts():
     plain, robust = (method.example(replace(TINY, regime=regime), 3).trained for regime in ("plain", "interval"))
     states = _pictures()

@@ -2,21 +2,21 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from livepapers.core import artifact
 from livepapers.core.config import replace
-from livepapers.core.errors import InputError
+from livepapers.lab import tuning as lab_tuning
 from livepapers.lab.claims import LEVEL, judge
 from livepapers.lab.statistics import holm, smallest_p
 from livepapers.lab.study import Cell, Cells, load_study
 from livepapers.methods.drl_diagnosis import ALL_CHANGES, Config
 from livepapers.studies import drl_diagnosis as study
-from livepapers.studies.drl_diagnosis import agents, claims, design, measuring
-from studies.fake_run import PreparedRun
+from livepapers.studies.drl_diagnosis import agents, claims, design, measuring, tuning
+from studies.fake_run import FakeRun, PreparedRun
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +28,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """The smallest settings whatever the preset is called."""
 
-    def small(preset: str, *, arm: str, world: str) -> Config:
-        del preset, world
-        return replace(Config.tiny(), regime=agents.REGIMES.get(arm, "plain"), horizon=6)
+    def small(preset: str, *, arm: str, weight: float | None = None) -> Config:
+        del preset
+        config = replace(Config.tiny(), regime=agents.REGIMES.get(arm, "plain"), horizon=6)
+        return config if weight is None else replace(config, weight=weight)
 
-    monkeypatch.setattr(agents, "settings", small)
-    monkeypatch.setattr(measuring, "settings", small)
+    for module in (agents, measuring, tuning):
+        monkeypatch.setattr(module, "settings", small)
     monkeypatch.setitem(agents.HORIZON, "smoke", 20)
 
 
@@ -56,8 +57,14 @@ def test_every_arm_measures_finite_numbers(arm: str, setting: str, root: Path):
     }
     assert 0.0 <= found["certified"] <= 1.0
     assert run.kept["direction"].shape == (6 if setting == "space invaders" else 4, 10, 10)
-    assert run.asked == ([] if arm == "untrained" else [agents.agent_name(arm, chosen.parameters["world"], 0)] * 2)
+    world = chosen.parameters["world"]
+    assert run.asked == ([f"kappa-{world}"] if arm in ("robust", "gradient") else [])
+    assert ("kappa" in found) == bool(run.asked)
     assert ("agent" in run.artifacts) == (arm != "untrained")
+    if arm != "untrained":
+        assert run.artifacts["agent"].spaces["task"] == {"name": world, "arguments": {"horizon": 20}}
+        assert run.points[-1][1].keys() == {"score"}
+        assert run.work["gradient_steps"] > 0
 
 
 @pytest.mark.parametrize("others_agree", [True, False])
@@ -70,13 +77,38 @@ def test_the_laptop_plan_can_decide_every_claim(others_agree: bool):
         assert dict(zip(p_values, holm([*p_values.values()]), strict=True))[name] <= LEVEL
 
 
-def test_a_prepared_agent_says_what_it_was_made_for_and_what_it_took(root: Path):
-    folder = PreparedRun(root, study.PREPARE, "smoke").prepared("minatar-breakout-robust-1")
-    described = artifact.load(folder)
-    assert described.spaces["task"] == {"name": "minatar-breakout", "arguments": {"horizon": 20}}
-    assert (folder / "training.json").is_file()
-    with pytest.raises(InputError, match="at most 20"):
-        agents.agent_name("plain", "minatar-breakout", 20)
+def test_the_chosen_kappa_is_that_of_the_best_trial_and_the_agent_has_it(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tuning, "trial", lambda world, preset, weight, pilot: -abs(weight - 0.002) - pilot % 2)
+    study.PREPARE["kappa-minatar-breakout"](tmp_path, "smoke")
+    kept = lab_tuning.kept(tmp_path)
+    assert kept["chosen"] == {"weight": 0.002}
+    assert kept["seeds"] == list(lab_tuning.pilots(design.PILOTS["smoke"]))
+    chosen = load_study("drl-diagnosis").settings["breakout"]
+    run = FakeRun(tmp_path)
+    assert study.measure("robust", chosen, 0, "smoke", run)["kappa"] == 0.002
+    config: Any = run.artifacts["agent"].made_by["config"]
+    assert config["weight"] == 0.002
+
+
+def test_a_trial_is_worth_the_lesser_of_play_and_play_under_attack(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tuning, "mean_return", lambda *_, attacked, **__: 3.0 if attacked else 7.0)
+    assert tuning.trial("minatar-breakout", "smoke", 0.01, 1) == 3.0
+    monkeypatch.setattr(tuning, "mean_return", lambda *_, attacked, **__: 3.0 if not attacked else 7.0)
+    assert tuning.trial("minatar-breakout", "smoke", 0.01, 1) == 3.0
+
+
+def test_regimes_of_a_seed_begin_with_the_same_weights():
+    first, second = (
+        agents.learner(agents.settings("smoke", arm=arm), "minatar-breakout", "smoke", 3).trained.state_dict()
+        for arm in ("plain", "robust")
+    )
+    other = agents.untrained(agents.settings("smoke", arm="untrained"), "minatar-breakout", "smoke", 3).network
+    assert isinstance(other, torch.nn.Module)
+    for name, value in other.state_dict().items():
+        assert torch.equal(value, first[name])
+        assert torch.equal(value, second[name])
 
 
 def _cells(plain: dict[str, float], robust: dict[str, float], seeds: int = 6) -> Cells:
@@ -137,7 +169,7 @@ def test_agents_that_did_not_learn_or_are_not_robust_make_the_verdict_void():
 
 
 def test_the_policy_that_looks_at_nothing_repeats_its_action():
-    assert measuring.always(2).act(torch.rand(3, 4, 10, 10), None).tolist() == [2, 2, 2]
+    assert agents.always(2).act(torch.rand(3, 4, 10, 10), None).tolist() == [2, 2, 2]
 
 
 def test_a_part_of_the_cells_is_enough_for_a_part_of_the_effects():

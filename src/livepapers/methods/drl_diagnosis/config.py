@@ -26,11 +26,14 @@ class Config(Presets):
     regime: Literal["plain", "interval", "gradient"] = setting(
         "interval", "the regulariser's inner maximum: none, bounded by intervals, or sought by gradient steps"
     )
-    radius: float = setting(0.05, "of the l-infinity ball at the end of training; paper: 1/255 of grey Atari", gt=0)
+    radius: float = setting(0.025, "of the l-infinity ball at the end of training; paper: 1/255 of grey Atari", gt=0)
     weight: float = setting(0.005, "kappa of the regulariser; paper: 0.005", ge=0)
-    cap: float = setting(0.1, "c: margins beyond -c are not pushed further; paper: 1", gt=0)
-    radius_from: float = setting(0.25, "share of training at which the radius begins to grow; paper: 0.25", ge=0, le=1)
-    radius_until: float = setting(0.75, "share at which it is whole; paper: 0.92", gt=0, le=1)
+    cap: float = setting(0.03, "c: margins beyond -c are not pushed further; paper: 1", gt=0)
+    radius_from: float = setting(0.5, "share of training at which the radius begins to grow; paper: 0.25", ge=0, le=1)
+    radius_until: float = setting(0.9, "share at which it is whole; paper: 0.92", gt=0, le=1)
+    averaged: float = setting(
+        0.1, "share of training over which the weights that act are averaged; paper: 0, the last ones", ge=0, le=1
+    )
     steps: int = setting(200_000, "environment steps of training; paper: 6e6 frames", ge=1)
     lanes: int = setting(16, "environments side by side; paper: 1", ge=1)
     discount: float = setting(0.99, "a step; paper: 0.99", ge=0, le=1)
@@ -70,7 +73,7 @@ class Config(Presets):
         """The published values; the radius is that of grey Atari pictures."""
         return cls(
             horizon=0, repeats=5, layers=ATARI, hidden=512, radius=1 / 255, cap=1.0,
-            radius_until=0.92,
+            radius_from=0.25, radius_until=0.92, averaged=0.0,
             steps=6_000_000, lanes=1, rate=6.25e-5, batch=32, ratio=0.25,
             capacity=200_000, warm_up=80_000, target_every=2000, explore=0.25,
         )  # fmt: skip

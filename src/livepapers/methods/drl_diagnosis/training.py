@@ -8,7 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from livepapers.blocks import q_learning
+from livepapers.blocks.deterministic_policy_gradient import follow
 from livepapers.blocks.q_learning import QLearning
+from livepapers.core.checkpoint import require_keys
+from livepapers.core.learner import State
 from livepapers.core.rng import derive
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.drl_diagnosis.attacks import Limits, steepest
@@ -45,14 +48,33 @@ class RobustQLearning(QLearning):
             warm_up=config.warm_up,
         )  # fmt: skip
         self.settings = config
+        self.averaged = copy.deepcopy(self.trained).requires_grad_(False)
         super().__init__(
             task, self.trained.network, config=settings, seed=derive(seed, "drl-diagnosis", "learner"),
             penalty=None if config.regime == "plain" else self._regulariser,
         )  # fmt: skip
 
+    def update(self) -> dict[str, float]:
+        """As `QLearning.update`; then the weights that will act follow those that learn."""
+        before = self._gradient_steps
+        metrics = super().update()
+        span = self.settings.averaged * self.settings.steps * self.settings.ratio
+        rate = -math.expm1((before - self._gradient_steps) / span) if span else 1.0
+        follow(self.averaged, self.trained, rate=rate)
+        return metrics
+
     def policy(self) -> nn.Module:
-        """A copy that takes the actions of the largest values, and can be saved as an artifact."""
-        return copy.deepcopy(self.trained).eval()
+        """A copy of the averaged network that takes the actions of the largest values, and can be an artifact."""
+        return copy.deepcopy(self.averaged).eval()
+
+    def state_dict(self) -> dict[str, Any]:
+        """As `QLearning.state_dict`, and the averaged network."""
+        return super().state_dict() | {"averaged": {n: v.clone() for n, v in self.averaged.state_dict().items()}}
+
+    def _load(self, state: State) -> None:
+        require_keys(state["averaged"], self.averaged.state_dict(), what="averaged network")
+        super()._load(state)
+        self.averaged.load_state_dict(state["averaged"])
 
     def _regulariser(self, states: Tensor, values: Tensor, done: int) -> Tensor:
         config, network = self.settings, self.trained.network

@@ -1,32 +1,33 @@
 """How a cell of the drl-diagnosis study is measured."""
 
-import numpy as np
-import torch
-from gymnasium.spaces import Discrete
-
-from livepapers.blocks.policy_door import AnyPolicy, as_policy
-from livepapers.core import artifact
+from livepapers.blocks.policy_door import AnyPolicy
 from livepapers.core.rng import derive
+from livepapers.lab import tuning
 from livepapers.lab.study import Run, Setting
-from livepapers.methods.drl_diagnosis import (
-    Config,
-    ConvQPolicy,
-    Limits,
-    certified_share,
-    collect,
-    diagnose,
-    differentiable,
-    steepest,
+from livepapers.methods.drl_diagnosis import Config, ConvQPolicy, certified_share, collect, diagnose
+from livepapers.studies.drl_diagnosis.agents import (
+    best_single_action,
+    game,
+    mean_return,
+    settings,
+    trained,
+    untrained,
 )
-from livepapers.studies.drl_diagnosis.agents import agent, agent_name, game, settings
-from livepapers.studies.drl_diagnosis.design import CHANGES, FEW_CHANGES, RADIUS
+from livepapers.studies.drl_diagnosis.design import CHANGES, FEW_CHANGES, RADIUS, REGIMES
+from livepapers.studies.drl_diagnosis.tuning import part_name
 
 
 def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dict[str, float]:
     """Measure one cell; see `ARMS` and `SETTINGS`."""
     world = str(setting.parameters["world"])
-    config = settings(preset, arm=arm, world=world)
-    policy = agent(run, preset, arm=arm, world=world, seed=seed)
+    weight = None
+    if REGIMES.get(arm, "plain") != "plain":
+        weight = float(tuning.kept(run.prepared(part_name(world)))["chosen"]["weight"])
+    config = settings(preset, arm=arm, weight=weight)
+    if arm in REGIMES:
+        policy = trained(run, config, world=world, seed=seed, preset=preset)
+    else:
+        policy = untrained(config, world, preset, seed)
     found = diagnose(
         policy, game(world, preset), config=config, changes=CHANGES.get(arm, FEW_CHANGES),
         seed=derive(seed, "drl-diagnosis", "diagnosis"),
@@ -37,38 +38,23 @@ def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dic
     for name, row in found.table.items():
         short = name.replace(" ", "-")
         measured |= {f"{figure}_{short}": float(row[figure].mean()) for figure in ("quotient", "cosine", "size")}
-    if arm != "untrained":
-        folder = run.prepared(agent_name(arm, world, seed))
-        run.artifact("agent", artifact.load(folder), weights=artifact.load_weights(folder))
+    if weight is not None:
+        measured["kappa"] = weight
     return measured | _robustness(policy, world, config, seed, preset)
 
 
 def _robustness(policy: AnyPolicy, world: str, config: Config, seed: int, preset: str) -> dict[str, float]:
-    """Scores of whole training episodes: plain, under ten gradient steps in the l-infinity ball, and without a look."""
-    values, simulator = differentiable(policy), game(world, preset)
-    count, start = config.episodes * config.repeats, derive(seed, "drl-diagnosis", "robustness") >> 32
-    limits = Limits(config.attack_size)
-    plain = collect(policy, simulator, episodes=count, seed=start)
-    attacked = collect(
-        policy, simulator, episodes=count, seed=start,
-        change=lambda seen: steepest(values, seen, radius=RADIUS, limits=limits),
-    )  # fmt: skip
-    random = collect(None, simulator, episodes=count, seed=start)
-    assert isinstance(simulator.action_space, Discrete)
-    blind = max(
-        float(collect(always(action), simulator, episodes=count, seed=start).returns.mean())
-        for action in range(int(simulator.action_space.n))
-    )
+    """Scores of whole training episodes: plain, under attack, and of policies that look at nothing."""
+    episodes, start = config.episodes * config.repeats, derive(seed, "drl-diagnosis", "robustness") >> 32
+    plain = collect(policy, game(world, preset), episodes=episodes, seed=start)
+    own = float(plain.returns.mean())
+    left = mean_return(policy, world, preset, episodes=episodes, seed=start, attacked=True)
+    chance = mean_return(None, world, preset, episodes=episodes, seed=start)
     network = policy.network
     assert isinstance(network, ConvQPolicy)  # all agents of the study are
-    own, left, chance = (float(np.mean(each.returns)) for each in (plain, attacked, random))
     return {
-        "score": own, "attacked_score": left, "random_score": chance, "blind_score": blind,
+        "score": own, "attacked_score": left, "random_score": chance,
+        "blind_score": best_single_action(world, preset, episodes, start),
         "kept": (left - chance) / max(own - chance, 1e-9) if own > chance else 0.0,
         "certified": certified_share(network.network, plain.states, radius=RADIUS),
     }  # fmt: skip
-
-
-def always(action: int) -> AnyPolicy:
-    """The policy that looks at nothing."""
-    return as_policy(lambda seen: torch.full((len(seen),), action))
