@@ -275,7 +275,7 @@ def _layout() -> Layout:
 
 
 def _share(genome: Genome) -> spreading.Share:
-    place = json.dumps(["cart-pole", {}, _layout().arguments, 4, 0])
+    place = json.dumps(["cart-pole", {}, _layout().arguments, 4, 0, "never"])
     return spreading.Share(place, range(1), (genome.to_bytes(),), episodes=1, seed=0)
 
 

@@ -103,7 +103,7 @@ def rational_tanh(x: Tensor) -> Tensor:
 
     The coefficients are those of Eigen's `ptanh_float`, which XLA uses too.
     """
-    return _RationalTanh.apply(x)  # type: ignore[return-value]
+    return _RationalTanh.apply(x) if torch.is_grad_enabled() else _quotient(x)  # type: ignore[return-value]
 
 
 _LARGEST = 7.90531110763549805
@@ -113,17 +113,21 @@ _LOWER = (1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89
 """Of x^2, highest power first; the numerator is multiplied by x."""
 
 
+def _quotient(x: Tensor) -> Tensor:
+    x = x.clamp(-_LARGEST, _LARGEST)
+    square = x * x
+    upper, lower = torch.full_like(square, _UPPER[0]), torch.full_like(square, _LOWER[0])
+    for coefficient in _UPPER[1:]:
+        upper = upper * square + coefficient
+    for coefficient in _LOWER[1:]:
+        lower = lower * square + coefficient
+    return x * upper / lower
+
+
 class _RationalTanh(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        x = x.clamp(-_LARGEST, _LARGEST)
-        square = x * x
-        upper, lower = torch.full_like(square, _UPPER[0]), torch.full_like(square, _LOWER[0])
-        for coefficient in _UPPER[1:]:
-            upper = upper * square + coefficient
-        for coefficient in _LOWER[1:]:
-            lower = lower * square + coefficient
-        y = x * upper / lower
+        y = _quotient(x)
         ctx.save_for_backward(y)
         return y
 

@@ -15,6 +15,9 @@ Compile = Literal["never", "auto", "always"]
 OPTIONS: dict[str, Any] = {"cpp.enable_floating_point_contract_flag": "fast"}
 """Multiply and add in one instruction: fewer of them, and one rounding less."""
 
+MOST_SHAPES = 1024
+"""Of one function's arguments, in one process; PyTorch's own limit is 8, beyond which it fails."""
+
 
 class Compiler:
     """What wraps the hot functions of one learner or task.
@@ -40,6 +43,10 @@ class Compiler:
         from torch._dynamo.exc import TorchDynamoException
         from torch._inductor.exc import InductorError
 
+        # one function serves learners and batches of many shapes; each is compiled for itself
+        dynamo = torch._dynamo.config
+        dynamo.recompile_limit = max(dynamo.recompile_limit, MOST_SHAPES)
+        dynamo.accumulated_recompile_limit = max(dynamo.accumulated_recompile_limit, MOST_SHAPES)
         compiled = torch.compile(function, fullgraph=True, dynamic=False, options=OPTIONS)
         tried = False
 

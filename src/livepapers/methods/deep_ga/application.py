@@ -12,6 +12,7 @@ from torch import Tensor
 
 from livepapers.core import artifact, loop
 from livepapers.core.application import Application, Row, Spread, check_numbers, refuse_changed, rounded, to_csv
+from livepapers.core.compiling import Compile
 from livepapers.core.config import replace
 from livepapers.core.errors import CorruptFileError, InputError, plainly
 from livepapers.core.files import check_output_folder, new_folder, unfinished
@@ -60,6 +61,7 @@ def apply(
     activation: Activation = "relu",
     cap: int = 0,
     share: int = 0,
+    compile: Compile = "never",  # noqa: A002 - the option's name
     test_episodes: int = 100,
     seed: Seed = 0,
     output: Path | None = None,
@@ -86,6 +88,8 @@ def apply(
         cap: Steps after which a training episode is cut; 0: only the world ends it.
         share: Individuals that run as one batch, which is what a worker of --engine is given; 0: as many as fit
             200 MB, at most 500. Another share draws other episodes; another engine or number of workers does not.
+        compile: Whether steps in a world of livepapers are compiled, which takes seconds first and then is several
+            times faster: never; auto falls back; always refuses where it cannot.
         test_episodes: Fresh episodes on which the elite is judged at the end.
         seed: Of genomes and episodes.
         output: Folder for policy, genome and curve; nothing is written when left out. An interrupted run leaves a
@@ -101,6 +105,7 @@ def apply(
     Examples:
         livepapers apply deep-ga --env CartPole-v1 --output pole
         livepapers apply deep-ga --env hard-maze --algorithm ga-ns --validation 0 --population 500 --generations 100
+        livepapers apply deep-ga --env cart-pole --population 500 --compile auto --output pole
         livepapers apply deep-ga --env CartPole-v1 --share 25 --engine local --output pole
         livepapers apply deep-ga --genome pole/genome.json --output again
     """
@@ -113,7 +118,7 @@ def apply(
         refuse_changed(
             apply, "--genome evolves nothing", algorithm=algorithm, generations=generations, population=population,
             parents=parents, sigma=sigma, validation=validation, hidden=hidden, activation=activation, cap=cap,
-            share=share,
+            share=share, compile=compile,
         )  # fmt: skip
         if spread is not None:
             raise InputError.of("--engine", "an engine", expected="nothing", cause="--genome evolves nothing")
@@ -125,7 +130,7 @@ def apply(
     widths = _widths(hidden)
     world, observation_space, action_space = world_of(env)
     layout = Layout(observation_space, action_space, hidden=widths, activation=activation)
-    config = replace(config, side_by_side=share or _side_by_side(layout))
+    config = replace(config, side_by_side=share or _side_by_side(layout), compile=compile)
     learner, name = Evolution(world, layout, config=config, seed=seed, cap=cap), worlds.full_name(env)
     if spread is not None:
         learner.crew = Crew(spread, name, {}, learner.evaluator)

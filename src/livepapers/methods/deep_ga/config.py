@@ -2,6 +2,7 @@
 
 from typing import Literal, get_args
 
+from livepapers.core.compiling import Compile
 from livepapers.core.config import Presets, config_dataclass, setting
 from livepapers.core.errors import InputError
 
@@ -25,6 +26,9 @@ class Config(Presets):
     archive_probability: float = setting(0.01, "with which a behaviour enters the archive; paper: 0.01", ge=0, le=1)
     archive_size: int = setting(2000, "most behaviours kept, then a random one goes; paper: no limit", ge=1)
     side_by_side: int = setting(500, "individuals whose networks and worlds run as one batch", ge=1)
+    compile: Compile = setting(
+        "never", "compiled steps in a simulator, which the first generation pays for: auto falls back, always refuses"
+    )
 
     def __post_init__(self) -> None:
         """Check what no single field shows."""

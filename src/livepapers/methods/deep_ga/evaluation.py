@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from livepapers.core.compiling import Compile, Compiler
 from livepapers.core.errors import InputError
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.deep_ga.networks import Layout
@@ -19,6 +20,8 @@ World: TypeAlias = "Simulator[Any, Any, Any] | Callable[[int], BatchedTask]"
 ENVIRONMENTS = 64
 """Most copies of an environment that is no simulator."""
 LONGEST = 100_000
+PIECE = 10
+"""Most steps that are compiled as one."""
 
 
 class Evaluated(NamedTuple):
@@ -35,6 +38,15 @@ class Evaluated(NamedTuple):
         return cls(returns, sum(part.steps for part in parts), behaviour)
 
 
+class _Moment(NamedTuple):
+    """Where the episodes of a batch stand."""
+
+    state: Any
+    returns: Tensor  # [B]
+    going: Tensor  # [B] bool
+    steps: Tensor  # [] int64, of all together
+
+
 class Evaluator:
     """Runs populations in one world.
 
@@ -43,11 +55,21 @@ class Evaluator:
         layout: The individuals' network.
         side_by_side: Most episodes that run as one batch.
         cap: Steps after which an episode is cut; 0: only the world ends it.
+        compiled: Whether steps in a simulator are compiled, see `core.compiling`.
+
+    Raises:
+        InputError: Steps outside a simulator cannot be compiled.
     """
 
-    def __init__(self, world: World, layout: Layout, *, side_by_side: int, cap: int = 0) -> None:
+    def __init__(
+        self, world: World, layout: Layout, *, side_by_side: int, cap: int = 0, compiled: Compile = "never"
+    ) -> None:
         self.world, self.layout, self.cap = world, layout, cap
         self.simulated = isinstance(world, Simulator)
+        if compiled != "never" and not self.simulated:
+            raise InputError.of("compile", compiled, expected="never", cause="the environment is no batched simulator")
+        self.compiler = Compiler(compiled)
+        self._steps = self.compiler.wrap(self._stepped)
         self.most = side_by_side if self.simulated else min(side_by_side, ENVIRONMENTS)
         self._tasks: dict[int, BatchedTask] = {}
 
@@ -90,20 +112,33 @@ class Evaluator:
 
     def _simulate(self, theta: Tensor, lanes: int, stream: torch.Generator) -> tuple[Tensor, int, Tensor]:
         world: Any = self.world
-        batch = len(theta) * lanes
-        state = world.initial(batch, stream)
-        returns, going, steps = torch.zeros(batch), torch.ones(batch, dtype=torch.bool), 0
-        for t in range(min(world.horizon, self.cap or world.horizon)):
-            post, decided = world.decide(state, self._actions(theta, world.observe(state)))
-            after, resolved, terminated = world.resolve(post, world.draw(batch, t, stream))
-            returns += torch.where(going, decided + resolved, 0.0)
-            steps += int(going.sum())
-            state = after if bool(going.all()) else choose(going, after, state)  # what ended stays where it ended
-            going = going & ~terminated
-            if not bool(going.any()):
+        batch, horizon, piece = len(theta) * lanes, min(world.horizon, self.cap or world.horizon), 1
+        if self.compiler.on:
+            piece = max(size for size in range(1, PIECE + 1) if horizon % size == 0)
+            theta = theta.T.contiguous().T  # networks innermost: compiled code goes over them in vectors
+        going = torch.ones(batch, dtype=torch.bool)
+        moment = _Moment(world.initial(batch, stream), torch.zeros(batch), going, torch.zeros((), dtype=torch.int64))
+        for first in range(0, horizon, piece):
+            noise = [world.draw(batch, t, stream) for t in range(first, first + piece)]
+            moment = self._steps(theta, moment, noise)
+            if not bool(moment.going.any()):
                 break
         describe = getattr(world, "behaviour", world.observe)
-        return returns, steps, describe(state).reshape(batch, -1).to(torch.float32)
+        return moment.returns, int(moment.steps), describe(moment.state).reshape(batch, -1).to(torch.float32)
+
+    def _stepped(self, theta: Tensor, moment: _Moment, noise: Sequence[Any]) -> _Moment:
+        """A step for each noise."""
+        world: Any = self.world
+        state, returns, going, steps = moment
+        for drawn in noise:
+            post, decided = world.decide(state, self._actions(theta, world.observe(state)))
+            after, resolved, terminated = world.resolve(post, drawn)
+            returns = returns + torch.where(going, decided + resolved, 0.0)
+            steps = steps + going.sum()
+            all_go = not torch.compiler.is_compiling() and bool(going.all())
+            state = after if all_go else choose(going, after, state)  # what ended stays where it ended
+            going = going & ~terminated
+        return _Moment(state, returns, going, steps)
 
     def _play(self, theta: Tensor, lanes: int, stream: torch.Generator) -> tuple[Tensor, int, Tensor]:
         batch = len(theta) * lanes

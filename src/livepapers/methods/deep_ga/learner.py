@@ -39,7 +39,7 @@ class Evolution(Learner):
 
     def __init__(self, world: World, layout: Layout, *, config: Config, seed: int, cap: int = 0) -> None:
         self.layout, self.config, self.seed = layout, config, seed
-        self.evaluator = Evaluator(world, layout, side_by_side=config.side_by_side, cap=cap)
+        self.evaluator = Evaluator(world, layout, side_by_side=config.side_by_side, cap=cap, compiled=config.compile)
         self.crew: Crew | None = None
         """Evaluates the populations elsewhere; without one, this process does."""
         self.decoder = Decoder(layout.scale(), layout.signature, keep=config.parents + 1)
@@ -140,6 +140,7 @@ class Evolution(Learner):
             "elite_score": self.elite_score, "history": list(self.history),
             "choices": self._choices.get_state(), "entering": self._entering.get_state(),
             "counters": [self._generation, self._evaluations, self._validations, self._steps],
+            "compiled": self.evaluator.compiler.on,
         }  # fmt: skip
 
     def load_state_dict(self, state: State) -> None:
@@ -147,6 +148,7 @@ class Evolution(Learner):
         require_keys(state, self.state_dict(), what="deep-ga state")
         if not 0 <= int(state["archived"]) <= len(self.archive.kept) or len(state["counters"]) != 4:
             raise CorruptFileError("deep-ga state: more behaviours than the archive holds, or other counters")
+        self.evaluator.compiler.check(bool(state["compiled"]))
         genomes = [Genome.from_json(one) for one in [*state["parents"], *([state["elite"]] if state["elite"] else [])]]
         if any(one.signature != self.layout.signature for one in genomes):
             raise CorruptFileError("deep-ga state: its genomes belong to another architecture")
@@ -160,6 +162,7 @@ class Evolution(Learner):
         self._choices.set_state(state["choices"].clone())
         self._entering.set_state(state["entering"].clone())
         self._generation, self._evaluations, self._validations, self._steps = (int(n) for n in state["counters"])
+        self.evaluator.compiler.follow(bool(state["compiled"]))
         self.decoder.remember(self.parents)
 
     def work(self) -> dict[str, int]:

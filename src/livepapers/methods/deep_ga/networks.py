@@ -74,6 +74,7 @@ class Layout:
         self.outputs = _outputs(action_space)
         self._bytes = observation_space.dtype == np.uint8
         self._edges = _edges(action_space)
+        self._first = int(action_space.start) if isinstance(action_space, Discrete) else 0
         self._activated = torch.relu if activation == "relu" else torch.tanh
         self._parts = self._plan()
         dense = [part.shape for part in self._parts if part.layer is None]
@@ -162,7 +163,9 @@ class Layout:
         """
         space = self.action_space
         if isinstance(space, Discrete):
-            return outputs.argmax(-1) + int(space.start)
+            if torch.compiler.is_compiling() and self.outputs == 2:
+                return (outputs[..., 1] > outputs[..., 0]).long() + self._first  # fuses, as no argmax does
+            return outputs.argmax(-1) + self._first
         if isinstance(space, MultiDiscrete):
             each = outputs.split([int(n) for n in space.nvec.reshape(-1)], -1)
             chosen = torch.stack([one.argmax(-1) for one in each], -1) + torch.from_numpy(space.start.reshape(-1))

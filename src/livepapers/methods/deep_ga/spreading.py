@@ -46,6 +46,7 @@ class Crew:
     def __init__(self, spread: Spread, world: str, arguments: dict[str, Any], evaluator: Evaluator) -> None:
         self.spread, self.evaluator = spread, evaluator
         values = [world, arguments, evaluator.layout.arguments, evaluator.most, evaluator.cap]
+        values.append("always" if evaluator.compiler.on else "never")
         self._place = json.dumps(values, sort_keys=True)
 
     def __call__(self, genomes: list[Genome], *, episodes: int, seed: int) -> Evaluated:
@@ -84,9 +85,9 @@ def evaluate(share: Share) -> Found:
 @functools.lru_cache(2)
 def _workplace(place: str) -> tuple[Evaluator, Decoder]:
     """World and network of a search, made once a process."""
-    world, arguments, network, most, cap = json.loads(place)
+    world, arguments, network, most, cap, compiled = json.loads(place)
     layout = Layout.from_arguments(network)
-    evaluator = Evaluator(world_of(world, arguments)[0], layout, side_by_side=most, cap=cap)
+    evaluator = Evaluator(world_of(world, arguments)[0], layout, side_by_side=most, cap=cap, compiled=compiled)
     return evaluator, Decoder(layout.scale(), layout.signature, keep=most)
 
 
