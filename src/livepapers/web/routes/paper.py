@@ -135,7 +135,7 @@ def claims(slug: str) -> Markup:
 
 
 def drawn_curves(found: Mapping[str, Any]) -> tuple[Curve, ...]:
-    """The learning curves of a run's evidence; those on which all seeds agree, such as counts of steps, come last."""
+    """The curves of a run's evidence: first what a study calls `curve`, last those on which all seeds agree."""
     styles = arm_classes(found)
     return tuple(
         Curve(
@@ -145,7 +145,7 @@ def drawn_curves(found: Mapping[str, Any]) -> tuple[Curve, ...]:
             [(line["arm"], styles[line["arm"]]) for line in each["arms"]],
             figures.curve_figure(each, styles),
         )
-        for each in sorted(found["curves"], key=_seeds_agree)
+        for each in sorted(found["curves"], key=lambda one: (_seeds_agree(one), one["name"] != "curve"))
     )
 
 
