@@ -3,14 +3,13 @@
 import json
 import math
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 
 from livepapers.lab import tuning
 
 
-def test_the_best_mean_is_chosen_and_every_score_kept(tmp_path: Path):
+def test_the_best_mean_is_chosen_and_every_score_kept():
     points = tuning.combinations({"sigma": (0.1, 0.2, 0.3), "rate": (1.0, 2.0, 3.0)})
 
     def score(values: Mapping[str, float], seed: int) -> float:
@@ -24,16 +23,32 @@ def test_the_best_mean_is_chosen_and_every_score_kept(tmp_path: Path):
     assert [one["values"] for one in found["trials"]] == points
     assert found["trials"][5]["scores"] == pytest.approx([15.0, 9.0])
     assert [one["mean"] is None for one in found["trials"]] == 6 * [False] + 3 * [True]
-    tuning.keep(tmp_path, found)
-    assert tuning.kept(tmp_path) == json.loads((tmp_path / tuning.FILE).read_text()) == found
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
 def test_the_first_of_equals_is_chosen_and_nothing_finite_is_refused():
     points = tuning.combinations({"sigma": (0.1, 0.2, 0.3)})
     assert tuning.try_all(points[:2], tuning.pilots(1), lambda *_: 0.0)["chosen"] == points[0]
     assert tuning.try_all(points[:2], tuning.pilots(1), lambda *_: 0.0)["edges"] == {}
-    with pytest.raises(ValueError, match="no trial has a finite score"):
+    with pytest.raises(ValueError, match="no point has finite scores"):
         tuning.try_all(points, (5,), lambda *_: math.inf)
+    with pytest.raises(ValueError, match="no point has finite scores"):
+        tuning.try_all(points, (), lambda *_: 1.0)
+
+
+def test_a_point_that_diverged_once_has_lost_whatever_its_other_scores_are():
+    scores = {
+        (0.1, 1): math.inf,
+        (0.1, 2): -math.inf,
+        (0.2, 1): 1e300,
+        (0.2, 2): math.nan,
+        (0.3, 1): -5.0,
+        (0.3, 2): -7.0,
+    }
+    points = tuning.combinations({"sigma": (0.1, 0.2, 0.3)})
+    found = tuning.try_all(points, (1, 2), lambda point, seed: scores[point["sigma"], seed])
+    assert found["chosen"] == {"sigma": 0.3}
+    assert found["trials"][1]["scores"] == [1e300, None]
 
 
 def test_seeds_of_trials_are_none_of_a_cell():

@@ -171,7 +171,7 @@ def test_the_radius_grows_in_a_line():
 
 
 def test_what_acts_is_the_running_average_of_what_learns():
-    config = replace(TINY, averaged=0.5)
+    config = replace(TINY, averaged=0.3)
     learner = method.example(config, 0)
     expected = [parameter.clone() for parameter in learner.trained.parameters()]
     for _ in range(training.updates_of(config)):

@@ -115,8 +115,11 @@ def test_the_verdict_needs_both_robustness_and_an_advantage():
     assert judging.not_robust(judged(0.1), judged(0.95)) == ""
     assert "keeps 50 %" in judging.not_robust(judged(0.1), judged(0.5))
     assert judging.not_robust(judged(0.1), judged(0.75)) == ""  # loses less than half of what the first loses
-    assert "80 % asked" in judging.not_robust(judged(0.6), judged(0.75))
+    assert "80 % and more" in judging.not_robust(judged(0.6), judged(0.75))
     assert judging.not_robust(judged(0.99), judged(0.9))
+    assert judging.not_robust(judged(1.0), judged(1.0))  # no advantage
+    assert judging.not_robust(judged(1.1), judged(1.05))
+    assert judging.not_robust(judged(1.0), judged(1.01)) == ""
     assert judging._p_better(np.ones(3), np.zeros(3)) == 0.0
     assert judging._p_better(np.ones(3), np.ones(3)) == 1.0
 

@@ -1,5 +1,8 @@
 """The study of drl-diagnosis: cells, statistics, preconditions."""
 
+import functools
+import itertools
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -9,14 +12,17 @@ import pytest
 import torch
 
 from livepapers.core.config import replace
-from livepapers.lab import tuning as lab_tuning
+from livepapers.core.errors import Diverged
 from livepapers.lab.claims import LEVEL, judge
 from livepapers.lab.statistics import holm, smallest_p
 from livepapers.lab.study import Cell, Cells, load_study
+from livepapers.lab.tuning import pilots
 from livepapers.methods.drl_diagnosis import ALL_CHANGES, Config
 from livepapers.studies import drl_diagnosis as study
 from livepapers.studies.drl_diagnosis import agents, claims, design, measuring, tuning
-from studies.fake_run import FakeRun, PreparedRun
+from studies.fake_run import PreparedRun
+
+PILOTS = pilots(design.PILOTS["smoke"])
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +64,8 @@ def test_every_arm_measures_finite_numbers(arm: str, setting: str, root: Path):
     assert 0.0 <= found["certified"] <= 1.0
     assert run.kept["direction"].shape == (6 if setting == "space invaders" else 4, 10, 10)
     world = chosen.parameters["world"]
-    assert run.asked == ([f"kappa-{world}"] if arm in ("robust", "gradient") else [])
+    asked = {tuning.part_name(world, kappa, pilot) for kappa in design.KAPPAS["smoke"] for pilot in PILOTS}
+    assert set(run.asked) == (asked if arm in ("robust", "gradient") else set())
     assert ("kappa" in found) == bool(run.asked)
     assert ("agent" in run.artifacts) == (arm != "untrained")
     if arm != "untrained":
@@ -77,26 +84,59 @@ def test_the_laptop_plan_can_decide_every_claim(others_agree: bool):
         assert dict(zip(p_values, holm([*p_values.values()]), strict=True))[name] <= LEVEL
 
 
-def test_the_chosen_kappa_is_that_of_the_best_trial_and_the_agent_has_it(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_agent_has_the_kappa_of_the_best_trials_of_its_own_game(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    tried = []
+
+    def try_kappa(folder: Path, preset: str, *, world: str, kappa: float, pilot: int) -> None:
+        assert preset == "smoke"
+        tried.append((world, kappa, pilot))
+        best = {"minatar-breakout": 0.01, "minatar-space-invaders": 0.002}[world]
+        (folder / tuning.FILE).write_text(json.dumps({"score": 1.0 if kappa == best else None}))
+
+    parts = {name: functools.partial(try_kappa, **part.keywords) for name, part in study.PREPARE.items()}  # type: ignore[attr-defined]
+    settings = load_study("drl-diagnosis").settings
+    for setting, kappa in (("breakout", 0.01), ("space invaders", 0.002)):
+        for seed in (0, 1):
+            run = PreparedRun(tmp_path, parts, "smoke")
+            found = study.measure("robust", settings[setting], seed, "smoke", run)
+            config: Any = run.artifacts["agent"].made_by["config"]
+            assert found["kappa"] == config["weight"] == kappa
+            assert found[f"trials_{kappa:g}"] == 1.0
+            assert f"trials_{0.012 - kappa:g}" not in found
+    assert sorted(tried) == sorted(itertools.product(design.WORLDS, design.KAPPAS["smoke"], PILOTS))
+
+
+def test_a_trial_trains_what_it_is_called_and_is_worth_the_lesser_of_play_and_play_under_attack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(tuning, "trial", lambda world, preset, weight, pilot: -abs(weight - 0.002) - pilot % 2)
-    study.PREPARE["kappa-minatar-breakout"](tmp_path, "smoke")
-    kept = lab_tuning.kept(tmp_path)
-    assert kept["chosen"] == {"weight": 0.002}
-    assert kept["seeds"] == list(lab_tuning.pilots(design.PILOTS["smoke"]))
-    chosen = load_study("drl-diagnosis").settings["breakout"]
-    run = FakeRun(tmp_path)
-    assert study.measure("robust", chosen, 0, "smoke", run)["kappa"] == 0.002
-    config: Any = run.artifacts["agent"].made_by["config"]
-    assert config["weight"] == 0.002
+    made = []
+    real = tuning.learner
+
+    def learner(config: Config, world: str, preset: str, seed: int) -> Any:
+        made.append((config.regime, config.weight, world, seed))
+        return real(config, world, preset, seed)
+
+    monkeypatch.setattr(tuning, "learner", learner)
+    for worse in (True, False):
+        monkeypatch.setattr(
+            tuning, "mean_return", lambda *_, attacked, worse=worse, **__: 3.0 if attacked == worse else 7.0
+        )
+        study.PREPARE[tuning.part_name("minatar-breakout", 0.01, PILOTS[0])](tmp_path, "smoke")
+        assert json.loads((tmp_path / tuning.FILE).read_text()) == {"score": 3.0}
+    assert made == 2 * [("interval", 0.01, "minatar-breakout", PILOTS[0])]
 
 
-def test_a_trial_is_worth_the_lesser_of_play_and_play_under_attack(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(tuning, "mean_return", lambda *_, attacked, **__: 3.0 if attacked else 7.0)
-    assert tuning.trial("minatar-breakout", "smoke", 0.01, 1) == 3.0
-    monkeypatch.setattr(tuning, "mean_return", lambda *_, attacked, **__: 3.0 if not attacked else 7.0)
-    assert tuning.trial("minatar-breakout", "smoke", 0.01, 1) == 3.0
+def test_what_diverges_has_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def drive(*_: Any, **__: Any) -> None:
+        raise Diverged("loss is nan")
+
+    monkeypatch.setattr(tuning.loop, "drive", drive)
+    study.PREPARE[tuning.part_name("minatar-breakout", 0.01, PILOTS[0])](tmp_path, "smoke")
+    assert json.loads((tmp_path / tuning.FILE).read_text()) == {"score": None}
+
+
+def test_no_cell_has_the_seed_of_a_trial():
+    assert max(max(setting.seeds.values()) for setting in study.SETTINGS) < min(PILOTS)
 
 
 def test_regimes_of_a_seed_begin_with_the_same_weights():

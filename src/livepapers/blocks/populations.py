@@ -38,6 +38,8 @@ class DenseStack:
         self._shapes = [(after, before) for before, after in itertools.pairwise(self.widths)]
         self.parameters = sum(outputs * (inputs + 1) for outputs, inputs in self._shapes)
         """Weights and biases together."""
+        self.small = max(outputs * inputs for outputs, inputs in self._shapes) <= SMALL
+        """Whether compiled code multiplies by itself; it is fast where the weights of all networks lie side by side."""
 
     def layers(self, theta: Tensor) -> list[Layer]:
         """Views of the weights, `[P, parameters] -> [P, out, in]` and `[P, out]` a layer."""
@@ -50,7 +52,7 @@ class DenseStack:
 
     def forward(self, theta: Tensor, x: Tensor) -> Tensor:
         """Outputs of P networks, each for its own L inputs: `[P, parameters], [P, L, in] -> [P, L, out]`."""
-        if torch.compiler.is_compiling() and max(math.prod(shape) for shape in self._shapes) <= SMALL:
+        if torch.compiler.is_compiling() and self.small:
             return self._compiled(theta, x)
         layers = self.layers(theta)
         for index, (weight, bias) in enumerate(layers):

@@ -25,13 +25,17 @@ class Compiler:
     Args:
         mode: "never"; "auto": where there is a C++ compiler and the functions can be traced, else not, with one line of
             warning; "always": raises `InputError` where "auto" would warn.
+
+    Attributes:
+        on: Whether functions are compiled, as far as is known.
+        ran: Whether one was.
     """
 
     def __init__(self, mode: Compile) -> None:
         if mode not in ("never", "auto", "always"):
             raise InputError.of("compile", mode, expected="never, auto or always")
         self.mode, self.on = mode, mode != "never"
-        self._ran = False
+        self.ran = False
         if self.on and (missing := missing_compiler()):
             self._give_up(missing)
 
@@ -62,17 +66,22 @@ class Compiler:
                 except (TorchDynamoException, InductorError) as error:
                     self._give_up(f"{function.__name__}: {error}")
                 else:
-                    self._ran = tried = True
+                    self.ran = tried = True
                     return made
             return function(*arguments)
 
         return call
 
+    @property
+    def undecided(self) -> bool:
+        """Whether the first call will tell if the functions can be compiled."""
+        return self.on and not self.ran
+
     def check(self, compiled: bool) -> None:
         """Raise `CorruptFileError` unless a run that was compiled, or was not, can go on bit for bit."""
         if compiled and not self.on:
             raise CorruptFileError("state: made by compiled code, expected one made without (compile is off here)")
-        if not compiled and self.on and (self.mode == "always" or self._ran):
+        if not compiled and self.on and (self.mode == "always" or self.ran):
             raise CorruptFileError("state: made without compiled code, expected one made with it")
 
     def follow(self, compiled: bool) -> None:

@@ -1,20 +1,11 @@
-"""Tuning inside a study: points of a grid are scored on seeds that no cell has, and all scores are kept.
-
-A study calls `try_all` in a prepared part and keeps what it returns by `keep`, so that whoever doubts the settings of
-an arm can read what else was tried.
-"""
+"""Tuning inside a study: points of a grid are scored on seeds that no cell has, and all scores are kept."""
 
 import itertools
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from livepapers.core.files import write_atomic
-
-FILE = "tuned.json"
 FIRST_PILOT = 1_000_001
 """Seeds of trials begin here, beyond those of all cells."""
 
@@ -44,28 +35,18 @@ def try_all(points: Sequence[Point], seeds: Sequence[int], score: Callable[[Poin
         the best may lie beyond; `seeds`; `trials`: every point with its scores and their mean.
 
     Raises:
-        ValueError: No trial has a finite score.
+        ValueError: No point has finite scores alone.
     """
-    trials = []
+    trials: list[dict[str, Any]] = []
     for point in points:
         scores = [score(point, seed) for seed in seeds]
-        mean = fmean(scores)
-        trials.append({"values": dict(point), "scores": [_finite(one) for one in scores], "mean": _finite(mean)})
+        mean = fmean(scores) if scores and all(map(math.isfinite, scores)) else None
+        trials.append({"values": dict(point), "scores": [_finite(one) for one in scores], "mean": mean})
     if all(one["mean"] is None for one in trials):
-        raise ValueError("no trial has a finite score")
+        raise ValueError("no point has finite scores alone")
     best = max(trials, key=lambda one: -math.inf if one["mean"] is None else one["mean"])
     edges = {name: edge for name in best["values"] if (edge := _edge(points, name, best["values"][name]))}
     return {"chosen": best["values"], "mean": best["mean"], "edges": edges, "seeds": list(seeds), "trials": trials}
-
-
-def keep(folder: Path, found: Mapping[str, Any]) -> None:
-    """Write what `try_all` returned."""
-    write_atomic(folder / FILE, json.dumps(found, indent=2, allow_nan=False) + "\n")
-
-
-def kept(folder: Path) -> dict[str, Any]:
-    """What `keep` wrote."""
-    return json.loads((folder / FILE).read_text(encoding="utf-8"))
 
 
 def _edge(points: Sequence[Point], name: str, value: float) -> str:

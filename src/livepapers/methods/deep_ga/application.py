@@ -88,8 +88,9 @@ def apply(
         cap: Steps after which a training episode is cut; 0: only the world ends it.
         share: Individuals that run as one batch, which is what a worker of --engine is given; 0: as many as fit
             200 MB, at most 500. Another share draws other episodes; another engine or number of workers does not.
-        compile: Whether steps in a world of livepapers are compiled, which takes from seconds (cart-pole) to over a
-            minute (hard-maze) first and then is faster: never; auto falls back; always refuses where it cannot.
+        compile: Whether steps in a world of livepapers are compiled: never; auto, where that can be done; always. It
+            takes from seconds (cart-pole) to over a minute (hard-maze) for each size of batch, and pays in long
+            searches by small networks.
         test_episodes: Fresh episodes on which the elite is judged at the end.
         seed: Of genomes and episodes.
         output: Folder for policy, genome and curve; nothing is written when left out. An interrupted run leaves a

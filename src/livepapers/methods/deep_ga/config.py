@@ -27,7 +27,7 @@ class Config(Presets):
     archive_size: int = setting(2000, "most behaviours kept, then a random one goes; paper: no limit", ge=1)
     side_by_side: int = setting(500, "individuals whose networks and worlds run as one batch", ge=1)
     compile: Compile = setting(
-        "never", "compiled steps in a simulator, which the first generation pays for: auto falls back, always refuses"
+        "never", "compiled steps in a simulator, which the first generation pays for; auto: where that can be done"
     )
 
     def __post_init__(self) -> None:

@@ -110,21 +110,34 @@ class Evaluator:
         """`[P * L, ...] -> [P * L, ...]`, individuals slowest."""
         return self.layout.act(theta, seen.unflatten(0, (len(theta), -1))).flatten(0, 1)
 
+    def settle(self, individuals: int = 1, lanes: int = 1) -> None:
+        """Find out whether steps can be compiled, before anything that counts is evaluated one way or the other."""
+        if self.compiler.undecided:
+            theta = torch.zeros(individuals, self.layout.parameters)
+            self._walk(theta, lanes, make_generator(0, "settle"), pieces=1)
+
     def _simulate(self, theta: Tensor, lanes: int, stream: torch.Generator) -> tuple[Tensor, int, Tensor]:
+        self.settle(len(theta), lanes)
+        world: Any = self.world
+        moment = self._walk(theta, lanes, stream)
+        describe = getattr(world, "behaviour", world.observe)
+        return moment.returns, int(moment.steps), describe(moment.state).reshape(len(moment.going), -1).float()
+
+    def _walk(self, theta: Tensor, lanes: int, stream: torch.Generator, *, pieces: int = LONGEST) -> _Moment:
+        """From the start to the end, or so many pieces far."""
         world: Any = self.world
         batch, horizon, piece = len(theta) * lanes, min(world.horizon, self.cap or world.horizon), 1
         if self.compiler.on:
             piece = max(size for size in range(1, PIECE + 1) if horizon % size == 0)
-            theta = theta.T.contiguous().T  # networks innermost: compiled code goes over them in vectors
+            theta = theta.T.contiguous().T if self.layout.small else theta
         going = torch.ones(batch, dtype=torch.bool)
         moment = _Moment(world.initial(batch, stream), torch.zeros(batch), going, torch.zeros((), dtype=torch.int64))
-        for first in range(0, horizon, piece):
+        for first in range(0, min(horizon, pieces * piece), piece):
             noise = [world.draw(batch, t, stream) for t in range(first, first + piece)]
             moment = self._steps(theta, moment, noise)
             if not bool(moment.going.any()):
                 break
-        describe = getattr(world, "behaviour", world.observe)
-        return moment.returns, int(moment.steps), describe(moment.state).reshape(batch, -1).to(torch.float32)
+        return moment
 
     def _stepped(self, theta: Tensor, moment: _Moment, noise: Sequence[Any]) -> _Moment:
         """A step for each noise."""

@@ -79,6 +79,8 @@ class Layout:
         self._parts = self._plan()
         dense = [part.shape for part in self._parts if part.layer is None]
         self._dense = DenseStack([dense[0][1], *(shape[0] for shape in dense)], self._activated)
+        self.small = self._dense.small and all(part.layer is None for part in self._parts)
+        """Whether compiled code is fastest where the weights of all individuals lie side by side."""
         self.parameters = sum(math.prod(part.shape) + part.shape[0] for part in self._parts)
         """Weights and biases together."""
 

@@ -45,9 +45,7 @@ class Crew:
 
     def __init__(self, spread: Spread, world: str, arguments: dict[str, Any], evaluator: Evaluator) -> None:
         self.spread, self.evaluator = spread, evaluator
-        values = [world, arguments, evaluator.layout.arguments, evaluator.most, evaluator.cap]
-        values.append("always" if evaluator.compiler.on else "never")
-        self._place = json.dumps(values, sort_keys=True)
+        self._world = [world, arguments, evaluator.layout.arguments, evaluator.most, evaluator.cap]
 
     def __call__(self, genomes: list[Genome], *, episodes: int, seed: int) -> Evaluated:
         """Evaluate them all.
@@ -56,8 +54,11 @@ class Crew:
             InputError: As in this process.
             Interrupted: A share was lost, because its worker died again and again.
         """
+        self.evaluator.settle()
+        compiled = "always" if self.evaluator.compiler.on else "never"  # workers do as the search, which may be resumed
+        place = json.dumps([*self._world, compiled], sort_keys=True)
         shares = [
-            Share(self._place, who, tuple(genomes[i].to_bytes() for i in who), episodes, seed)
+            Share(place, who, tuple(genomes[i].to_bytes() for i in who), episodes, seed)
             for who in self.evaluator.shares(len(genomes), episodes)
         ]
         try:

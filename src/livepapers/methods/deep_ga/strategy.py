@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from livepapers.core.checkpoint import require_keys
-from livepapers.core.compiling import Compile
 from livepapers.core.config import config_dataclass, setting
 from livepapers.core.learner import Learner, State, load_optimizer_state, load_or_keep, optimizer_state
 from livepapers.core.rng import derive
@@ -28,7 +27,6 @@ class StrategyConfig:
     decay: float = setting(0.005, "L2, in the gradient; the paper's", ge=0)
     episodes: int = setting(1, "whose mean return is a fitness", ge=1)
     side_by_side: int = setting(500, "individuals that run as one batch", ge=1)
-    compile: Compile = setting("never", "compiled steps, as the genetic algorithm's")
 
 
 class EvolutionStrategy(Learner):
@@ -44,7 +42,7 @@ class EvolutionStrategy(Learner):
 
     def __init__(self, world: World, layout: Layout, *, config: StrategyConfig, seed: int, cap: int = 0) -> None:
         self.layout, self.config, self.seed = layout, config, seed
-        self.evaluator = Evaluator(world, layout, side_by_side=config.side_by_side, cap=cap, compiled=config.compile)
+        self.evaluator = Evaluator(world, layout, side_by_side=config.side_by_side, cap=cap)
         self._choices = make_generator(seed, "deep-ga", "strategy")
         first = int(torch.randint(MOST_SEED, (), generator=self._choices))
         self.theta = torch.from_numpy(initial_weights(first, layout.scale())).requires_grad_()
@@ -86,13 +84,11 @@ class EvolutionStrategy(Learner):
             "theta": self.theta.detach().clone(), "optimizer": optimizer_state(self._optimizer),
             "choices": self._choices.get_state(), "history": list(self.history),
             "counters": [self._updates, self._evaluations, self._steps],
-            "compiled": self.evaluator.compiler.on,
         }  # fmt: skip
 
     def load_state_dict(self, state: State) -> None:
         """Take over a state; raises `CorruptFileError` and changes nothing if it does not fit."""
         require_keys(state, self.state_dict(), what="state of the evolution strategy")
-        self.evaluator.compiler.check(bool(state["compiled"]))
         load_or_keep(self, self._take_over, state)
 
     def _take_over(self, state: State) -> None:
@@ -101,7 +97,6 @@ class EvolutionStrategy(Learner):
         self._choices.set_state(state["choices"].clone())
         self.history = [float(one) for one in state["history"]]
         self._updates, self._evaluations, self._steps = (int(n) for n in state["counters"])
-        self.evaluator.compiler.follow(bool(state["compiled"]))
 
     def work(self) -> dict[str, int]:
         """Episodes and their steps; two episodes a pair."""

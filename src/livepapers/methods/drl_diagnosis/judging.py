@@ -87,18 +87,20 @@ def _p_better(own: np.ndarray, random: np.ndarray) -> float:
 def kept_of_robust(plain: float) -> float:
     """Share of its score above random play that a policy has to keep under the attack, to be called robust.
 
+    It has also to keep more than the policy beside it.
+
     Args:
         plain: The share that the policy beside it keeps; a robust one loses at most half as much.
     """
-    return max(KEPT, (1.0 + plain) / 2.0)
+    return max(KEPT, (1.0 + min(plain, 1.0)) / 2.0)
 
 
 def not_robust(first: Judged, second: Judged) -> str:
     """Why the second policy cannot stand for a robust one; empty where it can."""
     asked = kept_of_robust(first.kept)
-    if second.kept >= asked:
+    if second.kept >= asked and second.kept > first.kept:
         return ""
     return (
         f"the second policy is not robust: under the attack it keeps {100 * second.kept:.0f} % of its score above "
-        f"random play, the first one {100 * first.kept:.0f} %; {100 * asked:.0f} % asked for"
+        f"random play, the first one {100 * first.kept:.0f} %; {100 * asked:.0f} % and more than the first asked for"
     )

@@ -113,10 +113,10 @@ def _robust(cells: Cells) -> str | None:
         if cells.seeds(setting=setting, arms=("plain", "robust")):
             plain, robust = (cells.values("kept", arm=arm, setting=setting).mean() for arm in ("plain", "robust"))
             asked = kept_of_robust(float(plain))
-            if robust < asked:
+            if robust < asked or robust <= plain:
                 return (
                     f"the robust agents of {setting} are not robust: under the attack they keep {robust:.2g} of their "
-                    f"score above random play, the plain ones {plain:.2g}; {asked:.2g} asked for"
+                    f"score above random play, the plain ones {plain:.2g}; {asked:.2g} and more than these asked for"
                 )
     return None
 

@@ -2,7 +2,6 @@
 
 from livepapers.blocks.policy_door import AnyPolicy
 from livepapers.core.rng import derive
-from livepapers.lab import tuning
 from livepapers.lab.study import Run, Setting
 from livepapers.methods.drl_diagnosis import Config, ConvQPolicy, certified_share, collect, diagnose
 from livepapers.studies.drl_diagnosis.agents import (
@@ -14,15 +13,14 @@ from livepapers.studies.drl_diagnosis.agents import (
     untrained,
 )
 from livepapers.studies.drl_diagnosis.design import CHANGES, FEW_CHANGES, RADIUS, REGIMES
-from livepapers.studies.drl_diagnosis.tuning import part_name
+from livepapers.studies.drl_diagnosis.tuning import chosen_kappa
 
 
 def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dict[str, float]:
     """Measure one cell; see `ARMS` and `SETTINGS`."""
     world = str(setting.parameters["world"])
-    weight = None
-    if REGIMES.get(arm, "plain") != "plain":
-        weight = float(tuning.kept(run.prepared(part_name(world)))["chosen"]["weight"])
+    trials = chosen_kappa(run, preset, world, seed) if REGIMES.get(arm, "plain") != "plain" else None
+    weight = None if trials is None else float(trials["chosen"]["weight"])
     config = settings(preset, arm=arm, weight=weight)
     if arm in REGIMES:
         policy = trained(run, config, world=world, seed=seed, preset=preset)
@@ -38,8 +36,9 @@ def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dic
     for name, row in found.table.items():
         short = name.replace(" ", "-")
         measured |= {f"{figure}_{short}": float(row[figure].mean()) for figure in ("quotient", "cosine", "size")}
-    if weight is not None:
-        measured["kappa"] = weight
+    if trials is not None:
+        measured |= {"kappa": trials["chosen"]["weight"], "kappa_at_edge": float(bool(trials["edges"]))}
+        measured |= {f"trials_{one['values']['weight']:g}": one["mean"] for one in trials["trials"] if one["mean"]}
     return measured | _robustness(policy, world, config, seed, preset)
 
 

@@ -1,45 +1,78 @@
 """How the weight of the regulariser is chosen in each game, as the paper does: by trials of the robust arm."""
 
 import functools
+import itertools
+import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from livepapers.blocks.policy_door import as_policy
 from livepapers.core import loop
+from livepapers.core.errors import Diverged
+from livepapers.core.files import write_atomic
 from livepapers.core.rng import derive
 from livepapers.lab import tuning
-from livepapers.lab.study import Prepare
+from livepapers.lab.study import Prepare, Run
 from livepapers.methods.drl_diagnosis import updates_of
 from livepapers.studies.drl_diagnosis.agents import learner, mean_return, settings
 from livepapers.studies.drl_diagnosis.design import KAPPAS, PILOTS, WORLDS
 
-
-def part_name(world: str) -> str:
-    """What the choice for a game is called in `PREPARE`."""
-    return f"kappa-{world}"
+FILE = "score.json"
 
 
-def tune(folder: Path, preset: str, *, world: str) -> None:
-    """Train a robust agent with each kappa and each seed of a trial, and keep what each scores."""
+def part_name(world: str, kappa: float, pilot: int) -> str:
+    """What a trial is called in `PREPARE`."""
+    return f"kappa-{kappa:g}-{world}-{pilot}"
+
+
+def chosen_kappa(run: Run, preset: str, world: str, seed: int) -> dict[str, Any]:
+    """What `lab.tuning.try_all` finds; trials that nobody has made yet are made on the way.
+
+    Cells of odd seeds begin in the middle, so that two of them do not wait for each other.
+    """
+    grid = list(itertools.product(KAPPAS[preset], tuning.pilots(PILOTS[preset])))
+    start = len(grid) // 2 if seed % 2 else 0
+    for kappa, pilot in grid[start:] + grid[:start]:
+        run.prepared(part_name(world, kappa, pilot))
 
     def score(point: Mapping[str, float], pilot: int) -> float:
-        return trial(world, preset, point["weight"], pilot)
+        found = (run.prepared(part_name(world, point["weight"], pilot)) / FILE).read_text(encoding="utf-8")
+        value = json.loads(found)["score"]
+        return math.nan if value is None else float(value)
 
     points = tuning.combinations({"weight": KAPPAS[preset]})
-    tuning.keep(folder, tuning.try_all(points, tuning.pilots(PILOTS[preset]), score))
+    return tuning.try_all(points, tuning.pilots(PILOTS[preset]), score)
 
 
-def trial(world: str, preset: str, weight: float, pilot: int) -> float:
-    """The lesser of an agent's mean returns with and without the attack: it has to play, and to withstand."""
-    config = settings(preset, arm="robust", weight=weight)
+def try_kappa(folder: Path, preset: str, *, world: str, kappa: float, pilot: int) -> None:
+    """Train a robust agent and keep the lesser of its mean returns with and without the attack.
+
+    It has to play, and to withstand; what diverges has no score.
+    """
+    config = settings(preset, arm="robust", weight=kappa)
     made = learner(config, world, preset, pilot)
-    loop.drive(made, updates_of(config), name=f"kappa {weight:g}, {world}")
-    policy, episodes = as_policy(made.policy()), config.episodes * config.repeats
-    stream = derive(pilot, "drl-diagnosis", "trial") >> 32
-    return min(
-        mean_return(policy, world, preset, episodes=episodes, seed=stream, attacked=attacked)
-        for attacked in (False, True)
-    )
+    score = None
+    try:
+        loop.drive(made, updates_of(config), name=f"kappa {kappa:g}, {world}")
+    except Diverged:
+        pass
+    else:
+        policy, stream = as_policy(made.policy()), derive(pilot, "drl-diagnosis", "trial") >> 32
+        score = min(
+            mean_return(
+                policy, world, preset, episodes=config.episodes * config.repeats, seed=stream, attacked=attacked
+            )
+            for attacked in (False, True)
+        )
+    write_atomic(folder / FILE, json.dumps({"score": score}) + "\n")
 
 
-PREPARE: Mapping[str, Prepare] = {part_name(world): functools.partial(tune, world=world) for world in WORLDS}
+PREPARE: Mapping[str, Prepare] = {
+    part_name(world, kappa, pilot): functools.partial(try_kappa, world=world, kappa=kappa, pilot=pilot)
+    for world in WORLDS
+    for kappa in sorted({kappa for kappas in KAPPAS.values() for kappa in kappas})
+    for pilot in tuning.pilots(max(PILOTS.values()))
+}
+"""Each training by itself, made when a cell first asks for it."""
