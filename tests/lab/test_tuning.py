@@ -51,5 +51,5 @@ def test_a_point_that_diverged_once_has_lost_whatever_its_other_scores_are():
     assert found["trials"][1]["scores"] == [1e300, None]
 
 
-def test_seeds_of_trials_are_none_of_a_cell():
+def test_seeds_of_trials_begin_behind_a_million():
     assert tuning.pilots(3) == (1_000_001, 1_000_002, 1_000_003)

@@ -91,7 +91,7 @@ def test_the_agent_has_the_kappa_of_the_best_trials_of_its_own_game(tmp_path: Pa
         assert preset == "smoke"
         tried.append((world, kappa, pilot))
         best = {"minatar-breakout": 0.01, "minatar-space-invaders": 0.002}[world]
-        (folder / tuning.FILE).write_text(json.dumps({"score": 1.0 if kappa == best else None}))
+        (folder / tuning.FILE).write_text(json.dumps({"score": 0.0 if kappa == best else None}))
 
     parts = {name: functools.partial(try_kappa, **part.keywords) for name, part in study.PREPARE.items()}  # type: ignore[attr-defined]
     settings = load_study("drl-diagnosis").settings
@@ -101,7 +101,7 @@ def test_the_agent_has_the_kappa_of_the_best_trials_of_its_own_game(tmp_path: Pa
             found = study.measure("robust", settings[setting], seed, "smoke", run)
             config: Any = run.artifacts["agent"].made_by["config"]
             assert found["kappa"] == config["weight"] == kappa
-            assert found[f"trials_{kappa:g}"] == 1.0
+            assert found[f"trials_{kappa:g}"] == 0.0
             assert f"trials_{0.012 - kappa:g}" not in found
     assert sorted(tried) == sorted(itertools.product(design.WORLDS, design.KAPPAS["smoke"], PILOTS))
 

@@ -64,11 +64,8 @@ class DenseStack:
     def _compiled(self, theta: Tensor, x: Tensor) -> Tensor:
         """The same for a compiler's eyes: networks innermost, so that it goes over them in vectors."""
         activation = rational_tanh if self.activation is torch.tanh else self.activation
-        rows, x, used = (
-            theta.T,
-            torch.stack(x.unbind(2)),
-            0,
-        )  # [parameters, P], [in, P, L]; this fuses, permute does not
+        rows, used = theta.T, 0  # [parameters, P]
+        x = torch.stack(x.unbind(2))  # [in, P, L]; it fuses with what made x, a permutation does not
         for index, (outputs, inputs) in enumerate(self._shapes):
             end = used + outputs * inputs
             weight, bias = rows[used:end].unflatten(0, (outputs, inputs)), rows[end : end + outputs]

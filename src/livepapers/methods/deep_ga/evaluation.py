@@ -110,11 +110,12 @@ class Evaluator:
         """`[P * L, ...] -> [P * L, ...]`, individuals slowest."""
         return self.layout.act(theta, seen.unflatten(0, (len(theta), -1))).flatten(0, 1)
 
+    @torch.no_grad()
     def settle(self, individuals: int = 1, lanes: int = 1) -> None:
         """Find out whether steps can be compiled, before anything that counts is evaluated one way or the other."""
         if self.compiler.undecided:
             theta = torch.zeros(individuals, self.layout.parameters)
-            self._walk(theta, lanes, make_generator(0, "settle"), pieces=1)
+            self._walk(theta, lanes, make_generator(0, "settle"), one_piece=True)
 
     def _simulate(self, theta: Tensor, lanes: int, stream: torch.Generator) -> tuple[Tensor, int, Tensor]:
         self.settle(len(theta), lanes)
@@ -123,8 +124,8 @@ class Evaluator:
         describe = getattr(world, "behaviour", world.observe)
         return moment.returns, int(moment.steps), describe(moment.state).reshape(len(moment.going), -1).float()
 
-    def _walk(self, theta: Tensor, lanes: int, stream: torch.Generator, *, pieces: int = LONGEST) -> _Moment:
-        """From the start to the end, or so many pieces far."""
+    def _walk(self, theta: Tensor, lanes: int, stream: torch.Generator, *, one_piece: bool = False) -> _Moment:
+        """From the start to the end, or one piece far."""
         world: Any = self.world
         batch, horizon, piece = len(theta) * lanes, min(world.horizon, self.cap or world.horizon), 1
         if self.compiler.on:
@@ -132,7 +133,7 @@ class Evaluator:
             theta = theta.T.contiguous().T if self.layout.small else theta
         going = torch.ones(batch, dtype=torch.bool)
         moment = _Moment(world.initial(batch, stream), torch.zeros(batch), going, torch.zeros((), dtype=torch.int64))
-        for first in range(0, min(horizon, pieces * piece), piece):
+        for first in range(0, piece if one_piece else horizon, piece):
             noise = [world.draw(batch, t, stream) for t in range(first, first + piece)]
             moment = self._steps(theta, moment, noise)
             if not bool(moment.going.any()):

@@ -32,10 +32,7 @@ class Config(Presets):
     radius_from: float = setting(0.5, "share of training at which the radius begins to grow; paper: 0.25", ge=0, le=1)
     radius_until: float = setting(0.9, "share at which it is whole; paper: 0.92", gt=0, le=1)
     averaged: float = setting(
-        0.1,
-        "share of training that is the time constant of the weights that act; paper: 0, the last ones",
-        ge=0,
-        le=0.3,
+        0.1, "time constant of the average of weights that acts, in shares of training; paper: 0, none", ge=0, le=0.3
     )
     steps: int = setting(200_000, "environment steps of training; paper: 6e6 frames", ge=1)
     lanes: int = setting(16, "environments side by side; paper: 1", ge=1)

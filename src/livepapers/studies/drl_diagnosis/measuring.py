@@ -37,8 +37,9 @@ def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dic
         short = name.replace(" ", "-")
         measured |= {f"{figure}_{short}": float(row[figure].mean()) for figure in ("quotient", "cosine", "size")}
     if trials is not None:
+        scored = [one for one in trials["trials"] if one["mean"] is not None]
         measured |= {"kappa": trials["chosen"]["weight"], "kappa_at_edge": float(bool(trials["edges"]))}
-        measured |= {f"trials_{one['values']['weight']:g}": one["mean"] for one in trials["trials"] if one["mean"]}
+        measured |= {f"trials_{one['values']['weight']:g}": one["mean"] for one in scored}
     return measured | _robustness(policy, world, config, seed, preset)
 
 

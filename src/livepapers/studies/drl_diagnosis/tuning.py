@@ -32,18 +32,16 @@ def chosen_kappa(run: Run, preset: str, world: str, seed: int) -> dict[str, Any]
 
     Cells of odd seeds begin in the middle, so that two of them do not wait for each other.
     """
-    grid = list(itertools.product(KAPPAS[preset], tuning.pilots(PILOTS[preset])))
+    pilots = tuning.pilots(PILOTS[preset])
+    grid = list(itertools.product(KAPPAS[preset], pilots))
     start = len(grid) // 2 if seed % 2 else 0
+    scores: dict[tuple[float, int], float] = {}
     for kappa, pilot in grid[start:] + grid[:start]:
-        run.prepared(part_name(world, kappa, pilot))
-
-    def score(point: Mapping[str, float], pilot: int) -> float:
-        found = (run.prepared(part_name(world, point["weight"], pilot)) / FILE).read_text(encoding="utf-8")
-        value = json.loads(found)["score"]
-        return math.nan if value is None else float(value)
-
+        found = (run.prepared(part_name(world, kappa, pilot)) / FILE).read_text(encoding="utf-8")
+        score = json.loads(found)["score"]
+        scores[kappa, pilot] = math.nan if score is None else score
     points = tuning.combinations({"weight": KAPPAS[preset]})
-    return tuning.try_all(points, tuning.pilots(PILOTS[preset]), score)
+    return tuning.try_all(points, pilots, lambda point, pilot: scores[point["weight"], pilot])
 
 
 def try_kappa(folder: Path, preset: str, *, world: str, kappa: float, pilot: int) -> None:
