@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import gymnasium
 import numpy as np
@@ -100,6 +101,18 @@ def test_the_noise_of_a_seed_never_changes():
     assert deep_ga.normal_table().std() == pytest.approx(1.0, abs=1e-6)
 
 
+def test_noise_is_of_its_seed_alone_whatever_was_drawn_before_and_in_whichever_thread():
+    def plain(seed: int, size: int) -> bytes:
+        raw = np.random.Philox(key=seed).random_raw(-(-size // 4)).astype("<u8")
+        return deep_ga.normal_table()[raw.view("<u2")[:size]].tobytes()
+
+    asked = [(seed, 1 + seed % 7) for seed in (*range(200), 2**32 - 1)]
+    expected = [plain(*one) for one in asked]
+    assert [deep_ga.noise(*one).tobytes() for one in asked] == expected
+    with ThreadPoolExecutor(4) as threads:
+        assert [one.tobytes() for one in threads.map(lambda one: deep_ga.noise(*one), 20 * asked)] == 20 * expected
+
+
 def test_the_cache_of_parents_changes_no_bit_and_is_keyed_by_all_seeds():
     decoder = deep_ga.Decoder(MAZE.scale(), MAZE.signature, keep=2)
     one, other = genome([1, 2]), genome([3, 2])
@@ -113,7 +126,9 @@ def test_the_cache_of_parents_changes_no_bit_and_is_keyed_by_all_seeds():
 
 
 def test_genomes_that_cannot_be_are_refused():
-    for values, sigmas in (((), ()), ((-1,), ()), ((2**32,), ()), ((1, 2), ()), ((1, 2), (0.0,)), ((1, 2), (np.inf,))):
+    lists = [((), ()), ((-1,), ()), ((2**32,), ()), ((1.5,), ()), ((True,), ()), ((1, 2), ())]
+    bad_sigmas = [((1, 2), (sigma,)) for sigma in (0.0, -1.0, np.inf, np.nan)]
+    for values, sigmas in (*lists, *bad_sigmas):
         with pytest.raises(InputError):
             Genome(values, sigmas, MAZE.signature)
     data = genome([1, 2, 3]).to_bytes()

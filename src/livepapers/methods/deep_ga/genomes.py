@@ -8,12 +8,13 @@ to a library's own normal generator would: theirs round logarithms and cosines a
 
 import functools
 import hashlib
+import math
 import struct
-from collections import OrderedDict
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from scipy.special import ndtri
@@ -46,14 +47,27 @@ def normal_table() -> np.ndarray:
     return table
 
 
+class _Stream(threading.local):
+    """A generator that is set to a seed's first number: making one asks the system for entropy that no key needs."""
+
+    def __init__(self) -> None:
+        self.philox = np.random.Philox(key=0)
+        self.begin: Any = self.philox.state
+
+
+_stream = _Stream()
+
+
 def noise(seed: int, size: int) -> np.ndarray:
     """`size` normal numbers of one seed, float32: the same bits everywhere.
 
     The published code cuts a slice at index `seed` from one shared array of 2.5e8 numbers (1 GB); a counter-based
     generator needs no such array and no seed's numbers overlap another's.
     """
-    raw = np.random.Philox(key=seed).random_raw(-(-size // 4))
-    return normal_table()[raw.astype("<u8", copy=False).view("<u2")[:size]]
+    _stream.begin["state"]["key"][0] = seed
+    _stream.philox.state = _stream.begin
+    raw = _stream.philox.random_raw(-(-size // 4))
+    return normal_table().take(raw.astype("<u8", copy=False).view("<u2")[:size])
 
 
 @dataclass(frozen=True)
@@ -74,12 +88,16 @@ class Genome:
 
     def __post_init__(self) -> None:
         """Refuse what no network can be rebuilt from."""
-        whole = all(isinstance(seed, int) and 0 <= seed < MOST_SEED for seed in self.seeds)
-        if not self.seeds or not whole:
+        whole = set(map(type, self.seeds)) == {int} and min(self.seeds) >= 0 and max(self.seeds) < MOST_SEED
+        if not whole:
             raise InputError.of("seeds", self.seeds, expected="whole numbers from 0 to 2^32 - 1, at least one")
-        if len(self.sigmas) != len(self.seeds) - 1 or not all(0.0 < s < np.inf for s in self.sigmas):
+        if len(self.sigmas) != len(self.seeds) - 1 or not self._positive():
             expected = f"{len(self.seeds) - 1} numbers > 0, one for each mutation"
             raise InputError.of("sigmas", self.sigmas, expected=expected)
+
+    def _positive(self) -> bool:
+        """Whether all sigmas are; like the check of seeds, without a step of Python for each."""
+        return all(map(math.isfinite, self.sigmas)) and min(self.sigmas, default=1.0) > 0.0
 
     @property
     def generation(self) -> int:
@@ -151,6 +169,10 @@ def mutation(theta: np.ndarray, seed: int, sigma: float) -> np.ndarray:
     return theta + np.float32(sigma) * noise(seed, len(theta))
 
 
+_Key: TypeAlias = "tuple[tuple[int, ...], tuple[float, ...]]"
+"""All seeds and all sigmas: whoever shares only the last ones is another individual."""
+
+
 class Decoder:
     """Weights of genomes, with those of the last parents kept: a child then costs one mutation.
 
@@ -162,7 +184,7 @@ class Decoder:
 
     def __init__(self, scale: np.ndarray, signature: str, *, keep: int) -> None:
         self.scale, self.signature, self.keep = scale, signature, keep
-        self._kept: OrderedDict[Genome, np.ndarray] = OrderedDict()
+        self._kept: dict[_Key, np.ndarray] = {}
 
     def __call__(self, genome: Genome) -> np.ndarray:
         """The weights of one genome, `[parameter]` float32.
@@ -173,13 +195,13 @@ class Decoder:
         if genome.signature != self.signature:
             cause = "it was made for another architecture"
             raise InputError.of("genome", genome.signature, expected=f"signature {self.signature}", cause=cause)
-        if genome in self._kept:
-            return self._kept[genome]
-        parent = genome.parent
-        theta = self._kept.get(parent) if parent is not None else None  # the whole tuple of seeds is the key
-        return genome.decode(self.scale) if theta is None else mutation(theta, genome.seeds[-1], genome.sigmas[-1])
+        seeds, sigmas = genome.seeds, genome.sigmas
+        kept = self._kept.get((seeds, sigmas))
+        if kept is not None:
+            return kept
+        theta = self._kept.get((seeds[:-1], sigmas[:-1]))
+        return genome.decode(self.scale) if theta is None else mutation(theta, seeds[-1], sigmas[-1])
 
     def remember(self, genomes: Sequence[Genome]) -> None:
         """Keep the weights of these (the next parents) and forget all others."""
-        weights = {genome: self(genome) for genome in genomes[: self.keep]}
-        self._kept = OrderedDict(weights)
+        self._kept = {(one.seeds, one.sigmas): self(one) for one in genomes[: self.keep]}
