@@ -16,7 +16,7 @@ from livepapers.battery.studies import (
     presets_have_cells,
     results_belong_to_this_study,
 )
-from livepapers.lab.study import Claim, Study, Sweep, load_study
+from livepapers.lab.study import Claim, Curve, Study, Sweep, load_study
 
 
 def seeds(count: int) -> Callable[[Study], Study]:
@@ -81,6 +81,17 @@ SPOILT = {
     "results of another version": (results_belong_to_this_study, lambda s: replace(s, version=99), "measure it again"),
     "results with other deviations": (
         results_belong_to_this_study, lambda s: replace(s, deviations=()), "the results hold other deviations",
+    ),
+    "curves without words": (
+        results_belong_to_this_study, lambda s: replace(s, curves=()), "no CURVES of the study describe dev_cost",
+    ),
+    "a curve that nobody logged": (
+        results_belong_to_this_study, lambda s: replace(s, curves=(*s.curves, Curve("dev_cots", "updates", "Cost"))),
+        "nothing was logged of: Cost",
+    ),
+    "results with other words about curves": (
+        results_belong_to_this_study, lambda s: replace(s, curves=(replace(s.curves[0], axis="days"),)),
+        "the results hold other words about curves",
     ),
     "a sweep of a metric that nobody measured": (
         results_belong_to_this_study, lambda s: replace(s, sweeps=(Sweep("certifeid", "budget", "Certified"),)),

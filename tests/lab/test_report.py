@@ -20,13 +20,25 @@ from rich.console import Console
 from livepapers.core.errors import CorruptFileError, InputError
 from livepapers.lab import figures
 from livepapers.lab.report import evidence as collecting
-from livepapers.lab.report.evidence import CURVE_POINTS, summarise_curves, swept
+from livepapers.lab.report.evidence import CURVE_POINTS, in_words, summarise_curves, swept
 from livepapers.lab.report.page import render_html
 from livepapers.lab.report.publishing import RESULTS_LIMIT, publish
 from livepapers.lab.report.summary import by_setting, notes, told
 from livepapers.lab.report.terminal import render_terminal
 from livepapers.lab.store import CellResult, Store
-from livepapers.lab.study import NOT_IN_PAPER, Arm, Cell, Cells, Claim, Effects, Setting, Study, Sweep, from_module
+from livepapers.lab.study import (
+    NOT_IN_PAPER,
+    Arm,
+    Cell,
+    Cells,
+    Claim,
+    Curve,
+    Effects,
+    Setting,
+    Study,
+    Sweep,
+    from_module,
+)
 from livepapers.lab.words import OUTCOMES, number
 
 ARMS = (
@@ -229,6 +241,14 @@ def test_curves_that_are_empty_apart_or_not_numbers_are_left_out():
     assert partly["mean"] == [2.0]
 
 
+def test_curves_stand_in_the_order_and_words_of_the_study_and_others_follow_by_name():
+    logged = [{"setting": "small", "name": name, "arms": []} for name in ("a_share", "cost", "loss")]
+    made = replace(study(), curves=(Curve("loss", "epochs", "Loss"), Curve("cost", "updates", "Cost", ("elsewhere",))))
+    said = [(one["name"], one["about"], one["axis"]) for one in in_words(made, logged)]
+    assert said == [("loss", "Loss", "epochs"), ("a_share", "a share", "step"), ("cost", "cost", "step")]
+    assert in_words(made, in_words(study(), logged)) == in_words(made, logged)  # words of today, whatever they were
+
+
 def test_metrics_that_differ_by_a_number_are_drawn_as_a_sweep():
     rows = {"ours": {"kept_0.5": 3.0, "kept_10": 1.0}, "rival": {"kept_0.5": 2.0}}
     values = {
@@ -239,7 +259,7 @@ def test_metrics_that_differ_by_a_number_are_drawn_as_a_sweep():
     cells = Cells(values, samples=lambda *_: np.zeros(0), curves=lambda *_: (np.zeros(0), np.zeros(0)))
     made = replace(study(), sweeps=(Sweep("kept", "budget", "Kept, %"),))
     [found] = swept(made, cells)  # "rival" has one point, which is no curve
-    assert (found["setting"], found["name"], found["axis"]) == ("small", "Kept, %", "budget")
+    assert [found[name] for name in ("setting", "name", "about", "axis")] == ["small", "kept", "Kept, %", "budget"]
     assert found["arms"] == [
         {"arm": "ours", "n": 2, "steps": [0.5, 10.0], "mean": [4.0, 2.0], "low": [3.0, 1.0], "high": [5.0, 3.0]}
     ]
@@ -259,9 +279,14 @@ def test_a_sweep_takes_numbers_in_their_order_and_seeds_that_have_all_of_them():
 def test_sweeps_stand_on_a_linear_scale_and_learning_curves_may_not():
     steps = [float(step) for step in range(1, 4)]
     line = {"arm": "ours", "n": 1, "steps": steps, "mean": [1.0, 10.0, 100.0]}
-    curve = {"setting": "small", "name": "Kept", "arms": [line | {"low": line["mean"], "high": line["mean"]}]}
+    curve = {
+        "setting": "small",
+        "about": "Kept",
+        "axis": "budget",
+        "arms": [line | {"low": line["mean"], "high": line["mean"]}],
+    }
     learning = figures.curve_figure(curve, {"ours": "a0"})
-    swept_figure = figures.curve_figure(curve | {"axis": "budget"}, {"ours": "a0"})
+    swept_figure = figures.curve_figure(curve | {"linear": True}, {"ours": "a0"})
 
     def middle(picture: str) -> float:
         points = re.findall(r"[ML][\d.]+ ([\d.]+)", picture.split('class="line')[1])

@@ -162,13 +162,13 @@ def test_what_is_given_by_its_place_stands_before_the_options() -> None:
     assert "policy_smoothing.apply(artifact, sigma=...)" in python
 
 
-def test_the_curve_of_what_is_learned_comes_first_and_those_on_which_all_seeds_agree_last() -> None:
-    def curve(name: str, high: float) -> dict[str, object]:
+def test_curves_on_which_all_seeds_agree_come_last() -> None:
+    def curve(about: str, high: float) -> dict[str, object]:
         line = {"arm": "ours", "n": 2, "steps": [0, 1], "mean": [1.0, 2.0], "low": [1.0, 2.0], "high": [1.0, high]}
-        return {"setting": "plant", "name": name, "arms": [line]}
+        return {"setting": "plant", "about": about, "axis": "updates", "arms": [line]}
 
     arms = [{"arm": "ours", "kind": "method"}]
     drawn = paper.drawn_curves({"arms": arms, "curves": [
-        curve("real_steps", 2.0), curve("advantage", 3.0), curve("curve", 3.0)
+        curve("steps", 2.0), curve("cost", 3.0), curve("advantage", 3.0)
     ]})  # fmt: skip
-    assert [each.name for each in drawn] == ["curve", "advantage", "real_steps"]
+    assert [each.about for each in drawn] == ["cost", "advantage", "steps"]

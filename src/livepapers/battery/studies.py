@@ -106,9 +106,11 @@ def results_belong_to_this_study(subject: Subject) -> None:
     except InputError as error:
         require(False, str(error))
         return
+    _require_curves(subject.study, results["current"])
     _require_sweeps(subject.study, results["current"])
     mend = f"livepapers report {subject.slug} --committed --publish"
     require(today["settings"] == results["current"]["settings"], f"the results hold other intervals of arms; {mend}")
+    require(today["curves"] == results["current"]["curves"], f"the results hold other words about curves; {mend}")
     require(today["deviations"] == results["current"]["deviations"], f"the results hold other deviations; {mend}")
     for now, then in zip(today["verdicts"], results["current"]["verdicts"], strict=True):
         for name in ("verdict", "statement", "published", "effect_name"):
@@ -116,6 +118,17 @@ def results_belong_to_this_study(subject: Subject) -> None:
                 now[name] == then[name],
                 f"{then['id']}: {name} is committed as {then[name]!r} and is {now[name]!r} today; {mend}",
             )
+
+
+def _require_curves(study: Study, current: Mapping[str, Any]) -> None:
+    """Every logged curve is described where it stands, and nothing is that was not logged."""
+    logged = {(curve["setting"], curve["name"]) for curve in current["curves"] if not curve.get("linear")}
+    declared = {(setting, one.metric) for one in study.curves for setting in one.settings or study.settings}
+    named = ", ".join(sorted({name for _, name in logged - declared}))
+    require(not named, f"no CURVES of the study describe {named}")
+    names = {name for _, name in logged}
+    vain = [one.about for one in study.curves if one.metric not in names]
+    require(not vain, f"curves that nothing was logged of: {', '.join(vain)}")
 
 
 def _require_sweeps(study: Study, current: Mapping[str, Any]) -> None:

@@ -300,7 +300,7 @@ def _beyond(row: Row, scale: Scale) -> str:
 
 
 def curves(
-    lines: Sequence[Mapping[str, Any]], styles_of: Mapping[str, str], *, title: str, linear: bool = False
+    lines: Sequence[Mapping[str, Any]], styles_of: Mapping[str, str], *, title: str, axis: str, linear: bool = False
 ) -> Markup:
     """Learning curves of the arms of a setting: mean over seeds, band from the least to the largest seed.
 
@@ -310,9 +310,10 @@ def curves(
         lines: Entries of `evidence["curves"][i]["arms"]`: arm, steps, mean, low, high.
         styles_of: The class of each arm.
         title: What the picture shows, for screen readers.
+        axis: What the steps are.
         linear: Never logarithmic: sweeps stand side by side, and are compared as such.
     """
-    width, height, left, right, top, bottom = 420, 240, 50, 8, 8, 26
+    width, height, left, right, top, bottom = 420, 254, 50, 8, 8, 40
     values = sorted(value for line in lines for key in ("low", "high") for value in line[key])
     steps = [step for line in lines for step in line["steps"]]
     if not values:
@@ -331,7 +332,9 @@ def curves(
         parts.append(f'<text x="{left - 6}" y="{row + 3.5:.1f}" text-anchor="end">{short(tick)}</text>')
     for tick in x.ticks(5):
         anchor = "end" if x(tick) > width - right - 12 else "middle"
-        parts.append(f'<text x="{x(tick):.1f}" y="{height - 8}" text-anchor="{anchor}">{short(tick)}</text>')
+        parts.append(f'<text x="{x(tick):.1f}" y="{height - 22}" text-anchor="{anchor}">{short(tick)}</text>')
+    middle = (left + width - right) / 2
+    parts.append(f'<text x="{middle:.1f}" y="{height - 6}" text-anchor="middle">{escape(axis)}</text>')
     parts.append(f'<line class="axis" x1="{left}" x2="{width - right}" y1="{height - bottom}" y2="{height - bottom}"/>')
     parts.extend(_band(line, styles_of[line["arm"]], x, y) for line in lines)
     parts.extend(_line(line, styles_of[line["arm"]], x, y) for line in reversed(lines))  # the first arm lies on top
@@ -339,9 +342,9 @@ def curves(
 
 
 def curve_figure(curve: Mapping[str, Any], styles_of: Mapping[str, str]) -> Markup:
-    """An entry of `evidence["curves"]` as `curves` draws it; only sweeps say what their axis is."""
-    title = f"{curve['name']} in {curve['setting']}"
-    return curves(curve["arms"], styles_of, title=title, linear="axis" in curve)
+    """An entry of `evidence["curves"]` as `curves` draws it."""
+    title = f"{curve['setting']}: {curve['about']}, by {curve['axis']}"
+    return curves(curve["arms"], styles_of, title=title, axis=curve["axis"], linear=curve.get("linear", False))
 
 
 def _band(line: Mapping[str, Any], style: str, x: Scale, y: Scale) -> str:

@@ -268,6 +268,16 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Curve:
+    """What a logged curve shows; figures stand in the order in which a study declares its curves."""
+
+    metric: str  # as it is logged
+    axis: str  # what its steps are
+    about: str  # the figure's heading, with the unit
+    settings: tuple[str, ...] = ()  # only there; empty: everywhere
+
+
+@dataclass(frozen=True)
 class Sweep:
     """Metrics that differ by a number alone, such as `certified_0.2` and `certified_0.4`, drawn as curves of the arms.
 
@@ -292,6 +302,7 @@ class Study:
     measure: Measure
     deviations: tuple[str, ...]
     tables: tuple[Table, ...] = ()
+    curves: tuple[Curve, ...] = ()
     sweeps: tuple[Sweep, ...] = ()
 
     def cells(
@@ -416,10 +427,10 @@ def from_module(module: Any, slug: str) -> Study:
         unknown = set(claim.arms) - arms.keys() | set(claim.settings) - settings.keys()
         if unknown:
             raise ValueError(f"{module.__name__}: claim {claim.id} names unknown {sorted(unknown)}")
-    tables = tuple(getattr(module, "TABLES", ()))
-    for table in tables:
-        if unknown := set(table.settings) - settings.keys():
-            raise ValueError(f"{module.__name__}: table {table.about!r} names unknown {sorted(unknown)}")
+    tables, curves = (tuple(getattr(module, name, ())) for name in ("TABLES", "CURVES"))
+    for shown in (*tables, *curves):
+        if unknown := set(shown.settings) - settings.keys():
+            raise ValueError(f"{module.__name__}: {shown.about!r} names unknown {sorted(unknown)}")
     ids = [claim.id for claim in module.CLAIMS]
     if len(set(ids)) != len(ids):
         raise ValueError(f"{module.__name__}: two claims share an id")
@@ -433,5 +444,6 @@ def from_module(module: Any, slug: str) -> Study:
         measure=module.measure,
         deviations=tuple(getattr(module, "DEVIATIONS", ())),
         tables=tables,
+        curves=curves,
         sweeps=tuple(getattr(module, "SWEEPS", ())),
     )

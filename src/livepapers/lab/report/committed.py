@@ -5,7 +5,7 @@ from typing import Any
 
 from livepapers.core.errors import InputError
 from livepapers.lab.claims import Verdict, judge_again
-from livepapers.lab.report.evidence import claim_record
+from livepapers.lab.report.evidence import claim_record, in_words
 from livepapers.lab.statistics import interval_inside
 from livepapers.lab.study import Claim, Study, load_study
 from livepapers.papers import catalogue
@@ -42,7 +42,12 @@ def committed(slug: str, *, study: Study | None = None) -> dict[str, Any]:
         for claim, verdict in zip(study.claims, verdicts, strict=True)
     ]
     settings = [_described(setting) for setting in found["settings"]]
-    return {**found, "verdicts": records, "settings": settings, "deviations": list(study.deviations)}
+    logged = [curve for curve in found["curves"] if not curve.get("linear")]
+    sweeps = [curve for curve in found["curves"] if curve.get("linear")]
+    return {
+        **found, "verdicts": records, "settings": settings, "curves": [*in_words(study, logged), *sweeps],
+        "deviations": list(study.deviations),
+    }  # fmt: skip
 
 
 def _described(setting: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -52,7 +52,7 @@ def evidence(store: Store, run: str, *, study: Study | None = None, seed: int = 
         "run": _run(record, study, seed) | {"plan": _plan(study, record.preset, rows)},
         "verdicts": [claim_record(claim, verdict) for claim, verdict in pairs],
         "settings": _settings(study, cells, rows, seed),
-        "curves": [*_curves(store, run, study, rows), *swept(study, cells)],
+        "curves": [*in_words(study, _curves(store, run, study, rows)), *swept(study, cells)],
         "arms": _budget(study, rows),
         "prepared": store.prepared(run),
         "deviations": list(study.deviations),
@@ -230,6 +230,18 @@ def _curves(store: Store, run: str, study: Study, rows: Sequence[CellRecord]) ->
     return found
 
 
+def in_words(study: Study, logged: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Logged curves setting by setting, in the order and with the words of the study; others follow by their names."""
+    found = []
+    for setting in study.settings:
+        here = {curve["name"]: curve for curve in logged if curve["setting"] == setting}
+        declared = [one for one in study.curves if one.metric in here and setting in (one.settings or [setting])]
+        said = {one.metric: {"about": one.about, "axis": one.axis} for one in declared}
+        unsaid = {name: {"about": name.replace("_", " "), "axis": "step"} for name in here if name not in said}
+        found.extend({**here[name], **words} for name, words in (said | unsaid).items())
+    return found
+
+
 def swept(study: Study, cells: Cells) -> list[dict[str, Any]]:
     """The study's sweeps in each setting, like logged curves, with the numbers in the metrics' names as steps."""
     found = []
@@ -241,7 +253,8 @@ def swept(study: Study, cells: Cells) -> list[dict[str, Any]]:
                 if (line := _swept_line(cells, sweep.metric, arm, setting))
             ]
             if lines:
-                found.append({"setting": setting, "name": sweep.about, "axis": sweep.axis, "arms": lines})
+                words = {"about": sweep.about, "axis": sweep.axis, "linear": True}
+                found.append({"setting": setting, "name": sweep.metric, **words, "arms": lines})
     return found
 
 

@@ -1,13 +1,16 @@
 """Study of cities-to-series: forecasts of diseases without a leak, and street corners that are badly served."""
 
+from livepapers.lab.study import Curve
 from livepapers.studies.cities_to_series.claims import CLAIMS
 from livepapers.studies.cities_to_series.design import ARMS, SETTINGS, TABLES
 from livepapers.studies.cities_to_series.instances import PREPARE
 from livepapers.studies.cities_to_series.measuring import measure
 
-__all__ = ["ARMS", "CLAIMS", "DEVIATIONS", "PREPARE", "SETTINGS", "TABLES", "VERSION", "measure"]
+__all__ = ["ARMS", "CLAIMS", "CURVES", "DEVIATIONS", "PREPARE", "SETTINGS", "TABLES", "VERSION", "measure"]
 
 VERSION = 2
+CURVES = (Curve("dev_error", "epochs", "Mean absolute error on the dev windows, original units"),)
+
 DEVIATIONS = (
     "Paper: COVID-19 (188 countries, up to 120 days), Brazilian weather stations, intensive care. Ours: yearly counts "
     "of four diseases in 51 states, window 7, stride 3, four last years whose targets do not overlap, and made series "

@@ -1,6 +1,6 @@
 """Study of dcg-map-elites: repertoires of a robot that may end anywhere, and one policy in place of each."""
 
-from livepapers.lab.study import Table
+from livepapers.lab.study import Curve, Table
 from livepapers.studies.dcg_map_elites.claims import CLAIMS
 from livepapers.studies.dcg_map_elites.design import ARMS, DEVIATIONS, SETTINGS
 from livepapers.studies.dcg_map_elites.measuring import PREPARE, measure
@@ -21,4 +21,9 @@ TABLES = (
     Table("evaluations", "Evaluations spent, roll-outs of the actor included", WORLDS),
 )
 
-__all__ = ["ARMS", "CLAIMS", "DEVIATIONS", "PREPARE", "SETTINGS", "TABLES", "VERSION", "measure"]
+CURVES = (
+    Curve("qd_score", "iterations", "QD-score as stored, share of the highest possible"),
+    Curve("coverage", "iterations", "Share of cells that hold a policy, as stored"),
+)
+
+__all__ = ["ARMS", "CLAIMS", "CURVES", "DEVIATIONS", "PREPARE", "SETTINGS", "TABLES", "VERSION", "measure"]

@@ -1,6 +1,6 @@
 """Study of deep-ga: novelty against reward in a deceptive maze, evolution against random search, genomes in bytes."""
 
-from livepapers.lab.study import Table
+from livepapers.lab.study import Curve, Table
 from livepapers.studies.deep_ga.claims import CLAIMS
 from livepapers.studies.deep_ga.design import ARMS, DEVIATIONS, SETTINGS
 from livepapers.studies.deep_ga.measuring import measure
@@ -16,4 +16,12 @@ TABLES = (
     Table("ratio_1000", "The same after 1,000 generations", ("encoding",)),
 )
 
-__all__ = ["ARMS", "CLAIMS", "DEVIATIONS", "SETTINGS", "TABLES", "VERSION", "measure"]
+CURVES = (
+    Curve("best_seen", "generations", "Minus the least distance to the goal of any individual so far", ("maze",)),
+    Curve(
+        "best_seen", "generations", "Best return of any individual so far, on the episodes that selected it",
+        ("pendulum", "mountain-car", "frostbite"),
+    ),
+)  # fmt: skip
+
+__all__ = ["ARMS", "CLAIMS", "CURVES", "DEVIATIONS", "SETTINGS", "TABLES", "VERSION", "measure"]

@@ -1,12 +1,12 @@
 """Study of drl-diagnosis: what changes and robust training make of an agent's unstable direction."""
 
-from livepapers.lab.study import Table
+from livepapers.lab.study import Curve, Table
 from livepapers.studies.drl_diagnosis.claims import CLAIMS
 from livepapers.studies.drl_diagnosis.design import ARMS, SETTINGS
 from livepapers.studies.drl_diagnosis.measuring import measure
 from livepapers.studies.drl_diagnosis.tuning import PREPARE
 
-__all__ = ["ARMS", "CLAIMS", "DEVIATIONS", "PREPARE", "SETTINGS", "TABLES", "VERSION", "measure"]
+__all__ = ["ARMS", "CLAIMS", "CURVES", "DEVIATIONS", "PREPARE", "SETTINGS", "TABLES", "VERSION", "measure"]
 
 VERSION = 2
 
@@ -24,6 +24,8 @@ TABLES = (
     Table("share", "Share of the instability that is one direction", GAMES),
     Table("participation", "Inputs over which the direction is spread", GAMES),
 )
+
+CURVES = (Curve("score", "updates", "Mean return of whole episodes of greedy play"),)
 
 DEVIATIONS = (
     "Definitions of direction and quotient are reconstructed from a detailed summary; the full text was not at hand.",

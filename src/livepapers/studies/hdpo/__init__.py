@@ -1,5 +1,6 @@
 """Study of hdpo: gaps to exact optima, the learning-rate sweep against REINFORCE, data needed, real series."""
 
+from livepapers.lab.study import Curve
 from livepapers.studies.hdpo.claims import CLAIMS, data_ratio, gap, profit_advantage, share_difference
 from livepapers.studies.hdpo.design import ARMS, SETTINGS, TABLES
 from livepapers.studies.hdpo.instances import (
@@ -15,12 +16,14 @@ from livepapers.studies.hdpo.instances import (
 from livepapers.studies.hdpo.measuring import measure
 
 __all__ = [
-    "ARMS", "BUDGETS", "CLAIMS", "DEVIATIONS", "FINALISTS", "FIRST_SEED", "KNOWN", "RATES", "SETTINGS", "TABLES",
-    "TRAIN_SIZES", "VARIANTS", "VERSION", "Budget", "data_ratio", "gap", "measure", "profit_advantage",
+    "ARMS", "BUDGETS", "CLAIMS", "CURVES", "DEVIATIONS", "FINALISTS", "FIRST_SEED", "KNOWN", "RATES", "SETTINGS",
+    "TABLES", "TRAIN_SIZES", "VARIANTS", "VERSION", "Budget", "data_ratio", "gap", "measure", "profit_advantage",
     "share_difference",
 ]  # fmt: skip
 
 VERSION = 5
+
+CURVES = (Curve("dev_cost", "updates", "Mean cost a period on dev traces (chicago: minus the profit)"),)
 
 DEVIATIONS = (
     "Test traces: paper 32,768 of 5,000 periods, the last 2,000 counted; ours 4,096 of 300 periods, the last 200 "

@@ -1,7 +1,8 @@
 """Study of oc-gfn: what pre-training reaches, what conversion and adaptation are worth at equal cost, many rewards."""
 
+from livepapers.lab.study import Curve
 from livepapers.studies.oc_gfn.claims import CLAIMS
-from livepapers.studies.oc_gfn.design import ARMS, SETTINGS, TABLES
+from livepapers.studies.oc_gfn.design import ARMS, RNA, SETTINGS, TABLES
 from livepapers.studies.oc_gfn.instances import (
     PREPARE,
     TARGETS,
@@ -17,12 +18,24 @@ from livepapers.studies.oc_gfn.instances import (
 from livepapers.studies.oc_gfn.measuring import CHANGES, Tracked, found_modes, measure, path_share
 
 __all__ = [
-    "ARMS", "CHANGES", "CLAIMS", "DEVIATIONS", "PREPARE", "SETTINGS", "TABLES", "TARGETS", "VERSION", "Task", "Tracked",
-    "config_of", "found_modes", "graph_of", "grid_rewards", "identity_errors", "make_task", "measure", "path_share",
-    "random_rewards", "world",
+    "ARMS", "CHANGES", "CLAIMS", "CURVES", "DEVIATIONS", "PREPARE", "SETTINGS", "TABLES", "TARGETS", "VERSION", "Task",
+    "Tracked", "config_of", "found_modes", "graph_of", "grid_rewards", "identity_errors", "make_task", "measure",
+    "path_share", "random_rewards", "world",
 ]  # fmt: skip
 
 VERSION = 2
+
+ADAPTED = ("hypergrid-16", *RNA)
+CURVES = (
+    Curve("success", "updates", "Share of drawn outcomes that are reached"),
+    Curve("log_f0_error", "updates", "Mean distance of log F(s0 | y) from 0, where every outcome is reached"),
+    Curve("log_f0_std", "updates", "Standard deviation of log F(s0 | y) over outcomes"),
+    Curve("tv", "updates", "Total variation from the exact distribution", ADAPTED),
+    Curve("modes", "updates", "Modes among samples", ADAPTED),
+    Curve("top100", "updates", "Reward of the best hundred samples, share of the true best hundred's", ADAPTED),
+    Curve("tv", "rewards", "Total variation from the exact distribution of each reward", ("many-rewards",)),
+    Curve("trajectories", "rewards", "Trajectories spent so far", ("many-rewards",)),
+)
 
 DEVIATIONS = (
     "Steps, network sizes and learning rates of the paper were not found; networks and batches are the method's "

@@ -1,16 +1,24 @@
 """Study of pdppo: fair and released PPO, seven aggregates, plants with bounds and lakes with exact optima."""
 
+from livepapers.lab.study import Curve
 from livepapers.studies.pdppo.claims import CLAIMS
-from livepapers.studies.pdppo.design import ARMS, BUDGETS, LEARNERS, SETTINGS, Budget
+from livepapers.studies.pdppo.design import ARMS, BUDGETS, LAKES, LEARNERS, PLANTS, SETTINGS, SHOWN, Budget
 from livepapers.studies.pdppo.instances import lake, paths, plant, simulator
 from livepapers.studies.pdppo.measuring import config_of, measure
 
 __all__ = [
-    "ARMS", "BUDGETS", "CLAIMS", "DEVIATIONS", "LEARNERS", "SETTINGS", "VERSION", "Budget", "config_of", "lake",
-    "measure", "paths", "plant", "simulator",
+    "ARMS", "BUDGETS", "CLAIMS", "CURVES", "DEVIATIONS", "LEARNERS", "SETTINGS", "VERSION", "Budget", "config_of",
+    "lake", "measure", "paths", "plant", "simulator",
 ]  # fmt: skip
 
 VERSION = 3
+
+CURVES = (
+    Curve("curve", "updates", "Mean cost of an episode on common paths, actions sampled", (*PLANTS, SHOWN)),
+    Curve("curve", "updates", "Exact mean reward of an episode, actions sampled", LAKES),
+    Curve("advantage", "updates", "Mean advantage in the batch (plants: hundreds of cost)"),
+    Curve("entropy", "updates", "Mean entropy of an action component, nats"),
+)
 
 DEVIATIONS = (
     "Steps: paper 1,000,000 in plants; laptop 300,800, one pass over the window instead of 40 epochs, in minibatches "

@@ -99,6 +99,7 @@ def _lake(name: str, about: str, arms: tuple[str, ...], seeds: tuple[int, int, i
 
 
 MAIN = ("pdppo", "ppo")
+SHOWN = "plant 15x5 set-ups shown"
 PLANTS = ("plant 6x3", "plant 15x5", "plant 20x10", "plant 25x10")
 LAKES = ("lake", "lake, discount 0.99")
 SETTINGS = (

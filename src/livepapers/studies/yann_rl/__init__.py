@@ -2,14 +2,15 @@
 
 import functools
 
+from livepapers.lab.study import Curve
 from livepapers.studies.yann_rl.claims import CLAIMS
 from livepapers.studies.yann_rl.design import ARMS, SETTINGS, TRAINED
 from livepapers.studies.yann_rl.instances import fixed_controller, learner, play, solve_masses, tune, world
 from livepapers.studies.yann_rl.measuring import measure
 
 __all__ = [
-    "ARMS", "CLAIMS", "DEVIATIONS", "PREPARE", "SETTINGS", "TRAINED", "VERSION", "fixed_controller", "learner",
-    "measure", "play", "solve_masses", "tune", "world",
+    "ARMS", "CLAIMS", "CURVES", "DEVIATIONS", "PREPARE", "SETTINGS", "TRAINED", "VERSION", "fixed_controller",
+    "learner", "measure", "play", "solve_masses", "tune", "world",
 ]  # fmt: skip
 
 VERSION = 1
@@ -19,6 +20,11 @@ PREPARE = {
     "rates-reactor": functools.partial(tune, name="reactor"),
     "masses": solve_masses,
 }
+
+CURVES = (
+    Curve("test_cost", "updates", "Mean cost of the test episodes"),
+    Curve("violations", "updates", "Episodes that left the constraints while training, so far"),
+)
 
 DEVIATIONS = (
     "Plant: the paper's reactor cannot be rebuilt (feed, flow and steady state are not given); the textbook reactor "

@@ -35,8 +35,7 @@ class Curve:
     """A picture of learning curves or of a sweep, with its legend."""
 
     setting: str
-    name: str
-    axis: str  # what it runs along: step, or what is swept
+    about: str
     arms: Sequence[tuple[str, str]]  # (name, style class)
     picture: Markup
 
@@ -135,17 +134,16 @@ def claims(slug: str) -> Markup:
 
 
 def drawn_curves(found: Mapping[str, Any]) -> tuple[Curve, ...]:
-    """The curves of a run's evidence: first what a study calls `curve`, last those on which all seeds agree."""
+    """The curves of a run's evidence, in the study's order; last those on which all seeds agree."""
     styles = arm_classes(found)
     return tuple(
         Curve(
             each["setting"],
-            each["name"],
-            each.get("axis", "step"),
+            each["about"],
             [(line["arm"], styles[line["arm"]]) for line in each["arms"]],
             figures.curve_figure(each, styles),
         )
-        for each in sorted(found["curves"], key=lambda one: (_seeds_agree(one), one["name"] != "curve"))
+        for each in sorted(found["curves"], key=_seeds_agree)
     )
 
 
