@@ -56,7 +56,7 @@ class DenseStack:
             return self._compiled(theta, x)
         layers = self.layers(theta)
         for index, (weight, bias) in enumerate(layers):
-            x = torch.baddbmm(bias[:, None], x, weight.mT)
+            x = torch.baddbmm(bias[:, None], x, weight.transpose(1, 2))
             if index < len(layers) - 1:
                 x = self.activation(x)
         return x

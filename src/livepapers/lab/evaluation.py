@@ -105,6 +105,18 @@ def check_fit(policy: SavedPolicy, task: BatchedTask, *, world: str) -> None:
         made, here = getattr(policy.network, name, None), getattr(task, name)
         if made is not None and (made.shape != here.shape or type(made) is not type(here)):
             raise InputError.of("world", f"{name.replace('_', ' ')} {here}", expected=f"that of the policy, {made}")
+    if getattr(policy.network, "observation_space", None) is None:
+        _probe(policy, task, world=world)
+
+
+@torch.no_grad()
+def _probe(policy: SavedPolicy, task: BatchedTask, *, world: str) -> None:
+    """One step of a policy that does not say what it observes, to find out whether it fits."""
+    try:
+        task.step(act(policy, task, task.reset(0)))
+    except (RuntimeError, IndexError, ValueError):  # whatever tensors of a wrong size come to
+        cause = f"it observes {task.observation_space} and is acted on by {task.action_space}"
+        raise InputError.of("world", world, expected="one that the policy was made for", cause=cause) from None
 
 
 @torch.no_grad()

@@ -39,7 +39,7 @@ def export(policy: SavedPolicy, path: Path, *, seed: int = 0, probes: int = 256)
 
     Raises:
         MissingExtraError: `onnx` or `onnxruntime` is not installed.
-        InputError: The policy acts on states, or does not say what it observes.
+        InputError: The policy acts on states, nothing says what it observes, or its decisions are none of ONNX.
         LivepapersError: The file would give other actions.
     """
     try:
@@ -47,13 +47,7 @@ def export(policy: SavedPolicy, path: Path, *, seed: int = 0, probes: int = 256)
         import onnxruntime
     except ModuleNotFoundError as error:
         raise MissingExtraError(str(error.name), "export") from None
-    space = getattr(policy.network, "observation_space", None)
-    if policy.takes != "observation" or not isinstance(space, Box):
-        cause = "it acts on a simulator's states, which no file outside livepapers has"
-        raise InputError.of(
-            "artifact", policy.description.architecture, expected="a policy of observations", cause=cause
-        )
-    batches = [_random(space, probes, seed), *_visited(policy, probes, seed)]
+    batches = [_random(_observed(policy), probes, seed), *_visited(policy, probes, seed)]
     masks = [mask for _, mask in batches[1:]]
     masked = bool(masks) and masks[0] is not None
     if masked:
@@ -74,6 +68,26 @@ def export(policy: SavedPolicy, path: Path, *, seed: int = 0, probes: int = 256)
 Batch = tuple[Tensor, Tensor | None]
 
 
+def _observed(policy: SavedPolicy) -> Box:
+    """What the policy sees: as it says itself, or as the world says that it was made for."""
+    if policy.takes != "observation":
+        raise _refused(policy, "it acts on a simulator's states, which no file outside livepapers has")
+    if reason := getattr(policy.network, "beyond_tensors", ""):
+        raise _refused(policy, reason)
+    space = getattr(policy.network, "observation_space", None)
+    if space is None and policy.description.spaces.get("task"):
+        name, arguments = world_of(policy, None)
+        space = worlds.make(name, arguments, lanes=1).observation_space
+    if isinstance(space, Box):
+        return space
+    raise _refused(policy, "neither it nor a world says what it observes" if space is None else f"it observes {space}")
+
+
+def _refused(policy: SavedPolicy, cause: str) -> InputError:
+    expected = "a policy that a file of tensors can hold"
+    return InputError.of("artifact", policy.description.architecture, expected=expected, cause=cause)
+
+
 def _written(policy: SavedPolicy, batch: Batch, *, masked: bool) -> bytes:
     inputs = tuple(part for part in batch if part is not None)
     names = ["observation", "mask"][: 2 if masked else 1]
@@ -81,10 +95,13 @@ def _written(policy: SavedPolicy, batch: Batch, *, masked: bool) -> bytes:
     with warnings.catch_warnings():
         # the exporter that torch prefers needs one more package and writes the same few operators
         warnings.simplefilter("ignore")
-        torch.onnx.export(
-            policy.network, inputs, buffer, dynamo=False, opset_version=OPSET, input_names=names,  # type: ignore[arg-type]
-            output_names=["action"], dynamic_axes={name: {0: "batch"} for name in [*names, "action"]},
-        )  # fmt: skip
+        try:
+            torch.onnx.export(
+                policy.network, inputs, buffer, dynamo=False, opset_version=OPSET, input_names=names,  # type: ignore[arg-type]
+                output_names=["action"], dynamic_axes={name: {0: "batch"} for name in [*names, "action"]},
+            )  # fmt: skip
+        except torch.onnx.errors.OnnxExporterError as error:
+            raise _refused(policy, f"a step of it is none of ONNX's: {str(error).splitlines()[0]}") from None
     return buffer.getvalue()
 
 

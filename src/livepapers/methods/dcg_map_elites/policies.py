@@ -98,7 +98,7 @@ class ConditionedPolicy(nn.Module):
 
     def forward(self, observation: Tensor) -> Tensor:
         """`[batch, ...]` observations -> `[batch, ...]` actions, for the descriptor `wanted`."""
-        return self.act(observation, self.wanted.expand(len(observation), -1))
+        return self.act(observation, self.wanted.expand(observation.shape[0], -1))
 
     def act(self, observation: Tensor, descriptor: Tensor) -> Tensor:
         """Actions for a descriptor each, `[batch, ...], [batch, D] -> [batch, ...]`; in the descriptor's own units."""

@@ -142,7 +142,7 @@ class Layout:
 
     def forward(self, theta: Tensor, observation: Tensor) -> Tensor:
         """Outputs of P networks, each for its own L observations: `[P, n], [P, L, ...] -> [P, L, outputs]`."""
-        count, lanes = observation.shape[:2]
+        count = len(theta)
         x = observation.to(torch.float32) / 255.0 if self._bytes else observation.to(torch.float32)
         used = 0
         for part in self._parts:
@@ -152,7 +152,7 @@ class Layout:
             weight, bias = theta[:, used : used + size], theta[:, used + size : used + size + width]
             used += size + width
             x = self._activated(_convolved(x, weight.reshape(count, *part.shape), bias, part.layer))
-        return self._dense.forward(theta[:, used:], x.reshape(count, lanes, -1))
+        return self._dense.forward(theta[:, used:], x.flatten(2))
 
     def act(self, theta: Tensor, observation: Tensor) -> Tensor:
         """Actions, without chance: `[P, n], [P, L, ...] -> [P, L, ...]`."""
@@ -244,7 +244,7 @@ def _edges(space: gymnasium.Space) -> tuple[Tensor, Tensor] | None:
 def _convolved(x: Tensor, weight: Tensor, bias: Tensor, layer: Convolution) -> Tensor:
     """`[P, L, C, H, W]` by each individual's own kernels `[P, out, C, k, k]`, padded as TensorFlow's SAME."""
     count, _, _, height, width = x.shape
-    spare = [max((-(-size // layer.stride) - 1) * layer.stride + layer.kernel - size, 0) for size in (width, height)]
+    spare = [max((size - 1) // layer.stride * layer.stride + layer.kernel - size, 0) for size in (width, height)]
     padding = [side for gap in spare for side in (gap // 2, gap - gap // 2)]  # the odd one goes right and below
     flat = functional.pad(x.transpose(0, 1).flatten(1, 2), padding)
     out = functional.conv2d(flat, weight.flatten(0, 1), bias.flatten(), stride=layer.stride, groups=count)

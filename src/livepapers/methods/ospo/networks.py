@@ -135,6 +135,7 @@ class DispatchPolicy(nn.Module):
     """
 
     takes = "observation"
+    beyond_tensors = "its decision is a matching, which no file of tensors can find"
 
     def __init__(
         self,
