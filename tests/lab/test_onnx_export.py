@@ -4,13 +4,14 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from torch import Tensor, nn
 
 from livepapers.core.artifact import Artifact
-from livepapers.core.errors import InputError, LivepapersError
+from livepapers.core.errors import InputError
 from livepapers.core.rng import generator
 from livepapers.lab.evaluation import SavedPolicy, check_fit
 from livepapers.lab.onnx_export import TOLERANCE, export
@@ -32,12 +33,15 @@ def trained(slug: str) -> SavedPolicy:
     return SavedPolicy(described, policy)
 
 
-def saved(policy: nn.Module, task: dict[str, Any] | None = None) -> SavedPolicy:
-    spaces = {} if task is None else {"task": task}
+def saved(policy: nn.Module, task: Any = None) -> SavedPolicy:
+    spaces: dict[str, Any] = {} if task is None else {"task": task}
     return SavedPolicy(Artifact("policy", "pdppo", type(policy).__name__, {}, {}, spaces=spaces), policy)
 
 
-@pytest.mark.parametrize("slug", ["pdppo", "sindy-rl", "deep-ga", "dcg-map-elites", "policy-smoothing", "drl-diagnosis"])
+WRITTEN = ("pdppo", "sindy-rl", "deep-ga", "dcg-map-elites", "policy-smoothing", "drl-diagnosis")
+
+
+@pytest.mark.parametrize("slug", WRITTEN)
 def test_what_a_method_trains_is_written_with_the_same_actions(slug: str, tmp_path: Path):
     target = tmp_path / "policy.onnx"
     assert export(trained(slug), target) <= TOLERANCE
@@ -56,7 +60,7 @@ def test_what_no_file_of_tensors_can_hold_is_refused(slug: str, reason: str, tmp
     ("actions", "images"), [(MultiDiscrete([2, 3]), False), (Box(-2, 2, (2,)), False), (Discrete(6), True)]
 )
 def test_evolved_networks_of_every_kind_are_written(actions: Any, images: bool, tmp_path: Path):
-    seen = Box(0, 255, (4, 84, 84), "uint8") if images else Box(-1, 1, (4,))
+    seen = Box(0, 255, (4, 84, 84), np.uint8) if images else Box(-1, 1, (4,))
     policy = EvolvedPolicy(seen, actions, hidden="small" if images else (16,), activation="relu")
     policy.theta.data = 0.3 * torch.randn(len(policy.theta), generator=generator(1))
     assert export(saved(policy), tmp_path / "policy.onnx", probes=32) <= TOLERANCE

@@ -22,6 +22,7 @@ from livepapers.lab import evaluation
 from livepapers.methods.dcg_map_elites import Archive, apply, voronoi_centroids
 from livepapers.methods.dcg_map_elites import application as module
 from livepapers.methods.dcg_map_elites.atlas import map_svg, voronoi_polygons
+from livepapers.tasks.descriptors import Descriptor
 
 QUICK: dict[str, Any] = {
     "iterations": 2, "offspring": 8, "cells": 16, "critic_steps": 6, "gradient_steps": 2, "hidden": "8", "seed": 3
@@ -78,8 +79,25 @@ def test_the_one_policy_goes_where_it_is_told_and_the_nearest_cell_is_found(plac
     assert torch.allclose(told(seen), expected, atol=1e-6)
     done = apply(archive=places, at="0,0", test_episodes=2)
     assert done.headline.startswith("cell ")
+    far = apply(archive=places, at="9.5,-9.5", test_episodes=2)
+    asked, _, reached = ([row[name] for name in ("x", "y")] for row in far.tables["Replay"])
+    assert asked == [9.5, -9.5]  # not where the nearest cell happens to be
+    gap = 100.0 * np.hypot(*(np.subtract(asked, reached) / 10.0)) / (2.0 * 2.0**0.5)
+    assert float(far.headline.rsplit(", ", 1)[1].split(" %")[0]) >= gap - 0.01  # a mean distance is no less
+    assert far.headline.endswith("from what is asked for")
+    assert apply(archive=places, cell=_cell(done), test_episodes=2).headline.endswith("from what is kept in the cell")
     listed = apply(archive=places)
     assert listed.tables["Best cells"][0]["fitness"] >= listed.tables["Best cells"][-1]["fitness"]  # type: ignore[operator]
+
+
+def _cell(done: Any) -> int:
+    return int(done.headline.split(":")[0].removeprefix("cell "))
+
+
+def test_distances_count_every_side_of_the_box_alike():
+    described = Descriptor(("place", "speed"), (-1.0, -0.01), (1.0, 0.01), columns=(0, 1))
+    apart = described.apart(torch.tensor([[1.0, 0.0], [0.0, 0.01]]), torch.zeros(2))
+    assert torch.allclose(apart, torch.full((2,), 100.0 / 8.0**0.5))
 
 
 def test_any_environment_with_real_actions_will_do(tmp_path: Path):

@@ -58,15 +58,15 @@ class Descriptor:
         """D."""
         return len(self.names)
 
-    @property
-    def diagonal(self) -> float:
-        """Of the box, in the descriptor's own units."""
-        return float(np.linalg.norm(np.subtract(self.high, self.low)))
-
     def normalised(self, values: Tensor) -> Tensor:
         """`[..., D]` in half-widths of the box from its centre: -1 to 1 inside."""
         low, high = self._ends()
         return 2.0 * (values - low) / (high - low) - 1.0
+
+    def apart(self, values: Tensor, others: Tensor) -> Tensor:
+        """Distances `[...]` in % of the box's diagonal, all of its sides taken as equally long: units differ."""
+        gap = torch.linalg.vector_norm(self.normalised(values) - self.normalised(others), dim=-1)
+        return 100.0 * gap / (2.0 * self.size**0.5)
 
     def restored(self, values: Tensor) -> Tensor:
         """The inverse of `normalised`."""

@@ -40,12 +40,8 @@ def looked_up(
             f"{folder.name}: {len(archive.occupied)} policies in {len(archive.fitness)} cells of {kept.world.name}"
         )
         return Application("dcg-map-elites", headline, {CELLS: cell_rows(kept)[:MOST_SHOWN]})
-    wanted = None
-    if at:
-        wanted = torch.tensor(listed("at", at, f"{described.size} numbers"))
-        if len(wanted) != described.size or bool((described.clipped(wanted) != wanted).any()):
-            box = ", ".join(f"{a:g} to {b:g}" for a, b in zip(described.low, described.high, strict=True))
-            raise InputError.of("at", at, expected=f"{described.size} numbers inside the box: {box}")
+    wanted = _asked(kept, at) if at else None
+    if wanted is not None:
         cell = archive.nearest(described.normalised(wanted))
     if cell >= len(archive.fitness) or not bool(torch.isfinite(archive.fitness[cell])):
         shown = ", ".join(str(one) for one in archive.occupied[:8].tolist())
@@ -55,16 +51,27 @@ def looked_up(
     if genotypes.parameters != archive.genomes.shape[1]:
         raise InputError.of("archive", folder, expected=f"policies of {genotypes.parameters} weights for this world")
     if distilled and wanted is not None:
-        made, target = _told(folder, wanted), wanted
+        made, places = _told(folder, wanted), {"asked for": wanted}
     else:
-        made, target = genotypes.policy(archive.genomes[cell]), kept.descriptor_of(cell)
+        made, stored = genotypes.policy(archive.genomes[cell]), kept.descriptor_of(cell)
+        places = {"kept in the cell": stored} if wanted is None else {"asked for": wanted, "kept in the cell": stored}
     played = player(
         lambda seen: made(seen.unflatten(1, player.observation_space.shape or (1,))), episodes,
         seed=derive(seed, "dcg-map-elites", "replay"),
     )  # fmt: skip
     name = f"distilled policy at {at}" if distilled else f"cell {cell}"
-    done = _replayed(kept, name, target, described.restored(played.descriptor), played.fitness)
+    done = _replayed(kept, name, places, described.restored(played.descriptor), played.fitness)
     return done if output is None else _write_policy(done, output, made, kept, {"from": name, "seed": seed})
+
+
+def _asked(kept: Repertoire, at: str) -> Tensor:
+    """The descriptor that `--at` names, in its own units."""
+    described = kept.world.descriptor
+    wanted = torch.tensor(listed("at", at, f"{described.size} numbers"))
+    if len(wanted) != described.size or bool((described.clipped(wanted) != wanted).any()):
+        box = ", ".join(f"{a:g} to {b:g}" for a, b in zip(described.low, described.high, strict=True))
+        raise InputError.of("at", at, expected=f"{described.size} numbers inside the box: {box}")
+    return wanted
 
 
 def _told(folder: Path, wanted: Tensor) -> BoxPolicy:
@@ -75,17 +82,19 @@ def _told(folder: Path, wanted: Tensor) -> BoxPolicy:
     return network.specialise(wanted)
 
 
-def _replayed(kept: Repertoire, name: str, target: Tensor, reached: Tensor, fitness: Tensor) -> Application:
-    """A policy's fresh episodes beside what it is kept for."""
-    gap = 100.0 * float(torch.linalg.vector_norm(reached - target, dim=1).mean()) / kept.world.descriptor.diagonal
+def _replayed(kept: Repertoire, name: str, places: dict[str, Tensor], reached: Tensor, fitness: Tensor) -> Application:
+    """A policy's fresh episodes beside what was asked of it, or what it is kept for."""
+    described = kept.world.descriptor
+    target, place = next(iter(places.items()))
+    gap = float(described.apart(reached, place).mean())
     rows: list[Row] = [
-        {"": what, **dict(zip(kept.world.descriptor.names, map(rounded, values.tolist()), strict=True))}
-        for what, values in (("wanted", target), ("reached, mean", reached.mean(0)))
+        {"": what, **dict(zip(described.names, map(rounded, values.tolist()), strict=True))}
+        for what, values in (*places.items(), ("reached, mean", reached.mean(0)))
     ]
     count = len(fitness)
     headline = (
         f"{name}: fitness {rounded(float(fitness.mean())):g} on {count} fresh episode{'s' if count > 1 else ''}, "
-        f"{gap:.3g} % of the box's diagonal from what is wanted"
+        f"{gap:.3g} % of the box's diagonal from what is {target}"
     )
     return Application("dcg-map-elites", headline, {REPLAY: rows})
 
