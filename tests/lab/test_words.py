@@ -2,7 +2,7 @@
 
 import pytest
 
-from livepapers.lab.words import asked, coded, count, duration, last_line, ratio_text
+from livepapers.lab.words import asked, coded, count, duration, estimate, last_line, ratio_text
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,20 @@ def test_durations_read_like_speech(seconds: float, text: str):
 @pytest.mark.parametrize(("amount", "text"), [(9_999, "9,999"), (12_000, "12 k"), (3.5e6, "3.5 M"), (2e9, "2 G")])
 def test_amounts_take_a_unit_when_they_are_large(amount: float, text: str):
     assert count(amount).replace("\N{NO-BREAK SPACE}", " ") == text
+
+
+@pytest.mark.parametrize(
+    ("value", "interval", "texts"),
+    [
+        (0.16612, (0.1221, 0.2153), ("0.166", "[0.122, 0.215]")),
+        (38.949761, (38.949741, 38.949772), ("38.9498", "[38.9497, 38.9498]")),
+        (-0.31, (-17.2, 10.1), ("0", "[-17, 10]")),
+        (0.0, (-0.0021, 0.0019), ("0.0000", "[-0.0021, 0.0019]")),
+        (12345.6, (12000.0, 12900.0), ("12,346", "[12,000, 12,900]")),
+    ],
+)
+def test_estimates_have_no_more_digits_than_anybody_knows(value: float, interval: tuple[float, float], texts: object):
+    assert estimate(value, interval) == texts
 
 
 def test_the_last_line_of_a_traceback_says_what_went_wrong():

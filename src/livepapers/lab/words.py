@@ -32,7 +32,7 @@ def coded(text: str) -> Markup:
 def estimate(value: float, interval: Sequence[float] | None) -> tuple[str, str]:
     """A mean and its interval as text, ("0.166", "[0.122, 0.215]"), to two digits of the interval's half-width.
 
-    Without an interval, or with one of no width, the second text is empty.
+    At most six digits of the mean are written. Without an interval, or with one of no width, the second text is empty.
     """
     half = (interval[1] - interval[0]) / 2 if interval is not None else 0.0
     if interval is None or half <= 1e-12 * max(abs(interval[0]), abs(interval[1])):
@@ -40,8 +40,10 @@ def estimate(value: float, interval: Sequence[float] | None) -> tuple[str, str]:
     digits = 1 - math.floor(math.log10(half))
     if not -6 <= digits <= 6:
         return number(value), f"[{number(interval[0])}, {number(interval[1])}]"
-    places = max(digits, 0)
-    return f"{value:,.{places}f}", f"[{interval[0]:,.{places}f}, {interval[1]:,.{places}f}]"
+    known = 5 - math.floor(math.log10(max(abs(value), half)))
+    places = max(min(digits, known), 0)
+    mean, low, high = (f"{round(one, places) + 0.0:,.{places}f}" for one in (value, *interval))  # no "-0"
+    return mean, f"[{low}, {high}]"
 
 
 def p_text(value: float | None) -> str:

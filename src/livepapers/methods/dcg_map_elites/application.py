@@ -57,7 +57,7 @@ def apply(
     seed: Seed = 0,
     output: Path | None = None,
 ) -> Application:
-    """Find a policy for every behaviour in your environment, and one policy that takes the wanted behaviour as input.
+    r"""Find a policy for every behaviour in your environment, and one policy that takes the wanted behaviour as input.
 
     With --env, a search fills an archive: its cells are behaviours, each holds the best policy found. What is saved is
     the archive, a page that draws it (click a cell for the command that replays it), a table of its cells, and the
@@ -99,8 +99,8 @@ def apply(
     Examples:
         livepapers apply dcg-map-elites --env point-omni --iterations 60 --output places
         livepapers apply dcg-map-elites --archive places --at 5,-3 --output there
-        livepapers apply dcg-map-elites --env MountainCarContinuous-v0 --descriptor mean-obs:0,1 --low=-1.2,-0.07 \
-            --high 0.6,0.07 --reward-offset 0.1
+        livepapers apply dcg-map-elites --env Pendulum-v1 --descriptor mean-obs:0,2 --low=-1,-8 --high 1,8 \
+            --reward-offset 17
     """
     if not env and archive is None:
         raise InputError.of("env and archive", "neither", expected="a world to search, or an archive to look into")

@@ -215,7 +215,8 @@ def _drive(learner: Evolution, name: str, partial: Path | None) -> list[Row]:
 def _replayed(path: Path, env: str, episodes: int, seed: int, output: Path | None) -> Application:
     """A genome file, rebuilt and judged."""
     found = read_genome(path, env)
-    note = (f"rebuilt from {len(found.genome.seeds)} seeds; the bits of all weights are those that were saved",)
+    seeds = len(found.genome.seeds)
+    note = (f"rebuilt from {seeds} seed{'s' if seeds > 1 else ''}; the bits of all weights are those that were saved",)
     done = _judged(found, episodes, seed, {}, note)
     return done if output is None else _write(done, output, found, {"seed": seed, "replayed": True})
 
@@ -260,7 +261,9 @@ def read_genome(path: Path, env: str = "") -> _Individual:
         raise InputError.of("genome", path, expected="the weights whose hash it names", cause="a seed was altered")
     world, seen, acts = world_of(name, arguments)
     if seen.shape != layout.observation_space.shape or acts != layout.action_space:
-        raise InputError.of("genome", f"a network for {name}", expected=f"observations {seen}", cause="another version")
+        network = f"a network of observations {layout.observation_space} and actions {layout.action_space}"
+        cause = "this world is not the one that it was made for"
+        raise InputError.of("env" if env else "genome", name, expected=f"a world for {network}", cause=cause)
     return _Individual(genome, layout, world, {"name": name, "arguments": arguments}, cap, theta)
 
 

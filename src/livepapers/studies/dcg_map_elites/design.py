@@ -44,11 +44,13 @@ DEVIATIONS = (
     "Scale: 256 cells for 1,024, 64 offspring for 256, policies 64-64 for 128-128, critics 128-128 for 256-256, n 200 "
     "(swimmer 300) for 3,000, m 40 (50) for 150, 7,264 evaluations (2,464) for 1e6, 10 seeds (ablations "
     "5, swimmer 3) for 20.",
-    "Every arm gets the same number of evaluations, the actor's roll-outs included. PGA-MAP-Elites and the ablations "
+    "Every arm gets the same number of evaluations, the actor's roll-outs included, in whole iterations: 7,264 "
+    "(swimmer 2,464) for the method, 7,232 (2,432) for those without roll-outs. PGA-MAP-Elites and the ablations "
     "without roll-outs spend them on more iterations, so they also get a quarter more gradient steps.",
     "l is 0.03 half-widths: of 0.03, 0.1 and 0.3 the one with the highest QD-score, stored and evaluated again, on the "
     "point robot with a seed outside the study (paper's table: 0.008, its code: 0.1). sigma_d is 0.004 there, 0.01 on "
-    "the swimmer, not tuned; all other numbers are shared by all arms.",
+    "the swimmer, not tuned; all other numbers are shared by all arms. So the method had one number chosen on the "
+    "world that it is measured in; PGA-MAP-Elites has no l, and nothing of it was tuned.",
     "Ablation 2: the paper's share of random requests is not known to us. Ours: the share that roll-outs have of all "
     "episodes, a fifth; requests are uniform in the box.",
     "Ablation 3 keeps the roll-outs, which all play the one unconditioned policy.",

@@ -64,6 +64,6 @@ DEVIATIONS = (
     "control at all. C3a and C3b: Nesterov goes to its limit (l2 0.68 on average in Breakout, 0.66 in Space Invaders), "
     "the three attacks that look for the least change stop far before it (Carlini-Wagner at 0.10 and 0.16, elastic-net "
     "at 0.11 and 0.18, DeepFool at 0.04), and the quotient falls with the size of the change. The paper's order would "
-    "need other sizes, which were not found. The trials chose the largest kappa in Breakout and the smallest in Space Invaders: the best of "
-    "each game may lie beyond what was tried.",
+    "need other sizes, which were not found. The trials chose the largest kappa in Breakout and the smallest in Space "
+    "Invaders: the best of each game may lie beyond what was tried.",
 )
