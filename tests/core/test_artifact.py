@@ -78,7 +78,7 @@ def test_descriptions_that_do_not_fit_are_refused(tmp_path: Path, key: str, valu
 
 @pytest.mark.parametrize("key", ["made_by", "spaces", "arguments", "slug", "version", "digest"])
 def test_a_changed_description_is_refused(tmp_path: Path, key: str):
-    made = Artifact("policy", "hdpo", "", {"horizon": 200, "parts": (1, 2)}, {"noise": 0.2}, {"task": {"noise": 0.2}})
+    made = Artifact("policy", "hdpo", "", {"horizon": 200, "parts": [1, 2]}, {"noise": 0.2}, {"task": {"noise": 0.2}})
     artifact.save(tmp_path, made, weights=WEIGHTS)
     path = tmp_path / "artifact.json"
     values = json.loads(path.read_text())
@@ -98,7 +98,7 @@ def test_descriptions_without_a_digest_are_those_of_another_version(tmp_path: Pa
     values = json.loads(path.read_text())
     del values["digest"]
     path.write_text(json.dumps({**values, "format": 1}))
-    with pytest.raises(CorruptFileError, match="format 1.*written by another version"):
+    with pytest.raises(CorruptFileError, match=r"format 1.*written by another version"):
         artifact.load(tmp_path)
 
 
