@@ -118,6 +118,15 @@ def test_a_policy_can_be_put_into_gymnasiums_environment(cli: Cli, saved: Path):
     assert found["mean return"] >= 8
 
 
+def test_few_episodes_get_no_interval_and_no_interval_goes_beyond_the_episodes(cli: Cli, saved: Path):
+    five = cli("evaluate", str(saved), "--episodes", "5", "--json").json
+    assert five["95 % from"] is None
+    assert five["to"] is None
+    for seed in range(8):  # the tails of most lie where no episode was
+        six = cli("evaluate", str(saved), "--episodes", "6", "--seed", str(seed), "--json").json
+        assert six["lowest"] <= six["95 % from"] <= six["mean return"] <= six["to"] <= six["highest"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

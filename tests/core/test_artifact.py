@@ -68,10 +68,46 @@ def test_only_registered_architectures_resolve(name: str):
 def test_descriptions_that_do_not_fit_are_refused(tmp_path: Path, key: str, value: object):
     write(tmp_path)
     path = tmp_path / "artifact.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    changed = {**json.loads(path.read_text()), key: value}
+    path.write_text(json.dumps({**changed, "digest": artifact.digest_of(changed)}))
     with pytest.raises(CorruptFileError) as caught:
         artifact.load(tmp_path)
     assert "\n" not in str(caught.value)
+    assert "artifact.json: altered" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["made_by", "spaces", "arguments", "slug", "version", "digest"])
+def test_a_changed_description_is_refused(tmp_path: Path, key: str):
+    made = Artifact("policy", "hdpo", "", {"horizon": 200, "parts": [1, 2]}, {"noise": 0.2}, {"task": {"noise": 0.2}})
+    artifact.save(tmp_path, made, weights=WEIGHTS)
+    path = tmp_path / "artifact.json"
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps(dict(sorted(values.items(), reverse=True))))
+    assert artifact.load(tmp_path).arguments == {"horizon": 200, "parts": [1, 2]}  # the same in another order
+    path.write_text(json.dumps({**values, key: {"noise": 0.9} if isinstance(values[key], dict) else "other"}))
+    with pytest.raises(CorruptFileError, match=r"artifact\.json: altered after it was written$"):
+        artifact.load(tmp_path)
+    path.write_text(json.dumps({name: value for name, value in values.items() if name != key}))
+    with pytest.raises(CorruptFileError):
+        artifact.load(tmp_path)
+
+
+def test_descriptions_without_a_digest_are_those_of_another_version(tmp_path: Path):
+    write(tmp_path)
+    path = tmp_path / "artifact.json"
+    values = json.loads(path.read_text())
+    del values["digest"]
+    path.write_text(json.dumps({**values, "format": 1}))
+    with pytest.raises(CorruptFileError, match=r"format 1.*written by another version"):
+        artifact.load(tmp_path)
+
+
+def test_an_artifact_that_was_read_can_be_written_again(tmp_path: Path):
+    write(tmp_path)
+    read = artifact.load(tmp_path)
+    (tmp_path / "again").mkdir()
+    artifact.save(tmp_path / "again", read, weights=artifact.load_weights(tmp_path))
+    assert artifact.load(tmp_path / "again").made_by == read.made_by
 
 
 def test_altered_files_and_depth_bombs_are_refused(tmp_path: Path):

@@ -1,6 +1,7 @@
 """What a user's own code raises comes out as one line about that code, whatever it is."""
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 import torch
 
 from livepapers.core.errors import InputError, Interrupted
-from livepapers.core.user_code import function_named, numbers, running
+from livepapers.core.files import sha256
+from livepapers.core.user_code import digest_of_file, function_named, numbers, running
 
 CODE = """\
 import numpy
@@ -79,3 +81,10 @@ def test_numbers_come_in_any_form_and_only_as_many_as_are_needed():
     lazy = function_named("own_code_lp:lazy", field="--f")
     with pytest.raises(InputError, match="own_code_lp:lazy raised KeyError: 'second'"):
         numbers(lazy([]), 2, name="own_code_lp:lazy", field="--f", each="one an object")
+
+
+def test_the_digest_is_that_of_the_file_that_holds_the_function():
+    function_named("own_code_lp:good", field="--reward-from")
+    file = Path(str(sys.modules["own_code_lp"].__file__))
+    assert digest_of_file("own_code_lp:good") == sha256(file)
+    assert digest_of_file("sys:exit") == digest_of_file("not_imported_lp:good") == ""

@@ -290,6 +290,8 @@ def test_negative_rewards_and_impossible_descriptors_are_refused():
             dcg.Player(World.of("point-omni", spoiled), 0.0)
     with pytest.raises(InputError, match="descriptor: got nothing"):
         World.of("Pendulum-v1")
+    with pytest.raises(InputError, match=r"^env: got nosuch-env"):
+        World.of("nosuch-env")
 
 
 @pytest.mark.parametrize(

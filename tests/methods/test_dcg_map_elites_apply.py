@@ -154,8 +154,10 @@ def test_an_interrupted_search_goes_on_to_the_same_bits(places: Path, tmp_path: 
     ("options", "named"),
     [
         ({}, "env and archive"),
-        ({"env": "NoSuchThing-v0"}, "descriptor"),
-        ({"env": "NoSuchThing-v0", "descriptor": "obs:0", "low": "0", "high": "1"}, "NoSuchThing"),
+        ({"env": "NoSuchThing-v0"}, "^env: got NoSuchThing-v0"),
+        ({"env": "NoSuchThing-v0", "descriptor": "obs:0"}, "^env: got NoSuchThing-v0"),
+        ({"env": "NoSuchThing-v0", "descriptor": "obs:0", "low": "0", "high": "1"}, "^env: got NoSuchThing-v0"),
+        ({"env": "Pendulum-v1"}, "^descriptor: got nothing"),
         ({"env": "CartPole-v1", "descriptor": "obs:0", "low": "0", "high": "1"}, "action space"),
         ({"env": "point-omni", "descriptor": "place:0", "low": "0", "high": "1"}, "descriptor"),
         ({"env": "point-omni", "descriptor": "obs:x", "low": "0", "high": "1"}, "columns"),

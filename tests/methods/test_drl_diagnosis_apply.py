@@ -310,7 +310,7 @@ def test_states_of_atari_are_not_kept(frames: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize(
     ("env", "message"),
-    [("atari:pong", "3 actions, expected 6"), ("atari:smoke", "game: got smoke"), ("minatar-freeway", "another world")],
+    [("atari:pong", "3 actions, expected 6"), ("atari:smoke", "got atari:smoke"), ("minatar-freeway", "another world")],
 )
 def test_worlds_that_do_not_fit_atari_policies_are_refused(frames: Path, env: str, message: str):
     with pytest.raises(InputError, match=message) as caught:

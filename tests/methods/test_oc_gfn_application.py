@@ -13,7 +13,7 @@ import torch
 
 from livepapers.core import artifact
 from livepapers.core.errors import CorruptFileError, InputError, Interrupted, MissingExtraError
-from livepapers.methods.oc_gfn import OutcomeConditionedGFlowNet, apply, load_model
+from livepapers.methods.oc_gfn import OutcomeConditionedGFlowNet, application, apply, load_model
 
 GRID: dict[str, Any] = {"environment": "grid", "size": 3, "updates": 3}
 REWARDS = "x,y,corner,flat\n0,0,0,1\n2,2,10,1\n1,2,3.5,1\n"
@@ -66,11 +66,28 @@ def test_a_badly_trained_model_is_said_to_be_one(model: Path, rewards: Path) -> 
     assert "--updates" in made.notes[0]
 
 
-@pytest.mark.parametrize("mode", ["mc", "amortised"])
-def test_other_modes_sample_the_same_rewards(mode: Any, model: Path, rewards: Path, tmp_path: Path) -> None:
-    made = apply(
-        pretrained=model, rewards=rewards, mode=mode, outcomes=8, samples=10, adapt_updates=3, output=tmp_path / "out"
-    )
+@pytest.mark.parametrize("mode", ["exact", "amortised"])
+def test_a_distance_that_is_known_and_large_stands_in_the_headline(
+    mode: Any, model: Path, rewards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OutcomeConditionedGFlowNet, "success", lambda *_, **__: 1.0)
+    further: dict[str, Any] = {"adapt_updates": 3} if mode == "amortised" else {}
+    made = apply(pretrained=model, rewards=rewards, samples=5, mode=mode, **further)
+    distances = {str(row["reward"]): float(row["total variation"] or 0) for row in made.tables["Rewards"]}
+    worst = max(distances, key=lambda name: distances[name])
+    assert min(distances.values()) > 0.1
+    said = f"FAR from the target (total variation {distances[worst]:.2f} for {worst} and 1 more): 100.0% of drawn"
+    assert made.headline.startswith(said)
+    assert ("--adapt-updates" in made.notes[0]) == (mode == "amortised")
+    monkeypatch.setattr(application, "FAR", 1.0)
+    assert apply(pretrained=model, rewards=rewards, samples=5).headline.startswith("100.0%")
+
+
+@pytest.mark.parametrize(("mode", "given"), [("mc", {"outcomes": 8}), ("amortised", {"adapt_updates": 3})])
+def test_other_modes_sample_the_same_rewards(
+    mode: Any, given: dict[str, Any], model: Path, rewards: Path, tmp_path: Path
+) -> None:
+    made = apply(pretrained=model, rewards=rewards, mode=mode, samples=10, output=tmp_path / "out", **given)
     assert len(made.tables["Rewards"]) == 2
     if mode == "amortised":
         found = artifact.load(tmp_path / "out" / "adapted-1")
@@ -193,7 +210,10 @@ MALFORMED: dict[str, tuple[bytes | None, dict[str, Any], str]] = {
     "words of a grid": (b"x,y,r\n0,0,1\n", {"word": 2}, "--word.*bits"),
     "strings without letters": (b"string,r\nA,1\n", {"environment": "strings"}, "--alphabet: got nothing"),
     "a letter twice": (b"string,r\nAAB,1\n", {"environment": "strings", "alphabet": "AA"}, "alphabet.*different"),
-    "words that do not fit": (b"string,r\n011,1\n", {"environment": "bits", "size": 6}, "--word: got 4.*divide"),
+    "words that do not fit": (b"string,r\n011,1\n", {"environment": "bits", "size": 6}, "^--size: got 6, .*4.*--word"),
+    "words of one's own that do not fit": (
+        b"string,r\n011,1\n", {"environment": "bits", "size": 6, "word": 5}, "^--word: got 5.*divide --size 6",
+    ),
     "a string too short": (b"string,r\nAB,1\n", {"environment": "strings", "alphabet": "AB"}, "line 2.*2 symbols"),
     "an unknown letter": (b"string,r\nABC,1\n", {"environment": "strings", "alphabet": "AB"}, "line 2.*'C' is no"),
     "DNA for RNA": (b"string,r\nACT,1\n", {"environment": "rna"}, "line 2.*'T' is no symbol"),
@@ -212,7 +232,7 @@ MALFORMED: dict[str, tuple[bytes | None, dict[str, Any], str]] = {
     ),
     "an unknown explorer": (b"x,y,r\n0,0,1\n", {"explorer": "luck"}, "explorer.*luck"),
     "a model that is not there": (
-        b"x,y,r\n0,0,1\n", {"pretrained": Path("no-such-model"), "environment": None, "size": None},
+        b"x,y,r\n0,0,1\n", {"pretrained": Path("no-such-model"), "environment": None, "size": None, "updates": 2000},
         "--pretrained.*folder",
     ),
     "a model and an environment": (b"x,y,r\n0,0,1\n", {"pretrained": Path("model")}, "--environment.*beside"),

@@ -1,6 +1,7 @@
 """`livepapers apply policy-smoothing`: artifacts, ONNX files and recorded returns, and what is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -223,12 +224,11 @@ def test_policies_that_cannot_be_certified_get_one_line(policy: Path, returns: P
         place, given_ = words
         with pytest.raises(InputError, match=says):
             apply(place, **{"sigma": "0.2", "episodes": 2, **given_})
+    described = artifact.load(policy)
     (policy / "weights.safetensors").write_bytes(b"broken")
     with pytest.raises(CorruptFileError, match="altered"):
         apply(policy, sigma="0.2")
-    described = json.loads((policy / "artifact.json").read_text())
-    described |= {"kind": "rule", "files": {}}
-    (policy / "artifact.json").write_text(json.dumps(described))
+    artifact.save(policy, replace(described, kind="rule"))
     with pytest.raises(InputError, match=r"got a rule in .*, expected a policy"):
         apply(policy, sigma="0.2")
     bad = tmp_path / "bad.onnx"

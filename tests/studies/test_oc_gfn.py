@@ -11,6 +11,7 @@ from livepapers.core.errors import CorruptFileError
 from livepapers.core.rng import generator
 from livepapers.lab.study import Cell, Cells, Setting
 from livepapers.methods.oc_gfn import Config, OutcomeConditionedGFlowNet
+from livepapers.papers import catalogue
 from livepapers.studies import oc_gfn as study
 from studies.fake_run import FakeRun, PreparedRun
 
@@ -173,3 +174,35 @@ def test_equal_total_steps_take_the_later_measurement_of_the_rival() -> None:
         }
     )
     assert _claim("Q1").statistic(cells) == {"rna-1/seed 0": pytest.approx(0.1)}
+
+
+# ---- what the texts say of the committed results ----
+
+
+def _committed(metric: str, arm: str, setting: str) -> list[float]:
+    results = catalogue.results("oc-gfn")
+    assert results is not None
+    arms = next(one["arms"] for one in results["current"]["settings"] if one["name"] == setting)
+    return list(next(one["metrics"][metric]["values"] for one in arms if one["arm"] == arm).values())
+
+
+def test_the_deviations_tell_the_figures_of_the_rivals_that_no_claim_faces() -> None:
+    def ahead(metric: str, other: str) -> float:
+        ours, theirs = (
+            np.concatenate([_committed(metric, arm, rna) for rna in study.TARGETS]) for arm in ("amortised", other)
+        )
+        assert len(ours) == len(theirs) == 12
+        return float((ours - theirs).mean())
+
+    text = next(text for text in study.DEVIATIONS if "scratch-tb" in text)
+    assert f"{ahead('modes', 'scratch-tb'):.2f} more modes" in text
+    assert f"{ahead('top100', 'scratch-tb'):.3f} more of the top-100" in text
+    assert f"{ahead('modes', 'scratch-db'):.2f} and {ahead('top100', 'scratch-db'):.3f} for detailed" in text
+    assert f"{-ahead('modes', 'goal-conditioned'):.2f} more modes than the amortised" in text
+
+
+def test_the_threshold_of_the_distance_tells_what_uniform_moves_measured() -> None:
+    claims = [claim for claim in study.CLAIMS if claim.id in ("C3a", "C3b")]
+    distances = [value for setting in claims[0].settings for value in _committed("tv", "uniform", setting)]
+    for claim in claims:
+        assert f"{min(distances):.2f} to {max(distances):.2f}" in claim.margin_why

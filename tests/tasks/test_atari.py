@@ -45,5 +45,5 @@ def test_frostbite_by_random_actions_scores_about_65_and_repeats():
 @pytest.mark.skipif(not installed, reason="needs ale-py")
 def test_unknown_games_are_refused():
     for name in ("no_such_game", "../etc", ""):
-        with pytest.raises(InputError, match="game"):
+        with pytest.raises(InputError, match=f"^env: got atari:{name}, expected atari: and the name of a game"):
             worlds.make(f"atari:{name}", {}, lanes=1)

@@ -4,16 +4,19 @@
     <folder>/weights.safetensors
     <folder>/...                further files, each with its hash in artifact.json
 
+The description carries a digest of itself. Both find damage and careless edits, not somebody who computes them anew.
+
 An architecture's registered name is `<layer>.<module>:<Class>`, e.g. `methods.hdpo:GraphPolicy`; it resolves only to
 classes that the livepapers module lists in its own `ARCHITECTURES`, so a file can never name other code.
 """
 
+import hashlib
 import importlib
 import inspect
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -29,7 +32,8 @@ from livepapers.core.files import sha256, write_atomic
 from livepapers.core.learner import JSON
 
 Kind = Literal["policy", "network", "sampler", "forecaster", "estimator", "rule", "archive"]
-FORMAT = 1
+FORMAT = 2
+"""1 had no digest: what it says of itself cannot be verified, so it is made again."""
 WEIGHTS = "weights.safetensors"
 _NAME = re.compile(r"(blocks|baselines|methods)\.([a-z][a-z0-9_]*):([A-Z][A-Za-z0-9]*)")
 _LARGEST_JSON = 4 << 20
@@ -52,6 +56,14 @@ class Artifact:
     files: dict[str, str] = field(default_factory=dict)  # file -> sha256, filled by `save`
     version: str = __version__
     format: int = FORMAT
+    digest: str = ""  # SHA-256 of all the other fields, filled by `save`
+
+
+def digest_of(described: Mapping[str, Any]) -> str:
+    """The SHA-256 of a description's fields but `digest`, whatever their order and spacing in the file."""
+    fields_of = {name: value for name, value in described.items() if name != "digest"}
+    same = json.loads(json.dumps(fields_of))  # what is read back: lists for tuples, texts for keys
+    return hashlib.sha256(json.dumps(same, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def save(
@@ -65,7 +77,7 @@ def save(
 
     Args:
         folder: An existing folder.
-        artifact: The description; its `files` are filled in.
+        artifact: The description; its `files`, `format` and `digest` are filled in.
         weights: Tensors for `weights.safetensors`.
         files: Further text files, name -> content.
     """
@@ -77,13 +89,15 @@ def save(
     for name, content in (files or {}).items():
         write_atomic(folder / name, content)
     names = [*([WEIGHTS] if weights is not None else []), *(files or {})]
-    complete = Artifact(**{**asdict(artifact), "files": {name: sha256(folder / name) for name in names}})
+    hashes = {name: sha256(folder / name) for name in names}
+    complete = replace(artifact, files=hashes, format=FORMAT)
+    complete = replace(complete, digest=digest_of(asdict(complete)))
     write_atomic(folder / "artifact.json", json.dumps(asdict(complete), indent=2, sort_keys=True) + "\n")
     return complete
 
 
 def load(folder: Path) -> Artifact:
-    """Read and verify the description and the hashes of all files; raises `CorruptFileError`."""
+    """Read and verify the description, its digest and the hashes of all files; raises `CorruptFileError`."""
     path = folder / "artifact.json"
     try:
         if path.stat().st_size > _LARGEST_JSON:
@@ -92,16 +106,19 @@ def load(folder: Path) -> Artifact:
         _require_fields(values)
         artifact = Artifact(**values)
         _check_types(artifact)
+        digest = digest_of(values)
     except (OSError, ValueError, RecursionError) as error:
         raise CorruptFileError(f"{path}: not a readable artifact ({plainly(error)})") from None
     if artifact.format != FORMAT or artifact.kind not in get_args(Kind):
         raise CorruptFileError(
-            f"{path}: format {artifact.format!r}, kind {artifact.kind!r} (written by another version?)"
+            f"{path}: format {artifact.format!r}, kind {artifact.kind!r} (written by another version? make it again)"
         )
-    for name, digest in artifact.files.items():
+    if artifact.digest != digest:
+        raise CorruptFileError(f"{path}: altered after it was written")
+    for name, expected in artifact.files.items():
         if Path(name).name != name:
             raise CorruptFileError(f"{path}: file name {name!r} leaves the folder")
-        if not (folder / name).is_file() or sha256(folder / name) != digest:
+        if not (folder / name).is_file() or sha256(folder / name) != expected:
             raise CorruptFileError(f"{folder / name}: missing or altered after it was written")
     return artifact
 
@@ -119,7 +136,7 @@ def _require_fields(values: Any) -> None:
 
 def _check_types(artifact: Artifact) -> None:
     """Raise `ValueError` for a field that JSON filled with something else than `Artifact` says."""
-    expected = {"kind": str, "slug": str, "architecture": str, "version": str, "format": int}
+    expected = {"kind": str, "slug": str, "architecture": str, "version": str, "format": int, "digest": str}
     expected |= {"arguments": dict, "made_by": dict, "spaces": dict, "files": dict}
     for name, kind in expected.items():
         if type(value := getattr(artifact, name)) is not kind:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from livepapers.core.errors import InputError, LivepapersError
+from livepapers.core.files import sha256
 
 _NOT_THEIRS = [Path(__file__).parents[1], *(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib"))]
 """Folders of livepapers, of Python and of installed packages: what is raised there is shown by who called it."""
@@ -62,6 +63,12 @@ def function_named(name: str, *, field: str) -> Callable[..., Any]:
 
     called.__qualname__ = name
     return called
+
+
+def digest_of_file(name: str) -> str:
+    """The SHA-256 of the file that holds an imported `module:function`, for fingerprints; "" where there is none."""
+    file = getattr(sys.modules.get(name.partition(":")[0]), "__file__", None)
+    return sha256(Path(file)) if file and Path(file).is_file() else ""
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from livepapers.core import artifact as artifacts
 from livepapers.core.errors import InputError
 from livepapers.core.rng import derive, numpy_generator
-from livepapers.lab.statistics import bootstrap_interval
+from livepapers.lab.statistics import bootstrap_interval, interval_inside
 from livepapers.tasks import worlds
 from livepapers.tasks.vector import BatchedTask, SimulatorTask
 
@@ -37,7 +37,7 @@ class Evaluation:
     returns: np.ndarray  # [episode] float64, undiscounted
     lengths: np.ndarray  # [episode] int64
     terminated: np.ndarray  # [episode] bool; the others were truncated
-    interval: tuple[float, float] | None  # 95 % of the mean return; None for one episode
+    interval: tuple[float, float] | None  # 95 % of the mean return, as reports show it; None below 6
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,8 @@ def evaluate(policy: SavedPolicy, *, episodes: int, seed: int, env: str | None =
         check_fit(policy, task, world=name)
         parts.append(run_episodes(policy, task, seed=derive(seed, "evaluate", first) >> 32))
     returns, lengths, terminated = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Evaluation(
-        name, returns, lengths, terminated, bootstrap_interval(returns, numpy_generator(seed, "evaluate", "interval"))
-    )
+    interval = bootstrap_interval(returns, numpy_generator(seed, "evaluate", "interval"))
+    return Evaluation(name, returns, lengths, terminated, interval_inside(returns, interval))
 
 
 def check_fit(policy: SavedPolicy, task: BatchedTask, *, world: str) -> None:

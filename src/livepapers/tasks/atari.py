@@ -43,7 +43,8 @@ class AtariTask:
         except ModuleNotFoundError:
             raise MissingExtraError("ale-py", "atari") from None
         if not _GAME.fullmatch(game) or game not in get_all_rom_ids():
-            raise InputError.of("game", game, expected="the name of a game, such as frostbite")
+            expected = "atari: and the name of a game, such as atari:frostbite"
+            raise InputError.of("env", f"atari:{game}", expected=expected)
         self.game, self.lanes = game, lanes
         self._env: Any = AtariVectorEnv(
             game, lanes, num_threads=1, noop_max=30, frameskip=FRAMES, stack_num=FRAMES, reward_clipping=False,

@@ -25,6 +25,7 @@ from livepapers.methods.dcg_map_elites.replaying import (
     looked_up,
     page_of,
 )
+from livepapers.tasks import worlds
 from livepapers.tasks.descriptors import Descriptor, Statistic
 
 RESULT = "Repertoire and the one policy"
@@ -124,6 +125,7 @@ def apply(
         iterations=iterations, offspring=offspring, cells=cells, critic_steps=critic_steps,
         gradient_steps=gradient_steps, length=length, reward_offset=reward_offset, hidden=hidden,
     )  # fmt: skip
+    worlds.make(worlds.full_name(env), {})  # who mistyped the world reads that first, and not of its descriptor
     world = World.of(env, _described(descriptor, descriptor_from, low, high))
     return _search(world, config, seed, descriptor_from, output)
 

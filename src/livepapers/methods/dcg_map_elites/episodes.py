@@ -12,7 +12,7 @@ from livepapers.core.errors import InputError
 from livepapers.core.user_code import numbers
 from livepapers.tasks import worlds
 from livepapers.tasks.descriptors import Descriptor
-from livepapers.tasks.vector import BatchedTask, GymnasiumTask
+from livepapers.tasks.vector import BatchedTask, GymnasiumTask, SimulatorTask
 
 Act = Callable[[Tensor], Tensor]
 """Flat observations `[P, F]`, one a policy -> actions `[P, ...]`."""
@@ -43,8 +43,9 @@ class World:
             InputError: There is no such world, or nothing describes its episodes.
         """
         full = worlds.full_name(name)
-        if descriptor is None and full in worlds.WORLDS:
-            descriptor = getattr(worlds.simulator(full, arguments), "descriptor", None)
+        if descriptor is None:
+            made = worlds.make(full, arguments)  # also so that an unknown world is told of, and not its descriptor
+            descriptor = getattr(made.simulator, "descriptor", None) if isinstance(made, SimulatorTask) else None
         if descriptor is None:
             cause = "this world does not say what describes behaviour"
             raise InputError.of("descriptor", "nothing", expected="columns, info keys or a function", cause=cause)

@@ -1,64 +1,34 @@
 """`livepapers apply oc-gfn`: pre-train once, then samplers for rewards without training again (oc-gfn)."""
 
-import hashlib
 import json
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
 
 from livepapers.core import artifact
-from livepapers.core.application import Application, Row, check_numbers, to_csv
+from livepapers.core.application import Application, Row, check_numbers, refuse_changed, to_csv
 from livepapers.core.config import replace
-from livepapers.core.errors import CorruptFileError, InputError, Interrupted, plainly
+from livepapers.core.errors import CorruptFileError, InputError, plainly
 from livepapers.core.files import check_output_folder, new_folder, unfinished
-from livepapers.core.learner import JSON, Learner
-from livepapers.core.loop import drive
+from livepapers.core.learner import JSON
 from livepapers.core.rng import Seed, generator
-from livepapers.methods.oc_gfn.adaptation import Adaptation, AmortisedSampler
 from livepapers.methods.oc_gfn.config import Config
-from livepapers.methods.oc_gfn.conversion import FlowTable, MonteCarloSampler
+from livepapers.methods.oc_gfn.drawing import SLUG, Drawing, Made, Mode, draw_all, driven, listed_graph
 from livepapers.methods.oc_gfn.explorers import distinct_share
 from livepapers.methods.oc_gfn.learner import OutcomeConditionedGFlowNet
-from livepapers.methods.oc_gfn.problem import DEFAULT_WORD, Kind, Problem, Reward, read_problem, read_rewards
-from livepapers.methods.oc_gfn.sampling import PolicySampler
-from livepapers.tasks.constructions.exact import StateGraph, enumerate_states, total_variation
+from livepapers.methods.oc_gfn.problem import DEFAULT_WORD, Kind, Problem, read_problem, read_rewards
 
-SLUG = "oc-gfn"
-LISTED_STATES = 200_000
-MOST_EXACT_PAIRS = 5_000_000
-"""States times outcomes that can be reached from them, about a minute of work: beyond that by Monte Carlo."""
+MODEL = "methods.oc_gfn:ConditionalFlowNetwork"
 HELD_OUT, ROOT_FLOWS = 512, 4096
 WELL = 0.9
 """Success above which (CONV) may be used; below, flows are still biased."""
-Mode = Literal["exact", "mc", "amortised"]
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """How objects are drawn."""
-
-    mode: Mode
-    outcomes: int
-    samples: int
-    seed: int
-
-
-@dataclass(frozen=True)
-class Made:
-    """One reward, its sampler's objects, and how far they are from the target where that is known."""
-
-    reward: Reward
-    objects: Tensor
-    log_reward: Tensor
-    tv: float | None
-    exact_mean: float | None
-    adaptation: Adaptation | None
+FAR = 0.1
+"""Total variation from which samples are said to be off their target, where it is known exactly."""
 
 
 def apply(
@@ -94,7 +64,8 @@ def apply(
         pretrained: Folder that an earlier command wrote; instead of environment, size, word and alphabet.
         rewards: CSV with the columns x, y (grid) or string, and one more column for each reward (>= 0).
         target: RNA to bind to, 5' to 3', or several with commas; the reward grows with ViennaRNA's duplex energy.
-        reward_from: module:function of your own; gets a list of texts ("3 5", "ACGU"), gives one reward >= 0 for each.
+        reward_from: module:function of your own; gets a list of texts ("3 5", "ACGU"), gives one reward >= 0 for each,
+            the same for the same text.
         mode: exact (all outcomes weighed), mc (some outcomes drawn for each sample) or amortised (short training).
         outcomes: How many outcomes are drawn for each sample; for mc.
         samples: How many objects to draw for each reward.
@@ -120,35 +91,44 @@ def apply(
     check_numbers({"--samples": (samples, 1, 1_000_000), "--outcomes": (outcomes, 1, 65_536)})
     if output is not None:
         check_output_folder(output)
+    _refuse_ignored(
+        given={
+            "environment": environment, "size": size, "word": word, "alphabet": alphabet, "updates": updates,
+            "explorer": explorer, "mode": mode, "outcomes": outcomes, "samples": samples,
+            "adapt_updates": adapt_updates, "floor": floor,
+        },
+        pretrained=pretrained is not None, listed=rewards is not None or bool(reward_from), bound=bool(target),
+    )  # fmt: skip
     if pretrained is None:
         problem = read_problem(environment, size=size, word=word, alphabet=alphabet)
         config = _config(problem, updates=updates, adapt_updates=adapt_updates, explorer=explorer)
         model = OutcomeConditionedGFlowNet(problem.construction(), config, seed=seed)
     else:
-        given = {"--environment": environment, "--size": size, "--alphabet": alphabet or None}
-        _refuse_beside_pretrained({**given, "--word": None if word == DEFAULT_WORD else word})
         problem, model = load_model(pretrained)
         model.config = replace(model.config, adapt_updates=adapt_updates)
     wanted = read_rewards(problem, rewards, target=target, function=reward_from, floor=floor)
     if not wanted and (pretrained is not None or output is None):
         expected = "--rewards, --target or --reward-from" + ("" if pretrained else ", or --output to keep the model")
         raise InputError.of("rewards", "none", expected=expected)
-    graph = _graph(problem, mode=mode if wanted else "mc")
+    graph = listed_graph(problem, mode=mode if wanted else "mc")
     drawing = Drawing(mode=mode, outcomes=outcomes, samples=samples, seed=seed)
     with unfinished(output) as partial:
         if pretrained is None:
             made_of = f"{problem} {model.config} {seed}"
-            _drive(model, model.config.updates, made_of, partial=partial, name="pre-training")
-        made = _sampled(model, wanted, graph, drawing, partial=partial)
+            driven(model, model.config.updates, made_of, partial=partial, name="pre-training")
+        made = draw_all(model, wanted, graph, drawing, partial=partial)
         report = _report(problem, model, made, mode=mode, seed=seed)
         return report if output is None else _write(report, problem, model, made, output=output)
 
 
 def load_model(folder: Path) -> tuple[Problem, OutcomeConditionedGFlowNet]:
-    """The pre-trained model that `apply` wrote to `folder`; raises `CorruptFileError` if it does not verify."""
-    if not folder.is_dir():
-        raise InputError.of("--pretrained", folder, expected="a folder that apply oc-gfn wrote")
-    described = artifact.load(folder)
+    """The pre-trained model that `apply` wrote to `folder`.
+
+    Raises:
+        InputError: There is none, but perhaps something else.
+        CorruptFileError: It does not verify.
+    """
+    described = _described(folder)
     try:
         values = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
         problem = Problem(**values)
@@ -162,6 +142,21 @@ def load_model(folder: Path) -> tuple[Problem, OutcomeConditionedGFlowNet]:
     return problem, model
 
 
+def _described(folder: Path) -> artifact.Artifact:
+    """The description of a pre-trained model, and of nothing else."""
+    expected = "a folder with a model that apply oc-gfn wrote"
+    if not (folder / "artifact.json").is_file():
+        cause = "it holds no artifact.json" if folder.is_dir() else "no such folder"
+        raise InputError.of("--pretrained", folder, expected=expected, cause=cause)
+    described = artifact.load(folder)
+    if described.architecture != MODEL:
+        cause = f"it holds a {described.kind} of {described.slug}"
+        if described.slug == SLUG:
+            cause = "it holds the sampler of one reward; the model is in the folder above"
+        raise InputError.of("--pretrained", folder, expected=expected, cause=cause)
+    return described
+
+
 def _config(problem: Problem, *, updates: int, adapt_updates: int, explorer: str) -> Config:
     """Strings: the defaults. Grids: R on the last edge, so small that all failures weigh a hundredth of a success."""
     given: dict[str, Any] = {"updates": updates, "adapt_updates": adapt_updates, "explorer": explorer}
@@ -171,80 +166,30 @@ def _config(problem: Problem, *, updates: int, adapt_updates: int, explorer: str
     return Config(**given, failure_reward=failure, teleport=False)
 
 
-def _refuse_beside_pretrained(given: dict[str, object]) -> None:
-    for option, value in given.items():
-        if value is not None:
-            raise InputError.of(option, value, expected="nothing beside --pretrained", cause="the model has its own")
+def _refuse_ignored(*, given: dict[str, Any], pretrained: bool, listed: bool, bound: bool) -> None:
+    """Refuse options that nothing reads beside the others.
 
+    Args:
+        given: All options that may be ignored.
+        pretrained: Whether there is a model already.
+        listed: Whether rewards come from a table or a function, which have a floor.
+        bound: Whether rewards come from targets.
+    """
 
-def _graph(problem: Problem, *, mode: Mode) -> StateGraph | None:
-    """All states, where they are few enough for the exact conversion or for exact distances."""
-    env = problem.construction()
-    objects = math.prod(env.bases)
-    graph = enumerate_states(env, largest=LISTED_STATES) if objects <= LISTED_STATES else None
-    pairs = objects**2 // 4 if env.has_stop else objects * env.longest
-    if mode == "exact" and (graph is None or pairs > MOST_EXACT_PAIRS):
-        cause = f"{float(objects):.2g} objects are too many to weigh each"
-        raise InputError.of("--mode", mode, expected="mc or amortised", cause=cause)
-    return graph
+    def ignored(because: str, *names: str) -> None:
+        refuse_changed(apply, because, **{name: given[name] for name in names})
 
-
-def _drive(learner: Learner, updates: int, made_of: str, *, partial: Path | None, name: str) -> None:
-    folder = None if partial is None else partial / name.replace(" ", "-")
-    fingerprint = hashlib.sha256(f"{SLUG} {name} {made_of}".encode()).hexdigest()
-    try:
-        drive(learner, updates, name=name, folder=folder, fingerprint=fingerprint)
-    except Interrupted as error:
-        more = "; the same command goes on from there" if folder else "; with --output the work would have been kept"
-        raise Interrupted(f"{error}{more}") from None
-
-
-def _sampled(
-    model: OutcomeConditionedGFlowNet,
-    wanted: Sequence[Reward],
-    graph: StateGraph | None,
-    drawing: Drawing,
-    *,
-    partial: Path | None,
-) -> list[Made]:
-    """Objects for each reward; the table of flows, where it is wanted, is made once for all."""
-    flows = FlowTable.of(model, graph) if graph is not None and wanted and drawing.mode == "exact" else None
-    return [_sample(model, one, flows, graph, drawing, partial=partial) for one in wanted]
-
-
-def _sample(
-    model: OutcomeConditionedGFlowNet,
-    reward: Reward,
-    flows: FlowTable | None,
-    graph: StateGraph | None,
-    drawing: Drawing,
-    *,
-    partial: Path | None,
-) -> Made:
-    seed = drawing.seed
-    adaptation: Adaptation | None = None
-    sampler: PolicySampler
-    if flows is not None:
-        sampler = flows.sampler(reward.log_reward(flows.outcomes))
-    elif drawing.mode == "amortised":
-        adaptation = Adaptation(model, reward.log_reward, seed=seed)
-        weights = hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in model.network.parameters())).hexdigest()
-        made_of = f"{reward.about} {model.config} {weights} {seed}"
-        folder_name = f"adaptation {hashlib.sha256(reward.name.encode()).hexdigest()[:12]}"
-        _drive(adaptation, model.config.adapt_updates, made_of, partial=partial, name=folder_name)
-        sampler = AmortisedSampler(model.env, adaptation.networks)
-    else:
-        stream = generator(seed, SLUG, "outcomes", reward.name)
-        sampler = MonteCarloSampler(model, reward.log_reward, n_outcomes=drawing.outcomes, generator=stream)
-    objects = sampler.sample(drawing.samples, generator=generator(seed, SLUG, "samples", reward.name))
-    tv = exact_mean = None
-    if graph is not None:
-        ends = graph.states[graph.may_end]
-        logs = reward.log_reward(ends).to(torch.float64)
-        exact_mean = float((torch.softmax(logs, dim=0) * logs.exp()).sum())
-        if not isinstance(sampler, MonteCarloSampler):
-            tv = total_variation(sampler.distribution(graph)[graph.may_end], torch.softmax(logs, dim=0))
-    return Made(reward, objects, reward.log_reward(objects).to(torch.float64), tv, exact_mean, adaptation)
+    if pretrained:
+        own = ("environment", "size", "word", "alphabet", "updates", "explorer")
+        ignored("beside --pretrained: the model has its own", *own)
+    if not (listed or bound):
+        ignored("nothing is drawn without a reward", "mode", "outcomes", "samples", "adapt_updates", "floor")
+    if not listed:
+        ignored("it goes with --rewards or --reward-from", "floor")
+    if given["mode"] != "mc":
+        ignored("it goes with --mode mc", "outcomes")
+    if given["mode"] != "amortised":
+        ignored("it goes with --mode amortised", "adapt_updates")
 
 
 def _report(
@@ -269,17 +214,32 @@ def _report(
         for one in made
     ]  # fmt: skip
     best = [row for one in made for row in _best(problem, one)]
-    bad = "" if success >= WELL else "NOT well pre-trained yet: "
+    bad, notes = _warnings(success, made, mode=mode)
     headline = f"{bad}{success:.1%} of drawn {_plural(problem)} are reached"
     if made:
         headline += f"; {len(made)} reward{'s' if len(made) > 1 else ''}, {len(made[0].objects)} samples each ({mode})"
-    notes = ["Rewards are relative: an object is drawn with probability reward / sum of rewards."] if made else []
-    if bad:
-        notes.insert(
-            0, "Objects that are missed, and flows that are still biased, distort every reward: give more --updates."
-        )
+        notes += ("Rewards are relative: an object is drawn with probability reward / sum of rewards.",)
     tables = {"Pre-training": training, **({"Rewards": fit, "Best objects": best} if made else {})}
-    return Application(SLUG, headline, tables, tuple(notes))
+    return Application(SLUG, headline, tables, notes)
+
+
+def _warnings(success: float, made: Sequence[Made], *, mode: Mode) -> tuple[str, tuple[str, ...]]:
+    """(What the headline begins with, notes), both empty where nothing is known to be wrong."""
+    bad, notes = [], []
+    if success < WELL:
+        bad.append("NOT well pre-trained yet")
+        notes.append("Objects that are missed, and biased flows, distort every reward: pre-train longer (--updates).")
+    distances = {one.reward.name: one.tv for one in made if one.tv is not None and one.tv > FAR}
+    if distances:
+        worst = max(distances, key=lambda name: distances[name])
+        others = f" and {len(distances) - 1} more" if len(distances) > 1 else ""
+        bad.append(f"FAR from the target (total variation {distances[worst]:.2f} for {worst}{others})")
+        longer = "adapt longer (--adapt-updates), or pre-train" if mode == "amortised" else "pre-train"
+        notes.append(
+            "The total variation is exact: 0 draws as the rewards ask, 1 draws nothing that they ask for. "
+            f"Above {FAR} the frequencies of samples mislead: {longer} longer (--updates)."
+        )
+    return f"{', '.join(bad)}: " if bad else "", tuple(notes)
 
 
 def _plural(problem: Problem) -> str:
@@ -314,8 +274,8 @@ def _write(
     complete = Application(report.slug, report.headline, report.tables, report.notes, files, output)
     made_by: dict[str, JSON] = {"config": model.config.to_json(), "seed": model.seed, "work": {**model.work()}}
     described = artifact.Artifact(
-        kind="sampler", slug=SLUG, architecture="methods.oc_gfn:ConditionalFlowNetwork",
-        arguments={**model.network.arguments}, made_by=made_by, spaces={"object": problem.kind, "size": problem.size},
+        kind="sampler", slug=SLUG, architecture=MODEL, arguments={**model.network.arguments}, made_by=made_by,
+        spaces={"object": problem.kind, "size": problem.size},
     )  # fmt: skip
     texts = {
         "environment.json": json.dumps(asdict(problem), indent=1) + "\n",

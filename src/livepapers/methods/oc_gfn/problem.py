@@ -1,6 +1,8 @@
 """A user's environment and rewards: read, checked, turned into constructions and log rewards (oc-gfn)."""
 
+import hashlib
 import math
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,7 @@ import torch
 from torch import Tensor
 
 from livepapers.core.errors import InputError
-from livepapers.core.user_code import function_named, numbers
+from livepapers.core.user_code import digest_of_file, function_named, numbers
 from livepapers.tasks.constructions import Hypergrid, Strings, binding_log_reward, rna_strings
 from livepapers.tasks.constructions.rna import check_rna
 from livepapers.tasks.tables import read_header, read_table, read_text
@@ -51,7 +53,7 @@ class Reward:
 
     name: str
     log_reward: Callable[[Tensor], Tensor]
-    about: str  # where it comes from, for reports and fingerprints
+    about: str  # where it comes from and what it holds, for fingerprints: other content, other words
 
 
 def read_problem(environment: Kind | None, *, size: int | None, word: int, alphabet: str) -> Problem:
@@ -68,8 +70,8 @@ def read_problem(environment: Kind | None, *, size: int | None, word: int, alpha
         raise InputError.of("--alphabet", alphabet, expected="nothing", cause=f"{environment} has its own symbols")
     if environment == "strings" and not alphabet:
         raise InputError.of("--alphabet", "nothing", expected="the letters of the strings, such as ABC")
-    if environment == "bits" and (not 1 <= word <= 10 or size % word):
-        raise InputError.of("--word", word, expected=f"1 to 10 bits that divide --size {size}")
+    if environment == "bits":
+        _check_word(word, size)
     if environment != "bits" and word != DEFAULT_WORD:
         raise InputError.of("--word", word, expected="nothing", cause="it is for --environment bits")
     problem = Problem(environment, size, word if environment == "bits" else 1, alphabet)
@@ -80,6 +82,14 @@ def read_problem(environment: Kind | None, *, size: int | None, word: int, alpha
 
 
 DEFAULT_WORD = 4
+
+
+def _check_word(word: int, size: int) -> None:
+    if size % DEFAULT_WORD and word == DEFAULT_WORD:  # which was hardly typed
+        cause = f"or give --word: a move appends so many bits, {DEFAULT_WORD} when left out"
+        raise InputError.of("--size", size, expected=f"a multiple of {DEFAULT_WORD}", cause=cause)
+    if not 1 <= word <= 10 or size % word:
+        raise InputError.of("--word", word, expected=f"1 to 10 bits that divide --size {size}")
 
 
 def read_rewards(problem: Problem, table: Path | None, *, target: str, function: str, floor: float) -> list[Reward]:
@@ -141,7 +151,9 @@ def _column(
         place = torch.searchsorted(keys, numbers).clamp(max=len(keys) - 1)
         return torch.where(keys[place] == numbers, logs[place], math.log(least))
 
-    return Reward(name, log_reward, f"column {name}, {len(values)} objects, {float(logs.sum()):.6f}")
+    content = keys.numpy().tobytes() + logs.numpy().tobytes() + struct.pack("<d", least)
+    digest = hashlib.sha256(content).hexdigest()
+    return Reward(name, log_reward, f"column {name}, {len(values)} objects, SHA-256 {digest}")
 
 
 def _cells(problem: Problem, frame: Any, where: str) -> Tensor:
@@ -191,7 +203,7 @@ def _from_function(problem: Problem, name: str, *, floor: float) -> Reward:
         texts = problem.texts(objects)
         return _checked(function(texts), texts, name).clamp(min=floor).log()
 
-    return Reward(name, log_reward, f"function {name}")
+    return Reward(name, log_reward, f"function {name}, SHA-256 of its file {digest_of_file(name) or 'unknown'}")
 
 
 def _checked(given: Any, texts: Sequence[str], name: str) -> Tensor:

@@ -15,6 +15,7 @@ ADAPT_SCALE = (
     "share its pre-trained model"
 )
 WORLDS = ("grid-8", "grid-16", "bits-16", "bits-24")
+KNOWS_NOTHING = "0.1 cannot be seen in a heat map; uniform moves, which know nothing, were at 0.51 to 0.82"
 MODES = "modes among 2,048 samples"
 TASKS = ("hypergrid-16", *RNA)
 CURVES = "curves, no number"
@@ -124,14 +125,14 @@ CLAIMS = (
         "section 4, grid world, heat maps", "heat maps, no number",
         "exact total variation to R / Z, equation (3) over all outcomes", _values("tv", "convert-exact", TASKS),
         "seed x setting", ("convert-exact",), TASKS, "less",
-        "0.1 cannot be seen in a heat map; a sampler that knows nothing is at 0.6 or more", ADAPT_SCALE, reference=0.1,
+        KNOWS_NOTHING, ADAPT_SCALE, reference=0.1,
         headline=True,
     ),
     Claim(
         "C3b", "The amortised predictor reproduces the target distribution.",
         "section 4, grid world, heat maps", "heat maps, no number", "exact total variation to R / Z, equation (4)",
         _values("tv", "amortised", TASKS), "seed x setting", ("amortised",), TASKS, "less",
-        "0.1 cannot be seen in a heat map; a sampler that knows nothing is at 0.6 or more", ADAPT_SCALE, reference=0.1,
+        KNOWS_NOTHING, ADAPT_SCALE, reference=0.1,
     ),
     *(
         Claim(
