@@ -83,12 +83,12 @@ def method_command(slug: str, apply: Callable[..., "Application"]) -> click.Comm
         }
         in_place = [given.pop(name) for name in positional]
         _one_thread()
-        with progress(), spread_over(**place) as found:
+        with progress(), spread_over(**place) as found, going_on(kept="output" in kinds and given.get("output")):
             outcome = apply(*in_place, **given, **found)
         show(outcome, as_json=as_json)
 
-    kinds = inspect.signature(apply).parameters.items()
-    positional = [name for name, one in kinds if one.kind is inspect.Parameter.POSITIONAL_ONLY]
+    kinds = inspect.signature(apply).parameters
+    positional = [name for name, one in kinds.items() if one.kind is inspect.Parameter.POSITIONAL_ONLY]
     text = documentation(apply)
     params = [*options(apply), *(place_options() if spreads else [])]
     made = Command(slug, params=params, callback=callback, help=text.about, epilog=text.examples or None)
@@ -123,6 +123,18 @@ def spread_over(engine: str | None = None, address: str | None = None, workers: 
         return
     with make_engine(engine, address=address, workers=workers) as made:
         yield {"spread": made.map}
+
+
+@contextlib.contextmanager
+def going_on(*, kept: object) -> Iterator[None]:
+    """Say to whoever stops the work whether the same command goes on from there."""
+    from livepapers.core.errors import Interrupted
+
+    try:
+        yield
+    except Interrupted as error:
+        more = "the same command goes on from there" if kept else "with --output the work would have been kept"
+        raise Interrupted(f"{error}; {more}") from None
 
 
 def _one_thread() -> None:

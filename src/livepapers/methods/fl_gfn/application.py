@@ -12,7 +12,7 @@ import torch
 from livepapers.core import artifact
 from livepapers.core.application import Application, Row, to_csv
 from livepapers.core.config import replace
-from livepapers.core.errors import CorruptFileError, InputError, Interrupted, plainly
+from livepapers.core.errors import CorruptFileError, InputError, plainly
 from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.learner import JSON
 from livepapers.core.loop import drive
@@ -211,11 +211,7 @@ def _check_name(name: str, *, where: str) -> None:
 def _train(learner: ForwardLookingGFlowNet, problem: Problem, *, folder: Path | None) -> None:
     described = json.dumps([asdict(problem), learner.config.to_json(), learner.seed], sort_keys=True)
     fingerprint = hashlib.sha256(f"{SLUG} {described}".encode()).hexdigest()
-    try:
-        drive(learner, learner.config.updates, folder=folder, fingerprint=fingerprint)
-    except Interrupted as error:
-        more = "; the same command goes on from there" if folder else "; with --output the work would have been kept"
-        raise Interrupted(f"{error}{more}") from None
+    drive(learner, learner.config.updates, folder=folder, fingerprint=fingerprint)
 
 
 def _report(

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from livepapers.core.errors import InputError, Interrupted
+from livepapers.core.errors import InputError
 from livepapers.core.learner import Learner
 from livepapers.core.loop import drive
 from livepapers.core.rng import generator
@@ -79,16 +79,12 @@ def driven(learner: Learner, updates: int, made_of: str, *, partial: Path | None
         name: Of the work.
 
     Raises:
-        Interrupted: It was stopped; the message says whether the same command goes on.
+        Interrupted: It was stopped.
         CorruptFileError: The checkpoint is of other work.
     """
     folder = None if partial is None else partial / name.replace(" ", "-")
     fingerprint = _hashed(f"{SLUG} {name} {made_of}".encode())
-    try:
-        drive(learner, updates, name=name, folder=folder, fingerprint=fingerprint)
-    except Interrupted as error:
-        more = "; the same command goes on from there" if folder else "; with --output the work would have been kept"
-        raise Interrupted(f"{error}{more}") from None
+    drive(learner, updates, name=name, folder=folder, fingerprint=fingerprint)
 
 
 def draw_all(
