@@ -17,7 +17,7 @@ from livepapers.blocks.policy_door import as_policy
 from livepapers.cli.main import group
 from livepapers.core import artifact
 from livepapers.core.checkpoint import load_state, save_state
-from livepapers.core.errors import InputError, Interrupted
+from livepapers.core.errors import CorruptFileError, InputError, Interrupted
 from livepapers.lab import evaluation
 from livepapers.methods.dcg_map_elites import Archive, apply, voronoi_centroids
 from livepapers.methods.dcg_map_elites import application as module
@@ -148,6 +148,29 @@ def test_an_interrupted_search_goes_on_to_the_same_bits(places: Path, tmp_path: 
         assert (output / name).read_bytes() == (places / name).read_bytes(), name
     kept = [state_digest(load_state(folder / "archive.safetensors")) for folder in (output, places)]
     assert kept[0] == kept[1], "its header names its entries in any order"
+
+
+def test_a_search_does_not_go_on_with_another_function_of_the_same_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    update = module.DescriptorConditionedSearch.update
+
+    def stopping(self: Any) -> dict[str, float]:
+        if self.archive.coverage:  # after the first step
+            raise Interrupted("stopped")
+        return update(self)
+
+    file, words = tmp_path / "my_turning.py", {"descriptor_from": "my_turning:end", "low": "-1", "high": "1"}
+    file.write_text("def end(seen, actions, rewards):\n    return [seen[-1, 0]]\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(module.DescriptorConditionedSearch, "update", stopping)
+    defaults = module.loop.drive.__kwdefaults__ or {}
+    monkeypatch.setattr(module.loop.drive, "__kwdefaults__", {**defaults, "save_every": 0.0})
+    with pytest.raises(Interrupted):
+        apply(env="point-omni", **words, **QUICK, output=tmp_path / "out")
+    file.write_text("def end(seen, actions, rewards):\n    return [seen[-1, 1]]\n")
+    with pytest.raises(CorruptFileError, match="other work"):
+        apply(env="point-omni", **words, **QUICK, output=tmp_path / "out")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from livepapers.core.application import Application, Row, check_numbers, refuse_
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.rng import Seed, derive
-from livepapers.core.user_code import function_named
+from livepapers.core.user_code import digest_of_file, function_named
 from livepapers.methods.dcg_map_elites import repertoire
 from livepapers.methods.dcg_map_elites.config import Config
 from livepapers.methods.dcg_map_elites.episodes import World
@@ -206,6 +206,7 @@ def _drive(learner: DescriptorConditionedSearch, function: str, partial: Path | 
 
     world = learner.world
     told = [world.descriptor.names, world.descriptor.low, world.descriptor.high, world.descriptor.statistic, function]
+    told.append(digest_of_file(function) if function else "")  # a function is not its name
     identity = ["dcg-map-elites", 1, world.name, world.arguments, told, learner.config.to_json(), learner.seed]
     fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     loop.drive(
