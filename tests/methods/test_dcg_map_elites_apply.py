@@ -80,7 +80,7 @@ def test_the_one_policy_goes_where_it_is_told_and_the_nearest_cell_is_found(plac
     done = apply(archive=places, at="0,0", test_episodes=2)
     assert done.headline.startswith("cell ")
     far = apply(archive=places, at="9.5,-9.5", test_episodes=2)
-    asked, _, reached = ([row[name] for name in ("x", "y")] for row in far.tables["Replay"])
+    asked, _, reached = ([float(str(row[name])) for name in ("x", "y")] for row in far.tables["Replay"])
     assert asked == [9.5, -9.5]  # not where the nearest cell happens to be
     gap = 100.0 * np.hypot(*(np.subtract(asked, reached) / 10.0)) / (2.0 * 2.0**0.5)
     assert float(far.headline.rsplit(", ", 1)[1].split(" %")[0]) >= gap - 0.01  # a mean distance is no less
