@@ -14,7 +14,7 @@ from livepapers.core.rng import generator, numpy_generator
 from livepapers.methods import pdppo
 from livepapers.methods.pdppo.collecting import Collector
 from livepapers.tasks.lot_sizing import LotSizing
-from livepapers.tasks.slippery_lake import SlipperyLake
+from livepapers.tasks.slippery_lake import SLIP, SlipperyLake
 
 TINY = pdppo.Config.tiny()
 
@@ -201,3 +201,52 @@ def test_rates_fall_to_zero_where_asked():
         learner.update()
         rates.append(learner.state_dict()["optimizers"]["0"]["param_groups"][0]["lr"])
     assert rates == pytest.approx([1e-3 * share for share in (1.0, 0.75, 0.5, 0.25)])
+
+
+def _exact_critics(lake: SlipperyLake, discount: float) -> tuple[Tensor, Tensor]:
+    """V of the stochastic and V^x of the deterministic part of the reward under uniform moves, `[tile]` float64."""
+    near, goal = lake.near.double(), torch.arange(lake.tiles) == lake.goal
+
+    def follows(value: Tensor) -> Tensor:
+        value = torch.where(goal, 0.0, value)
+        return torch.where(goal, 0.0, (1.0 - SLIP) * value + SLIP * (lake.slip * value[lake.to]).sum(1))
+
+    slipped = torch.where(goal, 0.0, SLIP * (lake.slip * near[lake.to]).sum(1))
+    state, post = torch.zeros(lake.tiles, dtype=torch.float64), torch.zeros(lake.tiles, dtype=torch.float64)
+    for _ in range(300):
+        post = near + discount * follows(post[lake.to].mean(1))
+        state = torch.where(goal, 0.0, (slipped + discount * follows(state))[lake.to].mean(1))
+    return state, post
+
+
+def test_with_exact_critics_the_second_advantage_prefers_no_action_and_the_decisions_own_reward_counts_for_nothing():
+    """What follows depends on the action through s^x alone, and V^x(s^x) has counted it all.
+
+    So max and sum see the deterministic part of the reward through the critics' errors only: what they follow is the
+    stochastic part, and an action that earns more than the policy's mean can be pushed away.
+    """
+    lake, discount, middle = SlipperyLake([[0] * 3] * 3, horizon=60), 0.9, 4
+    state_value, post_value = (value.float() for value in _exact_critics(lake, discount))
+    stream, lanes = generator(0, "test"), 40_000
+    state, over = torch.full((lanes,), middle), torch.zeros(lanes, dtype=torch.bool)
+    columns: list[tuple[Tensor, ...]] = []
+    for t in range(lake.horizon):
+        action = torch.randint(4, (lanes,), generator=stream)
+        post, decided = lake.decide(state, action)
+        following, resolved, ended = lake.resolve(post, lake.draw(lanes, t, stream))
+        columns.append((state, post.tile, action, decided, resolved, ended | over))
+        state, over = following, over | ended
+    tile, intended, action, decided, resolved, ended = map(torch.stack, zip(*columns, strict=True))
+    targets = pdppo.critic_targets("max", decided, resolved, ended, discount=discount)
+    first = (targets.state - state_value[tile])[0], (targets.post - post_value[intended])[0]
+
+    def by_action(advantage: Tensor) -> Tensor:
+        return torch.stack([advantage[action[0] == move].mean() for move in range(4)])
+
+    assert by_action(first[1]).abs().max() < 0.03  # three standard errors
+    total = by_action((targets.state + targets.post)[0])
+    total, seen = total - total.mean(), by_action(first[0])
+    assert total.abs().max() > 0.4
+    right = 2
+    assert total[right] > 0.03
+    assert seen[right] < -0.03

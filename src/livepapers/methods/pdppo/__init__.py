@@ -11,6 +11,9 @@ Equations   (1) R_t = sum_{k >= t} discount^(k - t) r_k;  (2) R^x_t likewise of 
             (4) maximise the mean over steps and machines of min(ratio_m A, clip(ratio_m, 1 - eps, 1 + eps) A), one
             ratio a machine, plus 0.001 entropy: `blocks.policy_optimisation.clipped_surrogate`.
             (5) minimise (V - R)^2 and (V^x - R^x)^2, each network with its own Adam: `critic_loss`.
+            What (3) cannot see: the action acts on the future through s^x alone, and V^x(s^x) has counted that. With
+            exact critics R^x - V^x(s^x) is 0 on average for every action, so the decision's own reward drives nothing
+            and max adds noise; `afterstate` compares actions by r^x + V^x instead.
 Shapes      observation [T, N, F] float32, action [T, N, M] int64 -> advantage [T, N], loss [] float32
 Deviations  1. Released code: one environment, 400 (plants) or 500 (lake) steps a collection. Laptop: 32 lanes of 50
                steps (lake: 25 of 20); returns that a collection cuts off go on with the critics' values, in the
