@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Discrete
 from torch import Tensor
 
 from livepapers.blocks.distributions import into
-from livepapers.blocks.policy_door import AnyPolicy
+from livepapers.blocks.policy_door import AnyPolicy, require_actions
 from livepapers.core.errors import InputError
 from livepapers.methods.drl_diagnosis import attacks, changes
 from livepapers.methods.drl_diagnosis.attacks import Limits
@@ -268,7 +268,7 @@ class _Round:
 def _action(policy: AnyPolicy | None, task: BatchedTask, seen: Tensor, stream: torch.Generator) -> Tensor:
     mask = task.mask()
     if policy is not None:
-        return policy.act(seen, mask)
+        return require_actions(policy.act(seen, mask), task.action_space, task.lanes, about=policy.about)
     assert isinstance(task.action_space, Discrete)  # checked before
     chances = torch.ones(task.lanes, int(task.action_space.n)) if mask is None else mask.float()
     return torch.multinomial(chances, 1, generator=stream)[:, 0] + int(task.action_space.start)

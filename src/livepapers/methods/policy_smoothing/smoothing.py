@@ -13,7 +13,7 @@ from gymnasium.vector import VectorEnv
 from torch import Tensor
 
 from livepapers.blocks.distributions import into
-from livepapers.blocks.policy_door import AnyPolicy, PolicySource, as_policy, frames_of
+from livepapers.blocks.policy_door import AnyPolicy, PolicySource, as_policy, frames_of, require_actions
 from livepapers.core.errors import InputError
 from livepapers.core.rng import derive, numpy_generator
 from livepapers.core.rng import generator as make_generator
@@ -231,6 +231,7 @@ def play(
             seen = Seen(step, observation, clean, policy.stack, action, ledger.left, going, state)
             observation = observation + ledger.pay(adversary(seen), going)
         action = policy(observation, task.mask())
+        action = require_actions(action, task.action_space, task.lanes, about=policy.policy.about)
         result = task.step(inside(action))
         returns += torch.where(going, result.reward.double(), 0.0)
         lengths += going
