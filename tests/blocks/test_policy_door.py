@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from torch import Tensor, nn
 
 from livepapers.blocks.policies import GreedyPolicy, QPolicy
-from livepapers.blocks.policy_door import as_policy, frames_of
+from livepapers.blocks.policy_door import as_policy, frames_of, require_actions
 from livepapers.core.errors import InputError
 
 SEEN, ACTIONS = Box(-1.0, 1.0, (4,), np.float32), Discrete(2)
@@ -74,3 +74,46 @@ def test_what_is_no_policy_is_refused(tmp_path: Path):
 
     with pytest.raises(InputError, match="policy of observations"):
         as_policy(OfStates())
+
+
+def test_what_gives_no_actions_is_refused():
+    def broken(seen: Tensor) -> Tensor:
+        raise ValueError("no\nidea")
+
+    class Silent:
+        def predict(self, observation: np.ndarray, *, deterministic: bool) -> None:
+            del observation, deterministic
+
+    for source, says in (
+        (lambda seen: None, "^policy: got <lambda>, which gave nothing, expected actions"),
+        (lambda seen: "left", "which gave a str"),
+        (Silent(), r"Silent\.predict, which gave nothing"),
+        (broken, "^policy: broken raised ValueError: no idea"),
+        (nn.Linear(3, 1), "^policy: Linear raised RuntimeError: mat1 and mat2"),
+    ):
+        with pytest.raises(InputError, match=says) as caught:
+            as_policy(source).act(torch.zeros(2, 4), None)
+        assert "\n" not in str(caught.value)
+
+
+def test_actions_are_those_of_their_space():
+    late, pair, real = Discrete(2, start=3), MultiDiscrete([2, 3]), Box(-1.0, 1.0, (2,))
+    for actions, space in (
+        (torch.tensor([0, 1]), ACTIONS), (torch.tensor([3, 4], dtype=torch.int32), late),
+        (torch.tensor([[1, 2], [0, 0]]), pair), (torch.full((2, 2), 9.0), real),  # boxes are clipped by their worlds
+    ):  # fmt: skip
+        assert torch.equal(require_actions(actions, space, 2, about="mine"), actions)
+    assert require_actions(torch.tensor([True, False]), ACTIONS, 2, about="mine").tolist() == [1, 0]
+    for actions, space, says in (
+        (torch.zeros(2, 2), ACTIONS, r"policy: got mine.*shape \[2, 2\], expected \[2\].*logits"),
+        (torch.zeros(2, 4), ACTIONS, r"shape \[2, 4\], expected \[2\], one of Discrete\(2\) a lane$"),
+        (torch.zeros(2), real, "shape"),
+        (torch.zeros(2), ACTIONS, r"gives torch\.float32, expected whole numbers"),
+        (torch.tensor([1, 7]), ACTIONS, r"took action 7, expected actions of Discrete\(2\)"),
+        (torch.tensor([0, -1]), ACTIONS, "took action -1"),
+        (torch.tensor([2, 3]), late, "took action 2"),
+        (torch.tensor([[1, 2], [0, 3]]), pair, "took action 3"),
+        (torch.full((2, 2), torch.nan), real, "not finite"),
+    ):
+        with pytest.raises(InputError, match=says):
+            require_actions(actions, space, 2, about="mine")

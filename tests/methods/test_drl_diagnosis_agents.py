@@ -90,6 +90,27 @@ def test_attacks_keep_to_their_size_and_range():
     assert bool((others[1] > others[0]).all())
 
 
+def test_attacks_do_not_move_states_that_are_outside_of_the_range():
+    made = _linear(4)[2]
+    seen = torch.randn(30, 4, generator=generator(0, "seen")) * torch.tensor([1.0, 10.0, 0.1, 0.0])
+    limits = method.limits_of(CartPole().observation_space, (0.2 * seen.amin(0), 0.2 * seen.amax(0)), 0.01)
+    assert limits.unit is not None
+    assert limits.unit[3] == pytest.approx(1e-3 * float(limits.unit.max()))  # of what never changed
+    for name in method.ATTACKS:
+        changed = method.change_called(name, made, limits, (4,))(seen)
+        assert 0.0 < float(((changed - seen) / limits.unit).norm(dim=1).max()) <= 0.01 + 1e-4
+    near = attacks.steepest(made, seen, radius=0.01 * limits.unit, limits=limits)
+    assert float(((near - seen) / limits.unit).abs().max()) <= 0.01 + 1e-4
+    assert bool((near != seen).any())
+
+
+def test_within_the_range_the_cut_is_the_plain_one():
+    states, changed = _pictures(), _pictures() + torch.randn(6, 4, 10, 10, generator=generator(0, "far"))
+    assert torch.equal(Limits(1.0).inside(changed, states), changed.clamp(0.0, 1.0))
+    limits = method.limits_of(Breakout(60).observation_space, (torch.zeros(4, 10, 10), torch.zeros(4, 10, 10)), 0.5)
+    assert limits == Limits(0.5, 0.0, 1.0)
+
+
 @pytest.mark.parametrize(
     ("name", "nothing"),
     [

@@ -21,9 +21,10 @@ from livepapers.core.config import replace
 from livepapers.core.errors import CorruptFileError, InputError, MissingExtraError
 from livepapers.core.rng import generator
 from livepapers.methods import drl_diagnosis as method
-from livepapers.methods.drl_diagnosis import application, direction, judging, plot
-from livepapers.methods.drl_diagnosis.application import apply, interval
+from livepapers.methods.drl_diagnosis import application, direction, judging, plot, reporting
+from livepapers.methods.drl_diagnosis.application import apply
 from livepapers.methods.drl_diagnosis.plot import heat_maps_svg, series_svg
+from livepapers.methods.drl_diagnosis.reporting import interval
 from livepapers.tasks.atari import AtariTask
 from livepapers.tasks.cart_pole import CartPole
 from livepapers.tasks.minatar import Breakout
@@ -87,6 +88,8 @@ def test_an_agent_that_did_not_learn_is_void(picture: Path, tmp_path: Path):
     assert done.notes[0].startswith("VOID")
     text = (tmp_path / "out" / "heat-maps.svg").read_text()
     assert text.count("<text") == 6
+    assert {"top_energy", "entropy"} <= {row["figure"] for row in done.tables["Policy"]}
+    assert "spectra.svg" in done.files
     assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
 
 
@@ -104,7 +107,9 @@ def test_a_robust_policy_is_compared(balance: Path, tmp_path: Path, monkeypatch:
                  output=tmp_path / "out")  # fmt: skip
     rows = {row["figure"]: row for row in done.tables["Beside the other policy"]}
     assert rows["squared cosine"]["first"] == pytest.approx(1.0)
-    assert rows["top 1 % in common"]["first"] == 1.0
+    assert not {"top 1 % in common", "entropy"} & set(rows)  # four numbers are no picture
+    assert not {"top_energy", "entropy"} & {row["figure"] for row in done.tables["Policy"]}
+    assert "spectra.svg" not in done.files
     assert "against.csv" in done.files
 
 
@@ -141,17 +146,17 @@ def test_what_was_not_told_apart_is_not_said_to_be_alike(balance: Path):
 
 def test_intervals_end_where_a_figure_can_be_no_larger_or_smaller():
     spread = np.array([0.05, 0.8])  # of two repeats: 0.425 +- 4.8
-    figures = dict.fromkeys(application.FIGURES, spread) | {"participation": 1.0 + spread, "variation": spread}
-    rows = {row["figure"]: row for row in application._policy(SimpleNamespace(figures=figures), 0.95)}  # type: ignore[arg-type]
+    figures = dict.fromkeys(reporting.FIGURES, spread) | {"participation": 1.0 + spread, "variation": spread}
+    found: Any = SimpleNamespace(figures=figures, direction=torch.ones(4))
+    rows = {row["figure"]: row for row in reporting.rows_of_figures(found, 0.95)}
     assert (rows["gap"]["low"], rows["gap"]["high"]) == (0.0, 1.0)
     assert rows["participation"]["low"] == 1.0
     assert float(rows["participation"]["high"] or 0) > 5
     assert rows["variation"]["low"] == 0.0
-    found: Any = SimpleNamespace(figures=figures, direction=torch.ones(4))
     other: Any = SimpleNamespace(
         figures={name: value[::-1] for name, value in figures.items()}, direction=torch.ones(4)
     )
-    row = application._against(found, other, "", 0.95)[0]
+    row = reporting.rows_of_both(found, other, "", 0.95)[0]
     assert (row["figure"], row["difference from"], row["to"]) == ("share", -1.0, 1.0)
 
 
@@ -183,6 +188,8 @@ def test_a_gymnasium_world_and_relabelled_states(balance: Path):
         ({"radius": math.nan, "against": Path("nowhere")}, "radius: got nan"),
         ({"radius": 0.1}, "--radius: got 0.1, expected nothing .only with --against"),
         ({"relabel": True, "changes": "none"}, "--relabel: got True, expected nothing .with --changes none"),
+        ({"attack_size": 3.0}, "--attack-size: got 3.0, expected nothing .none of the changes is an attack"),
+        ({"attack_size": 3.0, "changes": "none"}, "--attack-size: got 3.0, expected nothing"),
         ({"loss": "hinge"}, "loss: got 'hinge'|loss: got hinge"),
         ({"changes": "smoke"}, "changes: got smoke"),
         ({"changes": "blur,,rotation"}, "changes: got nothing"),
@@ -200,6 +207,21 @@ def test_bad_options_are_refused_in_one_line(picture: Path, given: dict[str, Any
     assert "\n" not in str(caught.value)
 
 
+def test_without_bounds_each_number_is_changed_in_shares_of_its_own_range(balance: Path):
+    """Beyond the range of the reference states, an attack of 0.01 moved states by up to 0.7."""
+    sizes = []
+    for size in (None, 0.01):
+        changes = "nesterov,carlini-wagner"
+        done = apply(balance, changes=changes, attack_size=size, episodes=3, repeats=2, horizon=40)
+        sizes += [float(str(row["size of change"])) for row in done.tables["Sets of states"][1:]]
+        limit = size or application.SMALL
+        assert any(f"by at most {limit:g}, each of its numbers in shares" in note for note in done.notes)
+    assert 0.05 < sizes[0] <= 0.1 + 1e-5
+    assert 0.005 < sizes[2] <= 0.01 + 1e-5
+    assert sizes[1] <= 0.1 + 1e-5
+    assert sizes[3] <= 0.01 + 1e-5
+
+
 def test_bad_artifacts_are_refused_in_one_line(picture: Path, balance: Path, tmp_path: Path):
     for path, message in (
         (tmp_path / "none", "no such file or folder"),
@@ -211,7 +233,7 @@ def test_bad_artifacts_are_refused_in_one_line(picture: Path, balance: Path, tmp
         apply(balance, changes="rotation", **SHORT)
     car = MountainCar()
     real = BoxPolicy(car.observation_space, car.action_space, hidden=(4,))
-    with pytest.raises(InputError, match="discrete actions"):
+    with pytest.raises(InputError, match=r"^policy: got blocks\.policies:BoxPolicy .*, expected discrete actions"):
         apply(
             _save(tmp_path / "car", real, "blocks.policies:BoxPolicy", {"name": "mountain-car", "arguments": {}}),
             **SHORT,

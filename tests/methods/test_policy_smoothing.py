@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from torch import Tensor
+from torch import Tensor, nn
 
 from livepapers.baselines.action_certificates import radii, voted_episodes
 from livepapers.baselines.lipschitz_smoothing import lipschitz_mean_bound
@@ -634,6 +634,13 @@ def test_what_cannot_be_certified_is_refused():
         certify(balancing(), MountainCar(), sigma=0.2, episodes=2)
     with pytest.raises(InputError, match="episodes"):
         certify(balancing(), CartPole(20), sigma=0.2, episodes=0)
+    for policy, says in (
+        (lambda seen: seen, r"policy: got <lambda>.*shape \[2, 4\]"),
+        (lambda seen: torch.full((len(seen),), 7), "took action 7"),
+        (nn.Sequential(nn.Linear(4, 2)), "are these logits"),
+    ):
+        with pytest.raises(InputError, match=says):
+            certify(policy, CartPole(20), sigma=0.2, episodes=2)
     with pytest.raises(InputError, match="differentiable"):
         attack(lambda seen: seen, CartPole(20), sigma=0.2, budget=0.1, episodes=2)
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from livepapers.cli.apply import method_command
 from livepapers.core import artifact
 from livepapers.core.errors import CorruptFileError, InputError
-from livepapers.methods.policy_smoothing import Certificate, LinearPolicy, apply, certify
+from livepapers.methods.policy_smoothing import Certificate, LinearPolicy, application, apply, certify, shift
 from livepapers.methods.policy_smoothing.application import parse_budgets, parse_sigma
 from livepapers.tasks import worlds
 
@@ -113,6 +114,64 @@ def test_what_no_return_can_miss_is_said_to_hold_always(tmp_path: Path):
     } == {1.0}
 
 
+@pytest.mark.parametrize("bounds", [(None, None), (0.0, 2.0)])
+def test_a_table_of_demands_is_wrong_at_most_as_often_as_it_says(bounds: tuple[float | None, float | None]):
+    """Its returns are chosen by what came out: bounds for one return each were wrong in 7.7 % of such tables."""
+    values, chances = np.arange(3.0), np.array([0.04, 0.3, 0.66])
+    stream, wrong, told = np.random.default_rng(0), 0, 0
+    for _ in range(600):
+        returns = stream.choice(values, 200, p=chances)
+        found = Certificate.from_returns(returns, 1.0, lowest=bounds[0], highest=bounds[1])
+        rows = [row for row in application._demands(found, None) if row["up to budget"] != application.ALWAYS]
+        columns = ("up to budget", "return at least", "in a share of")
+        claimed = [[float(row[name] or 0) for name in columns] for row in rows if row["up to budget"]]
+        told += len(claimed)
+        wrong += any(
+            shift(chances[values >= level].sum(), budget) < share - 1e-5  # the table shows six digits
+            for budget, level, share in claimed
+        )
+    assert wrong <= 0.05 * 600
+    assert told > 600
+
+
+def test_a_return_asked_for_beforehand_gets_the_bound_of_its_own(returns: Path):
+    found = Certificate.from_returns([200.0] * 970 + list(range(100, 130)), 0.2)
+    rows = apply(sigma="0.2", returns=returns, success=200.0).tables["Demands"]
+    assert float(rows[0]["up to budget"] or 0) == pytest.approx(found.max_budget(200.0), rel=1e-5)
+    assert found.max_budget(200.0, chosen=True) < found.max_budget(200.0)
+
+
+@pytest.mark.parametrize("given_", [{"sigma": "0.1,0.2,0.05,0.2"}, {"kind": "onnx"}])
+def test_an_attack_that_cannot_be_made_is_refused_before_any_episode(
+    given_: dict[str, str], policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    source, sigma = policy, given_.get("sigma", "0.2")
+    if "kind" in given_:
+        pytest.importorskip("onnxruntime")
+        from livepapers.lab.evaluation import load_policy
+        from livepapers.lab.onnx_export import export
+
+        source = tmp_path / "policy.onnx"
+        export(load_policy(policy), source, probes=16)
+    monkeypatch.setattr(application, "certify", lambda *_, **__: pytest.fail("episodes were played"))
+    with pytest.raises(InputError, match=r"^attack-episodes: got 5, expected 0 with"):
+        apply(source, sigma=sigma, attack_episodes=5)
+    with pytest.raises(InputError, match=r"^success: got nan"):
+        apply(policy, sigma="0.2", success=float("nan"))
+
+
+def test_bounds_that_an_episode_breaks_are_named(policy: Path):
+    broken: list[tuple[dict[str, Any], str]] = [
+        ({"highest": 10.0}, r"^highest: got 10\.0, expected at least 40, which one of the episodes returned"),
+        ({"lowest": 41.0, "highest": 50.0}, r"^lowest: got 41\.0, expected at most"),
+        ({"lowest": 60.0}, "^lowest and highest: got 60 and 40"),
+        ({"env": "CartPole-v1", "estimator": "levels"}, "^estimator: got levels"),
+    ]
+    for given_, says in broken:
+        with pytest.raises(InputError, match=says):
+            apply(policy, sigma="0.2", episodes=3, **given_)
+
+
 def test_without_a_lowest_return_only_quantiles_are_certified(returns: Path):
     done = apply(sigma="0.2", returns=returns)
     assert set(done.tables["Certificate"][0]) == {"budget", "median"}
@@ -177,7 +236,7 @@ def _bad(**given: object) -> dict[str, object]:
         (_bad(lowest=150.0), "returns: got 100.0, expected none below lowest"),
         (_bad(highest=150.0), "none above highest"),
         (_bad(estimator="levels"), "estimator"),
-        (_bad(success=float("nan")), "threshold"),
+        (_bad(success=float("nan")), "success: got nan"),
     ],
 )
 def test_bad_options_get_one_line_and_nothing_is_written(given_, says: str, returns: Path, tmp_path: Path):

@@ -16,7 +16,7 @@ from livepapers.core.errors import Diverged
 from livepapers.lab.claims import LEVEL, judge
 from livepapers.lab.statistics import holm, smallest_p
 from livepapers.lab.study import Cell, Cells, load_study
-from livepapers.lab.tuning import pilots
+from livepapers.lab.tuning import combinations, pilots, try_all
 from livepapers.methods.drl_diagnosis import ALL_CHANGES, Config
 from livepapers.studies import drl_diagnosis as study
 from livepapers.studies.drl_diagnosis import agents, claims, design, measuring, tuning
@@ -104,6 +104,14 @@ def test_the_agent_has_the_kappa_of_the_best_trials_of_its_own_game(tmp_path: Pa
             assert found[f"trials_{kappa:g}"] == 0.0
             assert f"trials_{0.012 - kappa:g}" not in found
     assert sorted(tried) == sorted(itertools.product(design.WORLDS, design.KAPPAS["smoke"], PILOTS))
+
+
+def test_the_table_of_edges_says_what_counts_as_one():
+    (told,) = (table.about for table in study.TABLES if table.metric == "kappa_at_edge")
+    assert "of three or more" in told
+    for count, edges in ((2, {}), (3, {"weight": "least"})):
+        points = combinations({"weight": range(count)})
+        assert try_all(points, (0,), lambda point, _: -point["weight"])["edges"] == edges
 
 
 def test_a_trial_trains_what_it_is_called_and_is_worth_the_lesser_of_play_and_play_under_attack(

@@ -146,6 +146,16 @@ def test_statistics_say_what_their_claims_say():
     assert "did not learn" in str(precondition(lazy))
 
 
+def test_a_rival_that_certifies_nothing_is_none():
+    precondition = next(claim.precondition for claim in claims.CLAIMS if claim.id == "Q2")
+    assert precondition is not None
+    rival = ("action-certificate", "linear-0.2")
+    nothing, something = {"certified_0": 0.0, "certified_0.1": 0.0, "clean": 200.0}, {"certified_0": 9.0}
+    assert "certifies no return at any budget" in str(precondition(_cells({rival: [nothing, nothing]})))
+    assert precondition(_cells({rival: [nothing, {**nothing, **something}]})) is None
+    assert precondition(_cells({})) is None  # not measured: another verdict says so
+
+
 def test_every_claim_that_rests_on_seeds_has_ten_pairs_at_the_laptop():
     loaded = load_study("policy-smoothing")
     assert min(loaded.pairs("laptop").values()) >= 10

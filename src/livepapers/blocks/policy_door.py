@@ -1,7 +1,7 @@
 """One door for policies of any origin: artifact folders, ONNX files, torch modules, functions, objects with `predict`.
 
 Whatever comes in acts on batches afterwards: observations `[lane, ...]` and, where the world states one, a mask
-`[lane, action]` go in, actions `[lane, ...]` come out.
+`[lane, action]` go in, actions `[lane, ...]` come out. Actions, not logits: `require_actions` refuses anything else.
 """
 
 import importlib
@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, cast
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from torch import Tensor, nn
 
 from livepapers.blocks.policies import GreedyPolicy
@@ -25,7 +25,8 @@ from livepapers.core.user_code import running
 
 Act: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
 PolicySource: TypeAlias = "Path | nn.Module | AnyPolicy | Callable[..., Any] | Any"
-"""An artifact folder or ONNX file, a torch module, a function of batched observations, or what has `predict`."""
+"""An artifact folder or ONNX file; a torch module or function, batched observations in, actions out; or what has
+`predict`."""
 
 TASK = "livepapers.task"
 """The entry of an ONNX file's metadata that says which world its policy was made for, in JSON."""
@@ -86,9 +87,43 @@ def as_policy(source: PolicySource) -> AnyPolicy:
     if callable(source):
         name = getattr(source, "__name__", type(source).__name__)
         return AnyPolicy(
-            lambda seen, mask: _called(source, seen, mask), name, *_spaces(source), restart=_restart(source)
+            lambda seen, mask: _called(source, seen, mask, name), name, *_spaces(source), restart=_restart(source)
         )
     raise InputError.of("policy", source, expected="an artifact, an ONNX file, a torch module or a function")
+
+
+def require_actions(actions: Tensor, space: gymnasium.Space[Any], lanes: int, *, about: str) -> Tensor:
+    """What a policy gave, if it is one action of the space a lane; booleans become 0 and 1.
+
+    Real actions beyond a box are let through: worlds get them clipped.
+
+    Args:
+        actions: What it gave.
+        space: Of one lane's action.
+        lanes: How many act.
+        about: The policy, for messages.
+
+    Raises:
+        InputError: They have another shape, are of another kind, or no actions of the space.
+    """
+    wanted, shape = [lanes, *(space.shape or ())], list(actions.shape)
+    if shape != wanted:
+        logits = isinstance(space, Discrete) and shape == [lanes, int(space.n)]
+        cause = "are these logits? a policy gives actions, such as their argmax(1)" if logits else ""
+        shown = f"{about}, whose actions have the shape {shape}"
+        raise InputError.of("policy", shown, expected=f"{wanted}, one of {space} a lane", cause=cause)
+    if isinstance(space, (Discrete, MultiDiscrete)):
+        if actions.is_floating_point() or actions.is_complex():
+            raise InputError.of("policy", f"{about}, which gives {actions.dtype}", expected=f"whole numbers of {space}")
+        actions = actions.long() if actions.dtype == torch.bool else actions
+        first, count = (torch.as_tensor(each) for each in (space.start, getattr(space, "nvec", getattr(space, "n", 0))))
+        outside = (actions < first) | (actions >= first + count)
+        if bool(outside.any()):
+            shown = f"{about}, which took action {int(actions[outside][0])}"
+            raise InputError.of("policy", shown, expected=f"actions of {space}")
+    elif not bool(torch.isfinite(actions).all()):
+        raise InputError.of("policy", f"{about}, some of whose actions are not finite", expected="finite numbers")
+    return actions
 
 
 def frames_of(policy: AnyPolicy, space: gymnasium.Space[Any]) -> int:
@@ -121,7 +156,7 @@ def _of_module(network: nn.Module, *, about: str, task: Mapping[str, Any] | None
         cause = "call .eval() first: dropout and batch statistics would make it another policy at every step"
         raise InputError.of("policy", f"{about} in training mode", expected="a module in evaluation mode", cause=cause)
     return AnyPolicy(
-        lambda seen, mask: _called(network, seen, mask), about, *_spaces(network), task=task, network=network,
+        lambda seen, mask: _called(network, seen, mask, about), about, *_spaces(network), task=task, network=network,
         restart=_restart(network),
     )  # fmt: skip
 
@@ -181,19 +216,33 @@ def _required(mask: Tensor | None, path: Path) -> Tensor:
     return mask
 
 
-def _called(policy: Callable[..., Any], seen: Tensor, mask: Tensor | None) -> Tensor:
-    return torch.as_tensor(policy(seen) if mask is None else policy(seen, mask))
+def _called(policy: Callable[..., Any], seen: Tensor, mask: Tensor | None, name: str) -> Tensor:
+    with running(name, field="policy"):
+        answer = policy(seen) if mask is None else policy(seen, mask)
+    return _as_actions(answer, name)
 
 
 def _predicting(source: Any) -> Act:
     """As agents of Stable-Baselines3 act: arrays in, (actions, memory) out, the most likely ones."""
+    name = f"{type(source).__name__}.predict"
 
     def act(seen: Tensor, mask: Tensor | None) -> Tensor:
         del mask
-        answer = source.predict(seen.numpy(), deterministic=True)
-        return torch.as_tensor(np.asarray(answer[0] if isinstance(answer, tuple) else answer))
+        with running(name, field="policy"):
+            answer = source.predict(seen.numpy(), deterministic=True)
+        return _as_actions(answer[0] if isinstance(answer, tuple) else answer, name)
 
     return act
+
+
+def _as_actions(answer: Any, name: str) -> Tensor:
+    if isinstance(answer, Tensor):
+        return answer
+    try:
+        return torch.as_tensor(np.asarray(answer))
+    except (TypeError, ValueError, RuntimeError):  # of which kind it is depends on what came
+        shown = f"{name}, which gave {'nothing' if answer is None else f'a {type(answer).__name__}'}"
+        raise InputError.of("policy", shown, expected="actions, as a tensor or an array") from None
 
 
 def _spaces(source: Any) -> tuple[tuple[int, ...] | None, gymnasium.Space[Any] | None]:

@@ -19,7 +19,7 @@ Deviations  1. Definitions (2) and (3) are reconstructed from a detailed summary
             5. Paper: c 1, radius 1/255. Laptop: c 0.03, because values are smaller, and radius 0.025 of binary
                pixels, from half of the training on; what acts, in all regimes, is a running average of the weights.
             6. Paper: sizes of changes not found. Ours: such that each is about 1 in l2 norm on MinAtar; each is
-               reported with its size.
+               reported with its size. Without bounds, each number counts in shares of the range in which it was seen.
             7. Above 1,024 inputs, as of Atari, L(S) is kept as a Frequent Directions sketch, whose error is reported.
 """
 

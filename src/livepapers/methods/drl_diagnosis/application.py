@@ -4,9 +4,11 @@ import io
 import json
 import math
 from pathlib import Path
+from typing import Any
 
+import gymnasium
 import numpy as np
-from scipy import stats
+from gymnasium.spaces import Discrete
 from torch import Tensor
 
 from livepapers.blocks.policy_door import AnyPolicy, as_policy
@@ -16,35 +18,25 @@ from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, write_atomic
 from livepapers.core.rng import Seed
 from livepapers.methods.drl_diagnosis import measures
-from livepapers.methods.drl_diagnosis.collecting import Environment, fits, picture_of, task_of
-from livepapers.methods.drl_diagnosis.config import Config
-from livepapers.methods.drl_diagnosis.diagnosing import (
-    ALL_CHANGES,
-    ATTACKS,
-    INDEPENDENT,
-    Diagnosis,
-    differentiable,
+from livepapers.methods.drl_diagnosis.collecting import (
+    Environment,
+    fits,
+    has_own_ranges,
+    is_picture,
+    picture_of,
+    task_of,
 )
+from livepapers.methods.drl_diagnosis.config import Config
+from livepapers.methods.drl_diagnosis.diagnosing import ALL_CHANGES, ATTACKS, differentiable
 from livepapers.methods.drl_diagnosis.direction import Loss, squared_cosine
 from livepapers.methods.drl_diagnosis.judging import Judged, judge_policy, not_robust
 from livepapers.methods.drl_diagnosis.plot import heat_maps_svg, series_svg
+from livepapers.methods.drl_diagnosis.reporting import rows_of_both, rows_of_figures, rows_of_sets
 
 SETS, POLICY, AGAINST = "Sets of states", "Policy", "Beside the other policy"
 SATURATED = 0.999
-FIGURES = {
-    "share": "of the instability that is one direction; 1 = systematic",
-    "gap": "1 - second over first eigenvalue; near 0 the direction means nothing",
-    "participation": "inputs over which the direction is spread",
-    "top_energy": "share of the direction in its top 1 % of inputs",
-    "entropy": "how evenly it is spread over spatial frequencies, 0 to 1",
-    "variation": "of the gradient's length over an episode: bursts",
-    "certainty": "median probability of the best action",
-    "random_quotient": "quotient that a random direction would have",
-    "mean_quotient": "quotient of the mean gradient",
-}
-POSSIBLE = dict.fromkeys(FIGURES, (0.0, 1.0)) | {"participation": (1.0, math.inf), "variation": (0.0, math.inf)}
-"""Least and largest value that each figure can have: intervals of few repeats would go beyond."""
-COMPARED = ("share", "participation", "entropy", "variation")
+SMALL = 0.1
+"""`attack_size` where each number has a range of its own: 1 would take it from any state to almost any other."""
 
 
 def apply(
@@ -60,7 +52,7 @@ def apply(
     horizon: int = 500,
     temperature: float = 1.0,
     loss: Loss = "argmax-ce",
-    attack_size: float = 1.0,
+    attack_size: float | None = None,
     radius: float = 0.05,
     confidence: float = 0.95,
     seed: Seed = 0,
@@ -89,7 +81,8 @@ def apply(
         temperature: Of the softmax; raise it where the policy is so certain that gradients vanish.
         loss: argmax-ce (the paper's), or max-logit-gap, which never saturates.
         attack_size: Largest l2 norm of an attack's change of one observation, in shares of the observations' range: 1
-            of pixels in bytes is 255.
+            of pixels in bytes is 255. Where observations have no bounds and are no pictures, each number counts in
+            shares of the range in which it was seen. Left out, it is 1, and 0.1 where there are no bounds.
         radius: With --against: each number may be changed by this share of the range in the attack that tells whether
             it is robust.
         confidence: Of each interval.
@@ -110,7 +103,7 @@ def apply(
     """
     config = _config(
         episodes=episodes, repeats=repeats, horizon=horizon, temperature=temperature, loss=loss,
-        attack_size=attack_size,
+        attack_size=1.0 if attack_size is None else attack_size,
     )  # fmt: skip
     if against is None:
         refuse_changed(apply, "only with --against is it told whether a policy is robust", radius=radius)
@@ -121,30 +114,38 @@ def apply(
         check_output_folder(output)
     policy, other = as_policy(artifact), None if against is None else as_policy(against)
     world = _world(policy, env)
-    names = _changes(policy, other, world, changes)
+    space = _fitting(policy, other, world, own=not env)
+    names = parse_changes(changes, space.shape or ())
+    if not set(names) & set(ATTACKS):
+        refuse_changed(apply, "none of the changes is an attack", attack_size=attack_size)
+    if attack_size is None and has_own_ranges(space):
+        config = replace(config, attack_size=SMALL)
     robust = radius if other is not None else 0.0
     first = judge_policy(policy, world, config, names, seed=seed, radius=robust, relabel=relabel)
-    rows = _sets(first, confidence)
-    tables: dict[str, list[Row]] = {SETS: rows, POLICY: _policy(first.found, confidence)}
+    rows = rows_of_sets(first, confidence)
+    tables: dict[str, list[Row]] = {SETS: rows, POLICY: rows_of_figures(first.found, confidence)}
     second, void = None, first.void
     if other is not None:
         second = judge_policy(other, world, config, (), seed=seed, radius=robust, relabel=relabel)
         void = first.void or second.void or not_robust(first, second)
-        tables[AGAINST] = _against(first.found, second.found, void, confidence)
+        tables[AGAINST] = rows_of_both(first.found, second.found, void, confidence)
     done = Application(
         "drl-diagnosis", _headline(first, second, void, rows), tables, _notes(first, void, config, relabel)
     )
     return done if output is None else _write(done, output, first, second)
 
 
-def _changes(policy: AnyPolicy, other: AnyPolicy | None, world: Environment, text: str) -> tuple[str, ...]:
-    """The changes that were asked for, once both policies are known to fit the world."""
+def _fitting(policy: AnyPolicy, other: AnyPolicy | None, world: Environment, *, own: bool) -> gymnasium.Space[Any]:
+    """The world's observations, once both policies are known to fit it; `own`: the first one named the world itself."""
     task = task_of(world, 1)
+    if own and not isinstance(task.action_space, Discrete):
+        shown = f"{policy.about}, made for {dict(policy.task or {}).get('name')} with actions {task.action_space}"
+        raise InputError.of("policy", shown, expected="discrete actions")
     for each in (policy, other):
         fits(each, task)
         if each is not None:
             differentiable(each)
-    return parse_changes(text, task.observation_space.shape or ())
+    return task.observation_space
 
 
 def parse_changes(text: str, shape: tuple[int, ...]) -> tuple[str, ...]:
@@ -152,12 +153,12 @@ def parse_changes(text: str, shape: tuple[int, ...]) -> tuple[str, ...]:
     if text.strip() == "none":
         return ()
     if not text.strip():
-        return ALL_CHANGES if len(shape) in (2, 3) else ATTACKS
+        return ALL_CHANGES if is_picture(shape) else ATTACKS
     names = tuple(part.strip() for part in text.split(","))
     for name in names:
         if name not in ALL_CHANGES:
             raise InputError.of("changes", name or "nothing", expected=f"none, or some of {', '.join(ALL_CHANGES)}")
-        if name not in ATTACKS and len(shape) not in (2, 3):
+        if name not in ATTACKS and not is_picture(shape):
             raise InputError.of(
                 "changes", f"{name} of observations {shape}", expected="an attack: these are no pictures"
             )
@@ -201,61 +202,6 @@ def _world(policy: AnyPolicy, env: str) -> Environment:
     return env or dict(policy.task or {})
 
 
-def interval(values: np.ndarray, confidence: float) -> tuple[float, float, float]:
-    """(mean, low, high) over repeats, by Student's t."""
-    mean, count = float(values.mean()), len(values)
-    reach = float(stats.t.ppf((1.0 + confidence) / 2.0, count - 1)) * float(values.std(ddof=1)) / math.sqrt(count)
-    return mean, mean - reach, mean + reach
-
-
-def _sets(judged: Judged, confidence: float) -> list[Row]:
-    rows: list[Row] = []
-    independent = judged.found.table[INDEPENDENT]["quotient"]
-    for name, row in judged.found.table.items():
-        mean, low, high = interval(row["quotient"], confidence)
-        _, below, above = interval(row["quotient"] - independent, confidence)
-        verdict = "void" if judged.void else "moved" if above < 0 else "closer" if below > 0 else "not told apart"
-        rows.append(
-            {
-                "set": name, "quotient": _shown(mean), "low": _shown(max(low, 0.0)), "high": _shown(min(high, 1.0)),
-                "squared cosine": _shown(float(row["cosine"].mean())),
-                "three directions": _shown(float(row["subspace"].mean())),
-                "return": _shown(float(row["return"].mean())), "size of change": _shown(float(row["size"].mean())),
-                "verdict": "the yardstick" if name == INDEPENDENT else verdict,
-            }
-        )  # fmt: skip
-    return rows
-
-
-def _policy(found: Diagnosis, confidence: float) -> list[Row]:
-    rows: list[Row] = []
-    for name, meaning in FIGURES.items():
-        mean, *ends = interval(found.figures[name], confidence)
-        low, high = (_shown(float(end)) for end in np.clip(ends, *POSSIBLE[name]))
-        rows.append({"figure": name, "value": _shown(mean), "low": low, "high": high, "meaning": meaning})
-    return rows
-
-
-def _against(first: Diagnosis, second: Diagnosis, void: str, confidence: float) -> list[Row]:
-    rows: list[Row] = []
-    for name in COMPARED:
-        mine, theirs = first.figures[name], second.figures[name]
-        _, low, high = interval(theirs - mine, confidence)
-        verdict = "void" if void else "higher" if low > 0 else "lower" if high < 0 else "not told apart"
-        least, most = POSSIBLE[name]
-        low, high = max(low, least - most), min(high, most - least)
-        rows.append(
-            {"figure": name, "first": _shown(float(mine.mean())), "second": _shown(float(theirs.mean())),
-             "difference from": _shown(low), "to": _shown(high), "verdict": verdict}
-        )  # fmt: skip
-    for name, measure in (("squared cosine", squared_cosine), ("top 1 % in common", measures.jaccard)):
-        value = _shown(measure(first.direction, second.direction))
-        row: Row = {"figure": name, "first": value, "second": value, "difference from": None, "to": None,
-                    "verdict": "void" if void else "of both directions"}  # fmt: skip
-        rows.append(row)
-    return rows
-
-
 def _headline(first: Judged, second: Judged | None, void: str, rows: list[Row]) -> str:
     if void:
         return f"void: {void}"
@@ -287,6 +233,11 @@ def _notes(judged: Judged, void: str, config: Config, relabel: bool) -> tuple[st
         notes.append("the policy is nearly certain everywhere: try --temperature 10 or --loss max-logit-gap")
     if float(found.figures["gap"].mean()) < 0.2:
         notes.append("first and second eigenvalue are close: read the column of three directions instead")
+    if found.limits.unit is not None and set(found.table) & set(ATTACKS):
+        notes.append(
+            f"attacks change an observation by at most {config.attack_size:g}, each of its numbers in shares of the "
+            "range in which it was seen"
+        )
     if float(found.figures["lost"].max()) > 0.0:
         lost = float(found.figures["lost"].max())
         notes.append(f"gradients were kept as a sketch: eigenvalues are right to {lost:.2g} of the largest one")
@@ -299,27 +250,26 @@ def _write(done: Application, output: Path, first: Judged, second: Judged | None
 
     panels = {"first state seen": panel(first.found.state), "the policy's own states": panel(first.found.direction)}
     panels |= {name: panel(other) for name, other in first.found.others.items()}
-    spectra = {"first policy": measures.spectrum(picture_of(first.found.direction)).magnitude}
     lines = {"first policy": first.found.series}
     if second is not None:
         panels["the second policy"] = panel(second.found.direction)
-        spectra["second policy"] = measures.spectrum(picture_of(second.found.direction)).magnitude
         lines["second policy"] = second.found.series
     kept = io.BytesIO()
     np.save(kept, first.found.direction.numpy(), allow_pickle=False)
     files: dict[str, str | bytes] = {
         "sets.csv": to_csv(done.tables[SETS]), "policy.csv": to_csv(done.tables[POLICY]),
         "heat-maps.svg": heat_maps_svg(panels, title="Unstable direction, |G|"),
-        "spectra.svg": heat_maps_svg(spectra, title="Its Fourier transform"),
         "series.svg": series_svg(lines, title="Length of the gradient over its mean"),
         "direction.npy": kept.getvalue(),
     }  # fmt: skip
     about = {
         "sets.csv": "quotients of each set of states, with intervals and verdicts", "policy.csv": "its figures",
-        "heat-maps.svg": "where the direction lies, for each set of states", "spectra.svg": "its spatial frequencies",
+        "heat-maps.svg": "where the direction lies, for each set of states",
         "series.svg": "bursts of instability", "direction.npy": "the direction, in the observation's shape",
         "diagnosis.json": "all of this to be read by programs",
     }  # fmt: skip
+    if is_picture(tuple(first.found.direction.shape)):
+        files["spectra.svg"], about["spectra.svg"] = _spectra(first, second), "its spatial frequencies"
     if second is not None:
         files["against.csv"] = to_csv(done.tables[AGAINST])
         about["against.csv"] = "both policies side by side"
@@ -331,5 +281,7 @@ def _write(done: Application, output: Path, first: Judged, second: Judged | None
     return made
 
 
-def _shown(value: float) -> float | None:
-    return None if math.isnan(value) else float(f"{value:.5g}")
+def _spectra(first: Judged, second: Judged | None) -> str:
+    policies = {"first policy": first} | ({} if second is None else {"second policy": second})
+    shown = {name: measures.spectrum(picture_of(one.found.direction)).magnitude for name, one in policies.items()}
+    return heat_maps_svg(shown, title="Its Fourier transform")

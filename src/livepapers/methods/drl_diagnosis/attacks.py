@@ -1,16 +1,21 @@
 """Attacks on a decision: small changes of an observation after which another action looks best.
 
-All of them see the values of all actions and their gradients. Results stay within the observation's range and, apart
-from `steepest`, within an l2 norm `size` of the observation: a longer change is cut to it, which may undo its success.
+All of them see the values of all actions and their gradients. Results stay within the observation's range, or where the
+observation itself is outside of it, no farther out, and, apart from `steepest`, within an l2 norm `size` of the
+observation: a longer change is cut to it, which may undo its success.
 """
 
 import math
 from dataclasses import dataclass
+from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from livepapers.methods.drl_diagnosis.direction import Values
+
+Length = TypeVar("Length", float, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -18,30 +23,46 @@ class Limits:
     """What an attack may do.
 
     Attributes:
-        size: Largest l2 norm of the change.
-        low: Of the observation's numbers.
-        high: Of the observation's numbers.
+        size: Largest l2 norm of the change: of change / unit where there is a unit, else in the observation's units.
+        low: Of the observation's numbers; with a unit `[number]`, else one for all.
+        high: Likewise.
+        unit: `[number]`, what each number's change is measured in, where each has a range of its own; else None.
     """
 
     size: float
-    low: float = 0.0
-    high: float = 1.0
+    low: float | Tensor = 0.0
+    high: float | Tensor = 1.0
+    unit: Tensor | None = None
+
+    @property
+    def span(self) -> float | Tensor:
+        """What counts as the whole range: of each number where each has its own."""
+        return self.high - self.low if self.unit is None else self.unit
+
+    def shares(self, length: Length) -> Length:
+        """Lengths of changes, such as `size`, in shares of the range."""
+        return length if self.unit is not None else length / max(float(self.span), 1e-12)
+
+    def inside(self, changed: Tensor, states: Tensor) -> Tensor:
+        """Cut to the range, widened to hold the states themselves: what is outside of it is not moved by the cut."""
+        low, high = torch.as_tensor(self.low, dtype=states.dtype), torch.as_tensor(self.high, dtype=states.dtype)
+        return changed.clamp(torch.minimum(states, low), torch.maximum(states, high))
 
     def keep(self, changed: Tensor, states: Tensor) -> Tensor:
         """The change cut to its size, then to the range, which only shortens it."""
         change = changed - states
         length = change.flatten(1).norm(dim=1)
         factor = (self.size / length.clamp(min=1e-12)).clamp(max=1.0)
-        return (states + change * _wide(factor, states)).clamp(self.low, self.high)
+        return self.inside(states + change * _wide(factor, states), states)
 
 
-def steepest(values: Values, states: Tensor, *, radius: float, steps: int = 10, limits: Limits) -> Tensor:
+def steepest(values: Values, states: Tensor, *, radius: float | Tensor, steps: int = 10, limits: Limits) -> Tensor:
     """Projected gradient ascent in the l-infinity ball (Madry et al. 2018): the yardstick of robust training.
 
     Args:
         values: Q.
         states: `[B, ...]`.
-        radius: Of the ball.
+        radius: Of the ball; one for all numbers, or one each.
         steps: Of length 2.5 radius / steps.
         limits: Its range; the size is not used.
     """
@@ -49,7 +70,7 @@ def steepest(values: Values, states: Tensor, *, radius: float, steps: int = 10, 
     for _ in range(steps):
         slope = _slope(values, changed, target)
         changed = changed + 2.5 * radius / steps * slope.sign()
-        changed = torch.clamp(changed, states - radius, states + radius).clamp(limits.low, limits.high)
+        changed = limits.inside(torch.clamp(changed, states - radius, states + radius), states)
     return changed
 
 
@@ -155,7 +176,7 @@ def _in_tanh_space(
     for _ in range(steps):
         squeezed = torch.tanh(free.detach())
         moved = found.states + span / 2.0 * (squeezed - torch.tanh(plain))
-        changed = moved.clamp(limits.low, limits.high)
+        changed = limits.inside(moved, found.states)
         inside = (changed == moved).float()
         free.grad = found.slope(values, changed, weight) * span / 2.0 * (1.0 - squeezed.square()) * inside
         optimizer.step()
@@ -170,7 +191,7 @@ def _shrunk(
     for _ in range(steps):
         change = changed - length * found.slope(values, changed, weight) - found.states
         change = change.sign() * (change.abs() - length * sparse).clamp(min=0.0)
-        changed = (found.states + change).clamp(limits.low, limits.high)
+        changed = limits.inside(found.states + change, found.states)
     return changed
 
 

@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Discrete
 from torch import Tensor
 
 from livepapers.blocks.distributions import into
-from livepapers.blocks.policy_door import AnyPolicy
+from livepapers.blocks.policy_door import AnyPolicy, require_actions
 from livepapers.core.errors import InputError
 from livepapers.methods.drl_diagnosis import attacks, changes
 from livepapers.methods.drl_diagnosis.attacks import Limits
@@ -28,6 +28,7 @@ Take = Callable[[Tensor, Tensor, Tensor], None]
 """Is handed the states of a step: what the policy saw `[state, ...]`, of which episodes, l2 norms of the change."""
 ATTACKS = ("carlini-wagner", "elastic-net", "nesterov", "deepfool")
 MOST_LANES = 64
+SMALLEST_UNIT = 1e-3  # of the widest range: what never changed has a unit too
 LONGEST = 100_000  # steps of an episode, after which it counts as endless
 
 
@@ -74,6 +75,7 @@ def walk(
     mode: Mode = "act",
     horizon: int = 0,
     take: Take | None = None,
+    unit: Tensor | None = None,
 ) -> np.ndarray:
     """Play the first episodes of as many lanes; of the states nothing is kept, `take` sees them pass.
 
@@ -87,6 +89,7 @@ def walk(
             there, and the states it visits are changed afterwards.
         horizon: Steps that are looked at; 0: whole episodes.
         take: Called after each step; the states of an episode come in the order of time.
+        unit: `[number]`, what changes are measured in; None: the observation's units.
 
     Returns:
         Return of the steps that were looked at, `[episode]` float64.
@@ -101,7 +104,7 @@ def walk(
     while done < episodes:
         task = task_of(env, min(MOST_LANES, episodes - done))
         fits(policy, task)
-        played = _Round(policy, task, change, mode, take, first=done)
+        played = _Round(policy, task, change, mode, take, unit, first=done)
         parts.append(played.play((seed + done) % 2**31, horizon, stream))
         done += task.lanes
     return np.concatenate(parts)
@@ -122,18 +125,39 @@ def collect(
     return Visited(states[order], episode[order], returns, sizes[order])
 
 
-def limits_of(space: Any, seen: tuple[float, float], size: float) -> Limits:
-    """What attacks may do: the range is the space's, or where it has none, the least and largest number seen.
+def limits_of(space: Any, seen: tuple[Tensor, Tensor], size: float) -> Limits:
+    """What attacks may do: the range is the space's, or where it has none, that of the numbers seen.
+
+    Pictures have one range. Other observations without bounds have one for each number, since angles and speeds have
+    nothing in common; a number that hardly changed counts as if its range were a thousandth of the widest.
 
     Args:
         space: Of observations.
-        seen: Least and largest number of the states visited.
+        seen: Least and largest of each number in the states visited, in the observation's shape.
         size: Of the largest change, in shares of the range.
     """
     low, high = seen
-    if isinstance(space, Box) and space.is_bounded("both") and float(space.high.max()) < 1e6:
-        low, high = float(space.low.min()), float(space.high.max())
-    return Limits(size * (high - low), low, high)
+    if has_own_ranges(space):
+        span = high - low
+        return Limits(size, low, high, span.clamp(min=SMALLEST_UNIT * float(span.max())))
+    least, most = float(low.min()), float(high.max())
+    if _bounded(space):
+        least, most = float(space.low.min()), float(space.high.max())
+    return Limits(size * (most - least), least, most)
+
+
+def has_own_ranges(space: Any) -> bool:
+    """Whether each number of an observation has a range of its own: without bounds, and no picture."""
+    return not _bounded(space) and not is_picture(space.shape or ())
+
+
+def is_picture(shape: tuple[int, ...]) -> bool:
+    """Whether observations, or directions, of this shape have rows and columns."""
+    return len(shape) in (2, 3)
+
+
+def _bounded(space: Any) -> bool:
+    return isinstance(space, Box) and space.is_bounded("both") and float(space.high.max()) < 1e6
 
 
 def change_called(name: str, values: Values, limits: Limits, shape: tuple[int, ...]) -> Change:
@@ -146,14 +170,14 @@ def change_called(name: str, values: Values, limits: Limits, shape: tuple[int, .
         return lambda seen: _attacked(name, values, seen, limits)
     if name not in changes.NATURAL:
         raise InputError.of("changes", name, expected=f"one of {', '.join((*ATTACKS, *changes.NATURAL))}")
-    if len(shape) not in (2, 3):
+    if not is_picture(shape):
         cause = "rotations and the like need rows and columns"
         raise InputError.of("changes", f"{name} of observations {shape}", expected="pictures", cause=cause)
     last = len(shape) == 3 and shape[-1] < shape[0]  # planes are fewer than rows
 
     def changed(seen: Tensor) -> Tensor:
         pictures = seen.movedim(-1, 1) if last else seen if len(shape) == 3 else seen[:, None]
-        found = changes.natural(name, pictures, low=limits.low, high=limits.high)
+        found = changes.natural(name, pictures, low=float(limits.low), high=float(limits.high))
         return (found.movedim(1, -1) if last else found).reshape(seen.shape)
 
     return changed
@@ -167,19 +191,22 @@ def picture_of(direction: Tensor) -> Tensor:
 
 def _attacked(name: str, values: Values, seen: Tensor, limits: Limits) -> Tensor:
     """An attack on numbers from 0 to 1: the penalties of Carlini and Wagner have no meaning in other units."""
-    low, span = limits.low, limits.high - limits.low
-    if span <= 0.0:
+    low, span = limits.low, limits.span
+    if float(torch.as_tensor(span).max()) <= 0.0:
         return seen
     attack = {"nesterov": attacks.nesterov, "deepfool": attacks.deepfool}.get(name, attacks.carlini_wagner)
     given = {"sparse": 0.05} if name == "elastic-net" else {}
     found = attack(
-        lambda shares: values(low + span * shares), (seen - low) / span, limits=Limits(limits.size / span), **given
-    )
+        lambda shares: values(low + span * shares), (seen - low) / span,
+        limits=Limits(limits.shares(limits.size)), **given,
+    )  # fmt: skip
     return low + span * found
 
 
 def fits(policy: AnyPolicy | None, task: BatchedTask) -> None:
     """Raise `InputError` where a policy cannot be diagnosed in a task."""
+    if policy is not None and policy.actions is not None and not isinstance(policy.actions, Discrete):
+        raise InputError.of("policy", f"{policy.about}, of actions {policy.actions}", expected="discrete actions")
     if not isinstance(task.action_space, Discrete):
         raise InputError.of("env", str(task.action_space), expected="discrete actions")
     shape = task.observation_space.shape
@@ -200,6 +227,7 @@ class _Round:
     change: Change | None
     mode: Mode
     take: Take | None
+    unit: Tensor | None
     first: int
 
     def play(self, seed: int, horizon: int, stream: torch.Generator) -> np.ndarray:
@@ -231,15 +259,16 @@ class _Round:
             shown = plain.clone()
             shown[live] = self.change(plain[live])
         if self.take is not None:
-            sizes = (shown - plain)[live].flatten(1).norm(dim=1)
-            self.take(shown[live], self.first + live, sizes)
+            moved = (shown - plain)[live]
+            moved = moved if self.unit is None else moved / self.unit
+            self.take(shown[live], self.first + live, moved.flatten(1).norm(dim=1))
         return shown
 
 
 def _action(policy: AnyPolicy | None, task: BatchedTask, seen: Tensor, stream: torch.Generator) -> Tensor:
     mask = task.mask()
     if policy is not None:
-        return policy.act(seen, mask)
+        return require_actions(policy.act(seen, mask), task.action_space, task.lanes, about=policy.about)
     assert isinstance(task.action_space, Discrete)  # checked before
     chances = torch.ones(task.lanes, int(task.action_space.n)) if mask is None else mask.float()
     return torch.multinomial(chances, 1, generator=stream)[:, 0] + int(task.action_space.start)

@@ -102,11 +102,11 @@ def diagnose(
     others: dict[str, Tensor] = {}
     for name in (INDEPENDENT, *changes):
         change = None if name == INDEPENDENT else change_called(name, values, limits, space.shape or ())
-        seen = sets(INDEPENDENT, change=change, mode=mode)
+        seen = sets(INDEPENDENT, change=change, mode=mode, unit=limits.unit)
         moved = seen.directions()
         rows = [_compared(*each) for each in zip(references, moved, strict=True)]
         table[name], others[name] = _columns(rows), moved[0].direction
-        table[name] |= {"return": seen.returns.mean(1), "size": seen.sizes() / max(limits.high - limits.low, 1e-12)}
+        table[name] |= {"return": seen.returns.mean(1), "size": limits.shares(seen.sizes())}
     episodes = plain.episodes()
     figures = _columns([_figures(*each) for each in zip(references, episodes, plain.returns, strict=True)])
     series = references[0].norms[episodes[0] == episodes[0][0]]
@@ -123,7 +123,7 @@ class _Sets:
         self._gathered: list[Gathering] = []
         self._episodes: list[Tensor] = []
         self._sizes: list[Tensor] = []
-        self.range, self.first = (math.inf, -math.inf), torch.zeros(0)
+        self.range, self.first = (torch.tensor(math.inf), torch.tensor(-math.inf)), torch.zeros(0)
         self.returns = np.zeros((0, 0))  # [repeat, episode]
 
     def take(self, states: Tensor, episode: Tensor, sizes: Tensor) -> None:
@@ -140,7 +140,7 @@ class _Sets:
             ]  # fmt: skip
         self._episodes.append(episode)
         self._sizes.append(sizes)
-        self.range = (min(self.range[0], float(states.min())), max(self.range[1], float(states.max())))
+        self.range = (torch.minimum(self.range[0], states.amin(0)), torch.maximum(self.range[1], states.amax(0)))
         repeat = episode // config.episodes
         for index in repeat.unique().tolist():
             self._gathered[index].update(states[repeat == index])
@@ -155,7 +155,7 @@ class _Sets:
         return [whole[whole // self._config.episodes == index] for index in range(self._config.repeats)]
 
     def sizes(self) -> np.ndarray:
-        """Mean l2 norm of the change, `[repeat]`, in the observation's units."""
+        """Mean l2 norm of the change, `[repeat]`, in the units that it was measured in."""
         repeat, sizes = torch.cat(self._episodes) // self._config.episodes, torch.cat(self._sizes)
         return np.array([float(sizes[repeat == index].mean()) for index in range(self._config.repeats)])
 

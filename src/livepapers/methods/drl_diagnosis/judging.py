@@ -64,7 +64,7 @@ def judge_policy(
     kept = math.nan
     if radius:
         values, limits = differentiable(policy), found.limits
-        reach = radius * (limits.high - limits.low)
+        reach = radius * limits.span
         attacked = walk(
             policy, world, episodes=count, seed=derive(seed, "attacked") >> 32, horizon=config.horizon,
             change=lambda seen: steepest(values, seen, radius=reach, limits=limits),

@@ -27,6 +27,7 @@ GAP_SHARES = (0.0, 0.25, 0.5, 0.75)
 WORTH_NAMING = 1e-3  # share of the way from the lowest to the highest return that the headline calls certified
 ALWAYS = "always: no return is lower"
 SHARES = (0.5, 0.9)  # of episodes, in the table of demands
+QUANTILES = (0.05, 0.5)  # of the returns, which stand there where no success was asked for
 
 
 def apply(
@@ -106,6 +107,8 @@ def apply(
     else:
         refuse_changed(apply, "it is of --returns", column=column)
     _check(frames=frames, attack_episodes=attack_episodes, episodes=episodes, seed=seed)
+    if success is not None and not math.isfinite(success):
+        raise InputError.of("success", success, expected="a finite number")
     if output is not None:
         check_output_folder(output)
     bounds: dict[str, Any] = {"estimator": estimator, "lowest": lowest, "highest": highest, "confidence": confidence}
@@ -116,6 +119,8 @@ def apply(
         about = f"{found.episodes:,} returns of {returns.name}"
     else:
         policy = as_policy(artifact)
+        if attack_episodes:
+            _check_attack(policy, noise, attack_episodes)
         world = _world(policy, env)
         found = certify(policy, world, sigma=noise, episodes=episodes, seed=seed, frames=frames or None, **bounds)
         about = policy.about
@@ -205,6 +210,16 @@ def _world(policy: AnyPolicy, env: str) -> Environment:
     return worlds.simulator(name, arguments if isinstance(arguments, dict) else {})
 
 
+def _check_attack(policy: AnyPolicy, noise: float | Sequence[float], episodes: int) -> None:
+    """Refuse an attack that cannot be made, before any episode is played."""
+    if not isinstance(noise, float):
+        expected, cause = "0 with one sigma a feature", "its ball is round"
+        raise InputError.of("attack-episodes", episodes, expected=expected, cause=cause)
+    if policy.values is None:
+        cause = f"the attack follows the gradients of action values, and {policy.about} has none"
+        raise InputError.of("attack-episodes", episodes, expected="0 with this policy", cause=cause)
+
+
 def _attacked(
     policy: AnyPolicy,
     world: Environment,
@@ -215,10 +230,6 @@ def _attacked(
     seed: int,
 ) -> dict[float, float]:
     """Budget -> mean return under the gradient attack."""
-    if not isinstance(noise, float):
-        raise InputError.of(
-            "attack-episodes", episodes, expected="0 with one sigma a feature", cause="its ball is round"
-        )
     gaps = gaps_at(policy, world, sigma=noise, shares=GAP_SHARES, seed=derive(seed, "gaps"), frames=frames)
     return {
         budget: attack(
@@ -245,11 +256,16 @@ def _rows(
 
 
 def _demands(found: Certificate, success: float | None) -> list[Row]:
-    """The largest budget for which a share of episodes is still guaranteed to reach a return."""
-    levels = sorted({float(value) for value in np.quantile(found.returns, (0.05, 0.5), method="lower")})
-    if success is not None:
-        levels = [success]
-    asked = [(level, share, found.max_budget(level, share)) for level in levels for share in SHARES]
+    """The largest budget for which a share of episodes is still guaranteed to reach a return.
+
+    Returns that nobody asked for are quantiles of what came out: they need the bound that holds for all of them.
+    """
+    chosen = success is None
+    levels = [success] if success is not None else sorted(set(np.quantile(found.returns, QUANTILES, method="lower")))
+    asked = [
+        (float(level), share, found.max_budget(float(level), share, chosen=chosen))
+        for level in levels for share in SHARES
+    ]  # fmt: skip
     return [
         {"return at least": level, "in a share of": share, "up to budget": ALWAYS if math.isinf(most) else _shown(most)}
         for level, share, most in asked
@@ -296,7 +312,9 @@ def _notes(
         notes.append(
             "the returns must be of independent episodes of one policy that were not used to train or choose it"
         )
-    if success is not None:
+    if success is None:
+        notes.append("demands are of returns chosen by what came out: their bound holds for all returns together")
+    else:
         notes.append("the success threshold must have been chosen before these returns were seen")
     if attacked:
         notes.append("the attack is one adversary: the truth lies between the certificate and what it left")

@@ -162,13 +162,20 @@ class Certificate:
         floor = np.nan if self.lowest is None else self.lowest
         return np.where(enough.any(-1), candidates[_last(enough)], floor)
 
-    def max_budget(self, threshold: float, share: float = 0.5) -> float:
+    def max_budget(self, threshold: float, share: float = 0.5, *, chosen: bool = False) -> float:
         """The largest budget for which P(R >= threshold) >= share stays certified; 0 if it is not without one.
 
         Infinite where no return can be below the threshold.
+
+        Args:
+            threshold: x.
+            share: Of episodes, between 0 and 1.
+            chosen: Whether the threshold was read off these returns: then the bound is `least`, for all thresholds at
+                once.
         """
         _check_share(share)
-        ratio = float(largest_ratio(self._pointwise(threshold), share))
+        least = self.least(threshold) if chosen else self._pointwise(threshold)
+        ratio = float(largest_ratio(least, share))
         return ratio * self.sigma if isinstance(self.sigma, float) else ratio
 
     def ceiling(self, budget: ArrayLike) -> np.ndarray:
@@ -332,13 +339,13 @@ def _levels(
 
 
 def _check_bounds(returns: np.ndarray, lowest: float | None, highest: float | None) -> None:
+    if lowest is not None and highest is not None and not lowest < highest:
+        raise InputError.of("lowest and highest", f"{lowest:g} and {highest:g}", expected="lowest below highest")
     if lowest is not None and not lowest <= returns[0]:
         cause = "a bound that a return breaks bounds nothing"
         raise InputError.of("returns", float(returns[0]), expected=f"none below lowest, {lowest:g}", cause=cause)
     if highest is not None and not highest >= returns[-1]:
         raise InputError.of("returns", float(returns[-1]), expected=f"none above highest, {highest:g}")
-    if lowest is not None and highest is not None and not lowest < highest:
-        raise InputError.of("lowest and highest", f"{lowest:g} and {highest:g}", expected="lowest below highest")
 
 
 def _check_share(share: float) -> None:

@@ -13,7 +13,7 @@ from gymnasium.vector import VectorEnv
 from torch import Tensor
 
 from livepapers.blocks.distributions import into
-from livepapers.blocks.policy_door import AnyPolicy, PolicySource, as_policy, frames_of
+from livepapers.blocks.policy_door import AnyPolicy, PolicySource, as_policy, frames_of, require_actions
 from livepapers.core.errors import InputError
 from livepapers.core.rng import derive, numpy_generator
 from livepapers.core.rng import generator as make_generator
@@ -231,6 +231,7 @@ def play(
             seen = Seen(step, observation, clean, policy.stack, action, ledger.left, going, state)
             observation = observation + ledger.pay(adversary(seen), going)
         action = policy(observation, task.mask())
+        action = require_actions(action, task.action_space, task.lanes, about=policy.policy.about)
         result = task.step(inside(action))
         returns += torch.where(going, result.reward.double(), 0.0)
         lengths += going
@@ -312,16 +313,21 @@ def certify(
     Raises:
         InputError: The policy does not fit the world, sigma is not positive, or a bound is broken.
     """
-    Certificate.from_returns([0.0], sigma, confidence=confidence)  # refuse bad values before the work
-    found = collect_returns(
-        policy, env, sigma=sigma, episodes=episodes, seed=derive(seed, "policy-smoothing", "certify"), frames=frames
-    )
     known = world_of(env).bounds
     low = known[0] if lowest is None and known else lowest
     high = known[1] if highest is None and known else highest
-    return Certificate.from_returns(
-        found.returns, sigma, confidence=confidence, estimator=estimator, lowest=low, highest=high
+    settings: dict[str, Any] = {"confidence": confidence, "estimator": estimator, "lowest": low, "highest": high}
+    one = next((bound for bound in (low, high) if bound is not None), 0.0)
+    Certificate.from_returns([one], sigma, **settings)  # refuse bad values before the work
+    found = collect_returns(
+        policy, env, sigma=sigma, episodes=episodes, seed=derive(seed, "policy-smoothing", "certify"), frames=frames
     )
+    least, most = float(found.returns.min()), float(found.returns.max())
+    if low is not None and least < low:
+        raise InputError.of("lowest", low, expected=f"at most {least:g}, which one of the episodes returned")
+    if high is not None and most > high:
+        raise InputError.of("highest", high, expected=f"at least {most:g}, which one of the episodes returned")
+    return Certificate.from_returns(found.returns, sigma, **settings)
 
 
 @dataclass(frozen=True)

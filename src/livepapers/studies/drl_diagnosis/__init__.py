@@ -15,7 +15,7 @@ TABLES = (
     Table("score", "Mean return of whole episodes", GAMES),
     Table("kept", "Share of the score above random play that is kept under the attack", GAMES),
     Table("kappa", "Weight of the regulariser that trials on other seeds chose", GAMES),
-    Table("kappa_at_edge", "1 where it is the least or the largest that was tried", GAMES),
+    Table("kappa_at_edge", "1 where it is the least or the largest of three or more that were tried", GAMES),
     Table("quotient_independent-run", "Quotient of an independent run", GAMES),
     Table("quotient_carlini-wagner", "Quotient under Carlini-Wagner", GAMES),
     Table("quotient_nesterov", "Quotient under Nesterov", GAMES),

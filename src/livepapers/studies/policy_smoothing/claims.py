@@ -110,6 +110,18 @@ def _learned(setting: str, least: float) -> Callable[[Cells], str | None]:
     return precondition
 
 
+def _certifies(arm: str, setting: str) -> Callable[[Cells], str | None]:
+    """Whoever guarantees nothing anywhere is no rival."""
+
+    def precondition(cells: Cells) -> str | None:
+        names = [name for name in cells.names(arm=arm, setting=setting) if name.startswith("certified_")]
+        if names and not any(cells.values(name, arm=arm, setting=setting).any() for name in names):
+            return f"the {arm} arm certifies no return at any budget: there is nothing to be better than"
+        return None
+
+    return precondition
+
+
 CLAIMS = (
     Claim(
         "C1a", "Not even the best adaptive adversary brings the success of a game below the bound.",
@@ -226,6 +238,7 @@ CLAIMS = (
         _difference(("smoothed", "linear-0.2", "certified_0.1"), ("action-certificate", "linear-0.2", "certified_0.1")),
         "seed", ("smoothed", "action-certificate"), ("linear-0.2",), "greater", TENTH,
         LINEAR_SCALE + "; per-step: 100 episodes, 500 votes a step", margin=20.0,
+        precondition=_certifies("action-certificate", "linear-0.2"),
     ),
     Claim(
         "Q3",
