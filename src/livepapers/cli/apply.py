@@ -83,7 +83,7 @@ def method_command(slug: str, apply: Callable[..., "Application"]) -> click.Comm
         }
         in_place = [given.pop(name) for name in positional]
         _one_thread()
-        with progress(), spread_over(**place) as found:
+        with stopped_alike(), progress(), spread_over(**place) as found:
             outcome = apply(*in_place, **given, **found)
         show(outcome, as_json=as_json)
 
@@ -125,6 +125,21 @@ def spread_over(engine: str | None = None, address: str | None = None, workers: 
         yield {"spread": made.map}
 
 
+@contextlib.contextmanager
+def stopped_alike() -> Iterator[None]:
+    """Have Ctrl-C end with one exit status, whether a learner is driven just then, which stops by itself, or not yet.
+
+    Raises:
+        Interrupted: In place of `KeyboardInterrupt`.
+    """
+    from livepapers.core.errors import Interrupted
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted("stopped; the same command goes on from its last checkpoint, if it has one") from None
+
+
 def _one_thread() -> None:
     """As in studies: small networks train faster on one thread, and the bytes do not depend on the number of cores."""
     import torch
@@ -135,7 +150,7 @@ def _one_thread() -> None:
 
 @contextlib.contextmanager
 def progress() -> Iterator[None]:
-    """Show how far learners are while a method works, on standard error: a bar there, or a line every ten seconds."""
+    """Show how far a method's work is, on standard error: a bar there, or a line every ten seconds."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -151,9 +166,10 @@ def progress() -> Iterator[None]:
 
     def watch(place: Place) -> None:
         nonlocal told
-        if not any(place.learner is learner for learner in seen):
+        if place.learner is not None and not any(place.learner is learner for learner in seen):
             seen.append(place.learner)
-        label = "training " + (place.name or f"learner {len(seen)}")
+        trained = "training " + (place.name or f"learner {len(seen)}")
+        label = place.name if place.learner is None else trained
         display.update(bar, description=label, total=place.updates, completed=place.step)
         if not screen.is_terminal and time.monotonic() - told >= SECONDS_BETWEEN_LINES:
             told = time.monotonic()
