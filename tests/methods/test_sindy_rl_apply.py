@@ -136,7 +136,7 @@ def test_the_threshold_of_an_environment_is_what_help_says(
     monkeypatch.setattr(module, "_of_environment", lambda _env, config, _seed, _output: seen.append(config))
     apply(env="Pendulum-v1", threshold=given)
     assert (seen[0].threshold, seen[0].reward_threshold) == (used, used)
-    assert "with --env it is 0.01" in " ".join((apply.__doc__ or "").split())
+    assert "for an environment it is 0.01" in " ".join((apply.__doc__ or "").split())
 
 
 BAD = {

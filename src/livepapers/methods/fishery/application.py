@@ -67,7 +67,8 @@ def apply(
     cp $(python -m livepapers.samples three_species.yml) ecosystem.yml
 
     Args:
-        model: YAML or JSON file of the ecosystem, as above.
+        model: The ecosystem: a YAML or JSON file with species, fisheries, competition, predation, drift, horizon,
+            threshold and penalty.
         updates: Learning updates of 8,192 simulated steps.
         episodes: Fresh episodes that the rules are compared on, and as many others that choose the best.
         seed: Of episodes, initial weights and exploration.

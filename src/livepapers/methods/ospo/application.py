@@ -70,8 +70,8 @@ def apply(
     New York's own tables (nyc.gov, TLC trip record data) are read as they are.
 
     Args:
-        trips: Table of trips with the columns above, as New York's Taxi and Limousine Commission lays them out: CSV, or
-            parquet (with the extra livepapers[parquet]).
+        trips: Table of trips in the layout of New York's Taxi and Limousine Commission: CSV, or parquet (with the extra
+            livepapers[parquet]).
         vehicles: How many vehicles the fleet has; they begin in zones drawn uniformly.
         start: Time of the day at which the window begins.
         minutes: Length of the window.

@@ -73,7 +73,7 @@ def apply(
     cp $(python -m livepapers.samples bakery_plant.yml) plant.yml
 
     Args:
-        plant: YAML or JSON file with items, machines and horizon, as above.
+        plant: Items, machines, set-up costs and demand: a YAML or JSON file with items, machines and horizon.
         aggregate: How the two advantages are joined: max (the paper), sum, min, one_critic or afterstate; ppo and ppo2
             are plain PPO with one and two critics of the state.
         steps: Periods of the plant that the policy learns from.

@@ -61,8 +61,8 @@ def apply(
         inputs: With --data, the columns of the inputs, separated by commas; none when left out.
         trajectory: With --data, the column that tells runs apart; one run when left out.
         degree: Highest degree of the terms.
-        threshold: Least coefficient between terms and changes of unit spread. 0: with --data several are tried, with
-            --env it is 0.01.
+        threshold: Least coefficient between terms and changes of unit spread. 0: of recorded data several are tried,
+            for an environment it is 0.01.
         models: Bootstrap models of an ensemble.
         random_steps: With --env, steps of random actions at the start.
         rounds: With --env, how often the policy is sent into the environment.
