@@ -84,6 +84,32 @@ def test_progress_says_which_learner_is_at_work(monkeypatch: pytest.MonkeyPatch,
     assert lines == [f"training {name}: step 1 of 1" for name in ("hdpo", "learner 2", "learner 3")]
 
 
+def test_progress_tells_of_work_that_trains_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(apply, "SECONDS_BETWEEN_LINES", 0.0)
+    with apply.progress():
+        assert list(loop.counted("ab", name="tuning")) == ["a", "b"]
+        loop.drive(Still(), 1)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["tuning: step 1 of 2", "tuning: step 2 of 2", "training learner 1: step 1 of 1"]
+    assert list(loop.counted("ab", name="tuning")) == ["a", "b"]  # with nobody listening
+
+
+@pytest.mark.parametrize("when", [KeyboardInterrupt(), Interrupted("stopped after step 1 of 2")])
+def test_ctrl_c_gives_the_same_status_before_training_and_within(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, when: BaseException
+):
+    def stopped(*, data: Path) -> Application:
+        raise when
+
+    monkeypatch.setattr(sys.modules["stand_in_method"], "apply", stopped)
+    outcome = cli("apply", "hdpo", "--data", "x")
+    assert outcome.status == 3
+    assert outcome.err.startswith("stopped")
+    assert outcome.err.count("\n") == 1
+
+
 def test_bad_input_is_one_line(cli: Cli):
     outcome = cli("apply", "hdpo", "--data", "bad.csv")
     assert (outcome.status, outcome.out) == (2, "")

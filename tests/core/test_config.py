@@ -1,7 +1,7 @@
 """Configs are frozen, checked when made, and survive JSON."""
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -64,6 +64,33 @@ def test_all_problems_are_told_in_one_line_without_an_internal_name():
     with pytest.raises(InputError, match="steps: got 0") as caught:
         Config(steps=0)
     assert caught.value.field == "steps"
+
+
+@config_dataclass
+class Numbers:
+    """A number in each place where one may stand, and a truth value beside them."""
+
+    horizon: int = setting(1, "periods")
+    most: float | None = setting(None, "units")
+    past: tuple[int, ...] = setting((), "units")
+    prices: dict[str, float] = setting({}, "by name")
+    open: bool = setting(True, "ours")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"horizon": True}, "horizon: got True, expected a number"),
+        ({"most": False}, "most: got False, expected a number"),
+        ({"past": [3, True]}, "past.1: got True, expected a number"),
+        ({"prices": {"a": True}}, "prices.a: got True, expected a number"),
+    ],
+)
+def test_a_truth_value_is_no_number(given: dict[str, Any], said: str):
+    with pytest.raises(InputError) as caught:
+        Numbers(**given)
+    assert str(caught.value) == said
+    assert Numbers(open=False, most=None, past=(0, 1)).past == (0, 1)
 
 
 def test_of_very_many_problems_the_first_are_told_and_the_others_counted():

@@ -48,4 +48,4 @@ def test_the_readme_runs_from_its_first_block_to_its_last(tmp_path: Path):
         command = [sys.executable, "-W", "error", "-c", body] if kind == "python" else ["bash", "-euc", body]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{body}\n{done.stdout}\n{done.stderr}"
-    assert {"orders", "sampler", "meetings.csv"} <= {path.name for path in tmp_path.iterdir()}
+    assert {"orders", "schedule", "sampler", "meetings.csv"} <= {path.name for path in tmp_path.iterdir()}

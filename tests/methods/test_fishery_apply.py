@@ -2,18 +2,21 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 import torch
 from click.testing import CliRunner
 
+from livepapers.baselines import harvest_rules
 from livepapers.cli.main import group
-from livepapers.core import artifact
+from livepapers.core import artifact, loop
 from livepapers.core.errors import InputError
 from livepapers.methods.fishery import application as module
-from livepapers.methods.fishery import apply
+from livepapers.methods.fishery import apply, comparing
 from livepapers.methods.fishery.learner import Config
+from livepapers.tasks.ecosystem import EcosystemSimulator, Episodes
 from livepapers.tasks.ecosystem_model import Ecosystem
 
 TWO = """
@@ -91,6 +94,37 @@ def test_a_model_that_dies_out_unfished_is_said_to(tmp_path: Path) -> None:
     doomed = ONE.replace("noise: 0.05", "noise: 0.0, growth: decline, rate: 0.5")
     done = apply(model_file(tmp_path, doomed), updates=1, episodes=5)
     assert any("no rule can save" in note for note in done.notes)
+
+
+def test_other_episodes_choose_the_best_than_those_that_are_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the episodes that choose, textbook mortality is best by far; on the fresh ones it is worst."""
+    asked: list[str] = []
+
+    def compare(simulator: EcosystemSimulator, rules: Any, *, name: str, **given: Any) -> dict[str, Episodes]:
+        asked.append(name)
+        found = comparing.compare(simulator, rules, name=name, **given)
+        shift = 1e3 if name == "choosing" else -1e3
+        worst = found["textbook mortality"]
+        return {**found, "textbook mortality": worst._replace(reward=worst.reward + shift)}
+
+    monkeypatch.setattr(module, "compare", compare)
+    done = apply(model_file(tmp_path), updates=1, episodes=5)
+    assert asked == ["choosing", "fresh"]
+    assert "than the best rule that is not learned (textbook mortality: -" in done.headline
+    assert "other episodes chose both" in done.headline
+    assert "tuned rules" not in done.headline  # textbook mortality is not tuned
+
+
+def test_a_listener_sees_the_tuning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harvest_rules, "LANES", 10)  # two rules at a time
+    seen: dict[str, int] = {}
+    with loop.watching(lambda place: seen.update({place.name: place.step})):
+        apply(model_file(tmp_path), updates=1, episodes=5)
+    assert seen["tuning mortality"] == seen["tuning escapement"] == 4
+    assert seen["tuning linear"] >= 1
+    assert seen["comparing rules"] == 11
 
 
 BAD_OPTIONS = {

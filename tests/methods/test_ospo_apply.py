@@ -112,6 +112,17 @@ def test_times_may_be_written_as_the_open_data_portal_does(given: dict[str, Path
     assert (first.minute == second.minute).all()
 
 
+@pytest.mark.parametrize("count", ["-1", "9", "nan", ""])
+def test_counts_of_passengers_are_not_read(given: dict[str, Path], tmp_path: Path, count: str):
+    lines = given["trips"].read_text().splitlines()
+    told = tmp_path / "told.csv"
+    told.write_text("\n".join([f"{lines[0]},passenger_count", *(f"{line},{count}" for line in lines[1:])]) + "\n")
+    window = Window.parse("23:50", 20)
+    plain, counted = (read_trips(path, window, NAMES, timed=True) for path in (given["trips"], told))
+    assert (plain.origin == counted.origin).all()
+    assert plain.read == counted.read
+
+
 def test_grpo_is_another_policy(given: dict[str, Path]):
     assert "grpo" in apply(**given, **QUICK, objective="grpo").headline  # type: ignore[arg-type]
 

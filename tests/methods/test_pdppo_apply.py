@@ -1,5 +1,6 @@
 import csv
 import dataclasses
+import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -7,10 +8,12 @@ import pytest
 import torch
 
 from livepapers import samples
+from livepapers.baselines.lot_sizing_hindsight import Bound
 from livepapers.core import artifact
 from livepapers.core.errors import InputError
-from livepapers.methods.pdppo import apply
+from livepapers.methods.pdppo import Aggregate, Config, PostDecisionPPO, apply, judging
 from livepapers.methods.pdppo.chart import gantt
+from livepapers.papers import catalogue
 from livepapers.tasks.lot_sizing import LotSizing, LotSizingPlant
 
 QUICK = {"steps": 200, "paths": 1, "periods": 6, "seconds": 5.0}
@@ -82,6 +85,105 @@ def test_the_sample_plant_is_read_and_runs():
     path = samples.path("bakery_plant.yml")
     done = apply(path, **{**QUICK, "paths": 0})
     assert [row["machine"] for row in done.tables["What to make now"]] == ["line 1", "line 2"]
+
+
+@pytest.fixture
+def bakery() -> LotSizing:
+    return LotSizing(LotSizingPlant.from_file(samples.path("bakery_plant.yml")))
+
+
+def drawn(bakery: LotSizing) -> PostDecisionPPO:
+    """A policy to which all choices are equally likely: its likeliest is the first, idle."""
+    learner = PostDecisionPPO(bakery, config=Config.smoke(), seed=0)
+    for parameter in learner.policy.parameters():
+        torch.nn.init.zeros_(parameter)
+    return learner
+
+
+def judged(bakery: LotSizing, learner: PostDecisionPPO) -> judging.Judged:
+    return judging.judge(bakery, learner, seed=0, paths=0, periods=6, seconds=1.0)
+
+
+def test_the_way_to_act_is_chosen_on_paths_of_its_own(bakery: LotSizing):
+    learner = drawn(bakery)
+    found = judged(bakery, learner)
+    assert found.way == judging.SAMPLED
+    assert found.ways[judging.LIKELIEST] > found.ways[judging.SAMPLED]
+    assert found.cost("pdppo") < 0.9 * found.cost("idle")
+    assert found.cost("pdppo") not in found.ways.values()  # the fresh paths are others
+    last = [*learner.policy.parameters()][-1]
+    last.data[[1, 5 + 2]] = 3.0  # mostly rye on the one line and wheat on the other, and at random too often
+    sure = judged(bakery, learner)
+    assert sure.way == min(sure.ways, key=lambda way: sure.ways[way])
+    assert sure.cost("pdppo") != found.cost("pdppo")
+
+
+def test_a_rule_that_is_cheaper_is_said_first_and_makes_the_schedule(tmp_path: Path):
+    path = samples.path("bakery_plant.yml")
+    done = apply(path, **{**QUICK, "paths": 0})
+    assert done.headline.startswith("a rule wins: the look-ahead rule costs ")
+    assert "the schedule is the rule's" in done.headline
+    assert "use it, or train with more --steps" in done.notes[0]
+    first = done.tables["Schedule on one demand path"][0]
+    for row in done.tables["What to make now"]:
+        assert first[str(row["machine"])] == row["look-ahead rule"]
+
+
+def test_a_policy_that_is_cheaper_makes_the_schedule(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(judging, "LOOK_AHEADS", (1,))  # a rule that looks no further makes too little here
+    done = apply(samples.path("bakery_plant.yml"), **{**QUICK, "paths": 0})
+    assert done.headline.startswith("pdppo: cost ")
+    assert " % less than the " in done.headline
+    first = done.tables["Schedule on one demand path"][0]
+    for row in done.tables["What to make now"]:
+        assert first[str(row["machine"])] == row["pdppo"]
+    assert any(note.startswith("pdppo takes its sampled actions") for note in done.notes)
+
+
+@pytest.mark.parametrize(("aggregate", "name"), [("ppo", "ppo"), ("one_critic", "pdppo, one critic")])
+def test_what_was_trained_is_called_by_its_name(plant: Path, aggregate: Aggregate, name: str):
+    done = apply(plant, aggregate=aggregate, **{**QUICK, "paths": 0})
+    assert done.tables["Cost on fresh demand paths"][0]["policy"] == name
+    assert [*done.tables["What to make now"][0]][2] == name
+    assert name in done.headline
+    assert ("measured rivals" in " ".join(done.notes)) == (aggregate != "ppo")
+
+
+def test_what_is_said_of_the_measured_rivals_stands_in_the_committed_results():
+    results = catalogue.results("pdppo")
+    assert results is not None
+    shown = next(one for one in results["current"]["settings"] if one["name"] == "plant 15x5 set-ups shown")
+    cost = {arm["arm"]: arm["metrics"]["cost"]["mean"] for arm in shown["arms"] if "cost" in arm["metrics"]}
+    assert cost["ppo"] < cost["look-ahead rule"] < cost["pdppo"]
+
+
+def test_a_share_of_hardly_anything_is_left_out(plant: Path):
+    assert judging.share(150.0, 100.0) == 50.0
+    assert judging.share(0.0, 100.0) == -100.0
+    assert judging.share(44_350.0, 1e-9) is None
+    assert judging.share(1.0, 0.0) is None
+    plant.write_text(re.sub(r"(lost_sale|holding): [0-9.]+", r"\1: 0", SMALL))
+    done = apply(plant, **QUICK)
+    assert "%" not in done.headline
+    assert {row["against the myopic rule, %"] for row in done.tables["Cost on fresh demand paths"]} == {None}
+
+
+def test_how_far_the_least_cost_may_lie_above_a_bound():
+    half, known = Bound(50.0, 100.0, 1.0, None), Bound(10.0, 10.0, 1.0, None)
+    assert half.gap == 0.5
+    assert judging.above_bound([half]) == pytest.approx(100 * half.gap / (1 - half.gap))
+    assert judging.above_bound([half, known]) == pytest.approx(100 * (110 / 60 - 1), abs=0.05)
+    assert judging.above_bound([known]) == 0.0
+    assert judging.above_bound([half, Bound(0.0, float("inf"), 1.0, None)]) is None
+
+
+def test_of_a_long_plant_the_first_periods_are_compared(plant: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(judging, "LONGEST", 7)
+    done = apply(plant, **QUICK)
+    assert " in 7 periods on 100 fresh" in done.headline
+    assert any("the first 7 of the plant's 8 periods" in note for note in done.notes)
+    monkeypatch.setattr(judging, "LONGEST", 8)
+    assert " an episode on 100 fresh" in apply(plant, **QUICK).headline
 
 
 WRONG = {

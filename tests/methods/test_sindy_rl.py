@@ -1,6 +1,7 @@
 """Regression, equations, surrogate, loop and dictionary policies of sindy-rl."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from livepapers.blocks.policies import GreedyPolicy
 from livepapers.core.config import replace
-from livepapers.core.errors import InputError
+from livepapers.core.errors import CorruptFileError, InputError
 from livepapers.core.rng import generator
 from livepapers.methods import sindy_rl
 from livepapers.methods.sindy_rl import (
@@ -26,6 +27,8 @@ from livepapers.methods.sindy_rl import (
     Transitions,
 )
 from livepapers.methods.sindy_rl import equations as written
+from livepapers.methods.sindy_rl import learner as learning
+from livepapers.methods.sindy_rl.interaction import Interaction, interact
 from livepapers.tasks.pendulum_swing_up import CIRCLES, PendulumSwingUp
 from livepapers.tasks.vector import SimulatorTask
 
@@ -346,6 +349,26 @@ def test_every_real_step_is_counted() -> None:
     assert counted == [200, 240, 240, 280]
     assert learner.work()["real_steps"] == 280
     assert len(learner.transitions().reward) == 280
+
+
+def test_episodes_that_the_world_ended_are_counted_on_after_a_resume(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ending(*given: Any, **options: Any) -> Interaction:
+        return interact(*given, **options)._replace(terminated=2)
+
+    monkeypatch.setattr(learning, "interact", ending)
+    first, again = tiny(refit_every=1), tiny(refit_every=1)
+    first.update()
+    assert first.terminated == 4  # of the random steps, and of a collection
+    again.load_state_dict(first.state_dict())
+    again.update()
+    assert again.terminated == 6
+
+
+def test_a_state_without_that_count_is_refused() -> None:
+    learner = tiny()
+    older = {name: value for name, value in learner.state_dict().items() if name != "terminated"}
+    with pytest.raises(CorruptFileError, match=r"sindy-rl state: missing .'terminated'."):
+        learner.load_state_dict(older)
 
 
 def test_the_kept_policy_is_that_of_the_best_real_return() -> None:

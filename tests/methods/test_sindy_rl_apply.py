@@ -1,7 +1,9 @@
 """`livepapers apply sindy-rl` on users' trajectories and environments, good and bad."""
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from livepapers.core import artifact
 from livepapers.core.errors import InputError
 from livepapers.methods.sindy_rl import application as module
 from livepapers.methods.sindy_rl import apply, trajectories
+from livepapers.methods.sindy_rl.model_files import CANDIDATES
+from livepapers.methods.sindy_rl.recorded import GOOD
 
 
 def oscillator(folder: Path, *, runs: int = 6, steps: int = 80, noise: float = 0.0) -> Path:
@@ -37,7 +41,7 @@ def test_the_equations_of_recorded_runs_are_found_and_judged(tmp_path: Path) -> 
     lines = [str(row["equation"]) for row in done.tables[module.EQUATIONS]]
     assert lines == ["x' = 1 x + 0.1 v", "v' = -0.1 x + 1 v - 0.05 x^2 v + 0.2 push"]
     assert "6 terms of degree 3" in done.headline
-    taken = [row for row in done.tables[module.CANDIDATES] if row["taken"]]
+    taken = [row for row in done.tables[CANDIDATES] if row["taken"]]
     assert len(taken) == 1
     assert float(taken[0]["one step, % of changes"] or 0.0) < 1e-3
     assert sorted(path.name for path in output.iterdir()) == sorted(done.files)
@@ -76,6 +80,63 @@ def test_fewer_rows_than_terms_are_told_and_no_higher_degree_is_advised(
     notes = apply(data=oscillator(tmp_path, runs=1, steps=steps), states="x,v", inputs="push", degree=2).notes
     assert any("7 steps were fitted to 12 candidate terms of degree 2" in note for note in notes) != enough
     assert any("a higher one may do better" in note for note in notes) == enough
+    assert any(f"{steps - 1} steps are too few for a test part" in note for note in notes)
+
+
+def test_no_higher_degree_is_advised_where_hardly_any_error_is_left(tmp_path: Path) -> None:
+    done = apply(data=oscillator(tmp_path), states="x,v", inputs="push", trajectory="run", degree=3)
+    taken = next(row for row in done.tables[CANDIDATES] if row["taken"])
+    assert float(taken["50 steps, % of states"] or 1.0) < 100 * GOOD
+    assert not any("a higher one may do better" in note for note in done.notes)
+
+
+@pytest.mark.parametrize("runs", [1, 6])
+def test_the_error_that_is_reported_is_of_steps_that_neither_fitted_nor_chose(tmp_path: Path, runs: int) -> None:
+    """The steps of the test part are spoilt: what was chosen does not change, what is said of it does."""
+    given = {"states": "x,v", "inputs": "push", "trajectory": "run", "degree": 2}
+    path = oscillator(tmp_path, runs=runs, steps=81)
+    parts = trajectories.split(
+        trajectories.read_trajectories(path, states=["x", "v"], inputs=["push"], trajectory="run")
+    )
+    assert [trajectories.steps(part) for part in parts] == ([48, 16, 16] if runs == 1 else [320, 80, 80])
+    before = apply(data=path, **given)  # type: ignore[arg-type]
+    header, *lines = path.read_text().splitlines()
+    draw = np.random.default_rng(1)
+    kept = len(lines) - trajectories.steps(parts.test)
+    spoilt = [
+        ",".join([run, *(str(draw.uniform(-2, 2)) for _ in "xv"), push])
+        for run, _, _, push in (line.split(",") for line in lines[kept:])
+    ]
+    path.write_text("\n".join([header, *lines[:kept], *spoilt]) + "\n")
+    after = apply(data=path, **given)  # type: ignore[arg-type]
+    assert after.tables == before.tables
+    assert "held-out roll-outs" in before.headline
+    assert after.headline != before.headline
+    assert any("which neither fitted nor chose" in note for note in after.notes)
+    assert any("hardly more than that nothing changes" in note for note in after.notes)
+
+
+def test_coefficients_are_written_as_short_as_they_mean(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    apply(data=oscillator(tmp_path), states="x,v", inputs="push", trajectory="run", degree=3, output=output)
+    numbers = artifact.load_weights(output)["coefficients"]
+    for name in ("equations.txt", "model.c"):
+        found = re.findall(r"(?<![\w.\[])\d+\.\d+(?:e-?\d+)?", (output / name).read_text())
+        assert found
+        assert max(map(len, found)) <= 11, found
+    written = {float(text) for text in re.findall(r"\d+\.\d+(?:e-?\d+)?", (output / "model.c").read_text())}
+    assert {float(np.float32(value)) for value in written} >= set(numbers[numbers != 0].abs().tolist())
+
+
+@pytest.mark.parametrize(("given", "used"), [(0.0, 0.01), (0.2, 0.2)])
+def test_the_threshold_of_an_environment_is_what_help_says(
+    monkeypatch: pytest.MonkeyPatch, given: float, used: float
+) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(module, "_of_environment", lambda _env, config, _seed, _output: seen.append(config))
+    apply(env="Pendulum-v1", threshold=given)
+    assert (seen[0].threshold, seen[0].reward_threshold) == (used, used)
+    assert "for an environment it is 0.01" in " ".join((apply.__doc__ or "").split())
 
 
 BAD = {

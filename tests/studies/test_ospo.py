@@ -13,6 +13,7 @@ from livepapers.lab.statistics import smallest_p
 from livepapers.lab.study import Cell, Cells, Setting, load_study
 from livepapers.methods.ospo import Config
 from livepapers.methods.ospo.application import GRPO
+from livepapers.papers import catalogue
 from livepapers.studies import ospo as study
 from livepapers.studies.ospo import claims
 from livepapers.studies.ospo.design import TUNED
@@ -168,3 +169,12 @@ def test_a_rival_that_did_not_learn_is_not_beaten(claim_id: str, rival: str):
     assert claim.precondition is not None
     assert claim.precondition(fake_cells({"evening": rewards})) is None
     assert f"{rival} did not learn" in (claim.precondition(fake_cells({"evening": rewards | {rival: [19.0]}})) or "")
+
+
+def test_sizes_that_cannot_be_compared_are_told_with_their_figures():
+    results = catalogue.results("ospo")
+    assert results is not None
+    effect = next(one for one in results["current"]["verdicts"] if one["id"] == "C2")["effect"]
+    told = next(text for text in study.DEVIATIONS if text.startswith("C2"))
+    assert f"{effect:.1f} %" in told
+    assert "the size cannot" in told

@@ -6,9 +6,10 @@ import torch
 
 from livepapers.lab.study import Cell, Cells, Setting
 from livepapers.methods import pdppo
+from livepapers.papers import catalogue
 from livepapers.studies import pdppo as study
 from livepapers.studies.pdppo import claims
-from livepapers.studies.pdppo.design import PLANTS
+from livepapers.studies.pdppo.design import PLANTS, SHOWN
 from livepapers.tasks import worlds
 from studies.fake_run import FakeRun
 
@@ -137,3 +138,25 @@ def test_a_plant_chosen_by_chance_shows_no_saving():
         )
         found.append(np.mean(list(claims.largest_saving(cells).values())))
     assert abs(np.mean(found)) < 3 * np.std(found) / np.sqrt(len(found))
+
+
+def test_the_rule_s_handicap_is_told_and_the_figures_beside_it_are_the_committed_ones():
+    results = catalogue.results("pdppo")
+    assert results is not None
+    shown = next(one for one in results["current"]["settings"] if one["name"] == SHOWN)
+    cost = {arm["arm"]: arm["metrics"] for arm in shown["arms"]}
+    told = next(text for text in study.DEVIATIONS if text.startswith("Q7"))
+    figures = [cost[arm][name]["mean"] for arm in ("ppo", "pdppo") for name in ("cost", "cost_greedy")]
+    for figure in (*figures, cost["look-ahead rule"]["cost"]["mean"]):
+        assert f"{figure:,.0f}" in told
+    claim = next(one for one in study.CLAIMS if one.id == "Q7")
+    assert "set-ups, which the agents of these plants are not shown" in claim.scale
+    for name in claim.settings:
+        assert not setting(name).parameters["observe_setup"]
+
+
+def test_an_identity_is_called_one_and_nothing_untested_is_promised_of_the_sum():
+    claim = next(one for one in study.CLAIMS if one.id == "Q4")
+    assert "an identity" in claim.statement
+    assert "cannot fail" in claim.margin_why
+    assert not [one.id for one in study.CLAIMS if "unbiased" in one.statement or "sum is not" in one.statement]

@@ -9,6 +9,7 @@ evolution that starts from the tuned constant escapement. The score of a winner 
 flattering: evaluate it on fresh ones.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -18,6 +19,7 @@ import torch
 from scipy.optimize import differential_evolution
 from torch import Tensor, nn
 
+from livepapers.core import loop
 from livepapers.core.errors import InputError
 from livepapers.core.rng import derive
 from livepapers.tasks.ecosystem import EcosystemSimulator, EcosystemState
@@ -154,11 +156,17 @@ class _Trial:
     noise: Tensor
     generations: int
 
+    @property
+    def name(self) -> str:
+        """What a listener of `core.loop` sees."""
+        return f"tuning {self.kind}"
+
     def scores(self, parameters: Tensor) -> Tensor:
-        """Mean reward of G rules, `[G]` float64."""
+        """Mean reward of G rules, `[G]` float64; of many, a listener sees how far they are."""
         model, episodes = self.simulator.model, self.noise.shape[1]
         found = []
-        for piece in parameters.to(torch.float32).split(max(1, LANES // episodes)):
+        pieces = parameters.to(torch.float32).split(max(1, LANES // episodes))
+        for piece in loop.counted(pieces, name=self.name) if len(pieces) > 1 else pieces:
             rule = HarvestRule(self.kind, model.harvested, model.scale, piece)
             done = self.simulator.run(rule, start=self.start, noise=self.noise, copies=len(piece))
             found.append(done.reward.view(len(piece), episodes).mean(1))
@@ -190,9 +198,12 @@ def _grid(highest: Sequence[float], points: int) -> Tensor:
 
 def _evolve(trial: _Trial, bounds: Sequence[tuple[float, float]], seed: int, *, begin: Tensor | None = None) -> Tensor:
     """The last population of differential evolution, with its best in front, `[G, P]`."""
+    populations = itertools.count(1)  # the first, and one a generation; a search may end before the last
 
     def loss(values: np.ndarray) -> np.ndarray:
-        return -trial.scores(torch.from_numpy(values.T.copy())).numpy()
+        found = -trial.scores(torch.from_numpy(values.T.copy())).numpy()
+        loop.tell(trial.name, next(populations), trial.generations + 1)
+        return found
 
     found = differential_evolution(
         loss, bounds, maxiter=trial.generations, popsize=max(5, POPULATION // len(bounds)), init="sobol", tol=1e-6,

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, sparse
 
+from livepapers.core import loop
 from livepapers.tasks.lot_sizing import Scenario
 from livepapers.tasks.lot_sizing_plant import LotSizingPlant
 
@@ -41,7 +42,10 @@ class Bound:
 
     @property
     def gap(self) -> float:
-        """How far the bound may lie below the true optimum, as a share of the solution; 1 when none was found."""
+        """How far the bound may lie below the true optimum, as a share of the solution; 1 when none was found.
+
+        The other way round, the optimum may lie gap / (1 - gap) above the bound, as a share of the bound.
+        """
         if not np.isfinite(self.solution):
             return 1.0
         return (self.solution - self.bound) / max(abs(self.solution), 1e-12)
@@ -56,12 +60,12 @@ def hindsight_bounds(
     nodes: int | None = None,
     gap: float = 1e-4,
 ) -> list[Bound]:
-    """Solve the first `paths` paths of a scenario; see `hindsight_bound`."""
+    """Solve the first `paths` paths of a scenario, each told to `core.loop`'s listener; see `hindsight_bound`."""
     inventory, setup = scenario.state.inventory.double().numpy(), scenario.state.setup.numpy()
     demand = scenario.demand.double().numpy()
     return [
         hindsight_bound(plant, demand[k], inventory=inventory[k], setup=setup[k], seconds=seconds, nodes=nodes, gap=gap)
-        for k in range(min(paths, len(demand)))
+        for k in loop.counted(range(min(paths, len(demand))), name="hindsight bounds")
     ]
 
 

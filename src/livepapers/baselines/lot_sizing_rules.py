@@ -14,8 +14,8 @@ class GreedyRule:
     """Each machine in turn makes what saves most, expected lost sales less set-up and holding; idle if nothing does.
 
     The saving of machine m and item i over a look-ahead of H periods: with x = stock plus what machines before m were
-    given, L_H(x) = E[(D_1 + ... + D_H - x)+] the units lost, and q = H units[m, i] - loss if it changes (at most up to
-    the capacity),
+    given, L_H(x) = E[(D_1 + ... + D_H - x)+] the units lost, and q = H units[m, i] - loss if it changes (at most what
+    is missing to max(1, H / 4) capacities: a stock is filled more than once while H periods pass),
         kappa_i (L_H(x) - L_H(x + q)) - cost[m, i] if it changes - holding_i H / 2 (q - (L_H(x) - L_H(x + q))).
     H = 1 is the myopic rule. Machines take what they can; pairs that make nothing are never chosen.
 

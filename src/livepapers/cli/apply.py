@@ -83,7 +83,7 @@ def method_command(slug: str, apply: Callable[..., "Application"]) -> click.Comm
         }
         in_place = [given.pop(name) for name in positional]
         _one_thread()
-        with progress(), spread_over(**place) as found, going_on(kept="output" in kinds and given.get("output")):
+        with going_on(kept=given.get("output")), progress(), spread_over(**place) as found:
             outcome = apply(*in_place, **given, **found)
         show(outcome, as_json=as_json)
 
@@ -127,7 +127,14 @@ def spread_over(engine: str | None = None, address: str | None = None, workers: 
 
 @contextlib.contextmanager
 def going_on(*, kept: object) -> Iterator[None]:
-    """Say to whoever stops the work whether the same command goes on from there."""
+    """Say to whoever stops the work whether the same command goes on, with one exit status at whatever moment.
+
+    Args:
+        kept: The folder that the work is for, if any.
+
+    Raises:
+        Interrupted: Also in place of `KeyboardInterrupt`, which comes where no learner is driven just then.
+    """
     from livepapers.core.errors import Interrupted
 
     try:
@@ -135,6 +142,8 @@ def going_on(*, kept: object) -> Iterator[None]:
     except Interrupted as error:
         more = "the same command goes on from there" if kept else "with --output the work would have been kept"
         raise Interrupted(f"{error}; {more}") from None
+    except KeyboardInterrupt:
+        raise Interrupted("stopped; the same command goes on from its last checkpoint, if it has one") from None
 
 
 def _one_thread() -> None:
@@ -147,7 +156,7 @@ def _one_thread() -> None:
 
 @contextlib.contextmanager
 def progress() -> Iterator[None]:
-    """Show how far learners are while a method works, on standard error: a bar there, or a line every ten seconds."""
+    """Show how far a method's work is, on standard error: a bar there, or a line every ten seconds."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -163,9 +172,10 @@ def progress() -> Iterator[None]:
 
     def watch(place: Place) -> None:
         nonlocal told
-        if not any(place.learner is learner for learner in seen):
+        if place.learner is not None and not any(place.learner is learner for learner in seen):
             seen.append(place.learner)
-        label = "training " + (place.name or f"learner {len(seen)}")
+        trained = "training " + (place.name or f"learner {len(seen)}")
+        label = place.name if place.learner is None else trained
         display.update(bar, description=label, total=place.updates, completed=place.step)
         if not screen.is_terminal and time.monotonic() - told >= SECONDS_BETWEEN_LINES:
             told = time.monotonic()

@@ -5,11 +5,14 @@ range. Values are checked when the object is made, so a run never starts with a 
 """
 
 import dataclasses
+import inspect
 import json
+import types
+import typing
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
+from typing import Annotated, Any, ClassVar, Self, TypeVar, Union, dataclass_transform
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from livepapers.core.errors import InputError, one_line
@@ -41,7 +44,12 @@ def setting(
 
 @dataclass_transform(frozen_default=True)
 def config_dataclass(cls: type[T]) -> type[T]:
-    """Make `cls` a frozen dataclass whose values are checked; a bad one raises `InputError`."""
+    """Make `cls` a frozen dataclass whose values are checked; a bad one raises `InputError`.
+
+    A truth value is no number, though Python counts with it: `horizon: true` in a file is a mistake, not one period.
+    """
+    for name, hint in inspect.get_annotations(cls).items():
+        cls.__annotations__[name] = _counted_only(hint)
     made = pydantic_dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=False, allow_inf_nan=False))(cls)
     validate = made.__init__
 
@@ -56,6 +64,26 @@ def config_dataclass(cls: type[T]) -> type[T]:
     checked.__wrapped__ = validate  # type: ignore[attr-defined]  # keeps the signature readable for inspect and docs
     made.__init__ = checked  # type: ignore[method-assign]
     return made  # type: ignore[return-value]
+
+
+def _counted_only(hint: Any) -> Any:
+    """An annotation whose numbers, also optional ones and those of tuples and mappings, refuse truth values."""
+    if hint in (int, float):
+        return Annotated[hint, BeforeValidator(_no_truth_value)]
+    origin = typing.get_origin(hint)
+    parts = typing.get_args(hint)
+    if origin in (Union, types.UnionType) and len(parts) == 2 and types.NoneType in parts:
+        return _counted_only(next(part for part in parts if part is not types.NoneType)) | None
+    if origin in (tuple, list, dict):
+        generic: Any = origin  # for pyright, which knows it as filled in already
+        return generic[tuple(part if part is ... else _counted_only(part) for part in parts)]
+    return hint
+
+
+def _no_truth_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a number")  # noqa: TRY004 - pydantic makes a message of this one
+    return value
 
 
 class Presets:

@@ -5,28 +5,29 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from livepapers.core import checkpoint
 from livepapers.core.errors import CorruptFileError, Diverged, Interrupted
 from livepapers.core.learner import Learner
 
+T = TypeVar("T")
 Log = Callable[[int, dict[str, float]], None]
 """Receives (step, metrics) after each update; steps count from 1."""
 
 
 @dataclass
 class Progress:
-    """Where a driven learner stands; handed to `on_progress` after each update."""
+    """Where a driven learner, or other long work, stands; handed to `on_progress` after each step."""
 
     step: int
     updates: int
-    learner: Learner  # which one: a method may drive several, one after the other
+    learner: Learner | None  # which one: a method may drive several, one after the other; None: the work is no training
     name: str = ""  # what its caller calls it
     metrics: dict[str, float] = field(default_factory=dict)
 
@@ -42,6 +43,26 @@ def watching(on_progress: Callable[[Progress], None]) -> Iterator[None]:
         yield
     finally:
         _watcher.reset(token)
+
+
+def tell(name: str, step: int, steps: int) -> None:
+    """Let the listener that `watching` has set know how far work is that drives no learner; results do not change.
+
+    Args:
+        name: What is done: "tuning mortality", "hindsight bounds" ...
+        step: How many steps are done, from 1.
+        steps: Of how many.
+    """
+    listener = _watcher.get()
+    if listener is not None:
+        listener(Progress(step, steps, None, name))
+
+
+def counted(items: Sequence[T], *, name: str) -> Iterator[T]:
+    """The items, one after the other; once one is done with, the listener is told as by `tell`."""
+    for done, item in enumerate(items, 1):
+        yield item
+        tell(name, done, len(items))
 
 
 def drive(
@@ -122,7 +143,7 @@ def _resume(learner: Learner, folder: Path | None, fingerprint: str, recall: Cal
     if state["fingerprint"] != fingerprint:
         raise CorruptFileError(
             f"{folder}: the checkpoint there belongs to other work; go on with the same options and files as then, "
-            "delete that folder, or choose another"
+            "delete that folder, or choose another --output"
         )
     learner.load_state_dict(state["learner"])
     if recall is not None and state["memory"] is not None:

@@ -21,6 +21,7 @@ from livepapers.core.files import check_output_folder, new_folder, sha256, unfin
 from livepapers.core.rng import Seed
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.fishery import control_rules, smoothing
+from livepapers.methods.fishery.comparing import best_of, compare, headline, row
 from livepapers.methods.fishery.learner import Config, HarvestLearner
 from livepapers.methods.fishery.plot import Panel, control_rule_svg
 from livepapers.methods.fishery.smoothing import SmoothedRule
@@ -57,11 +58,19 @@ def apply(
     read. All are then judged on the same fresh episodes: reward, share of episodes without a species near extinction,
     which species goes first.
 
+    The file has species and fisheries, and may have competition, predation, drift, horizon (steps), threshold (near
+    extinction), penalty and scale. Each of the species: name, start, growth (logistic, decline, cycle or forced), rate,
+    capacity, period, noise, spread, counts. Of the fisheries: species, price, cost. Of competition: first, second,
+    rate, limits (growth or capacity). Of predation: predator, prey, rate, half_saturation, exponent (1 or 2), gain. Of
+    drift: parameter (such as X.rate), slope, lowest, highest. A sample to begin with:
+
+    cp $(python -m livepapers.samples three_species.yml) ecosystem.yml
+
     Args:
         model: The ecosystem: a YAML or JSON file with species, fisheries, competition, predation, drift, horizon,
             threshold and penalty.
         updates: Learning updates of 8,192 simulated steps.
-        episodes: Fresh episodes that the rules are compared on.
+        episodes: Fresh episodes that the rules are compared on, and as many others that choose the best.
         seed: Of episodes, initial weights and exploration.
         output: Folder for the rules, tables and curves; nothing is written when left out. An interrupted run leaves a
             folder of that name with .partial behind and goes on from there.
@@ -94,10 +103,13 @@ def apply(
             **{f"tuned {kind}": found.rule for kind, found in tuned.items()},
             "textbook mortality": textbook(ecosystem),
         }  # fmt: skip
-        results = _compare(simulator, {**rules, **_shares(tuned["mortality"].rule)}, episodes, seed)
+        picking = compare(simulator, rules, episodes=episodes, seed=seed, name="choosing")
+        mine, rival = best_of(picking, [*rules])
+        everything = {**rules, **_shares(tuned["mortality"].rule)}
+        results = compare(simulator, everything, episodes=episodes, seed=seed, name="fresh")
         tables = _tables(ecosystem, learned, tuned, results, seed)
         notes = _notes(ecosystem, unfished, tuned, results)
-        application = Application("fishery", _headline(results, list(rules)), tables, notes)
+        application = Application("fishery", headline(results, mine, rival), tables, notes)
         return application if output is None else _write(application, output, ecosystem, learned, rules, made_by)
 
 
@@ -151,13 +163,6 @@ def _shares(rule: HarvestRule) -> dict[str, nn.Module]:
     return {f"{share:g} x tuned mortality": rule.times(share) for share in SHARES}
 
 
-def _compare(
-    simulator: EcosystemSimulator, rules: Mapping[str, nn.Module], episodes: int, seed: int
-) -> dict[str, Episodes]:
-    start, noise = simulator.noise(episodes, make_generator(seed, "fishery", "fresh"))
-    return {name: simulator.run(rule, start=start, noise=noise, yearly=True) for name, rule in rules.items()}
-
-
 def _tables(
     model: Ecosystem,
     learned: _Learned,
@@ -165,7 +170,7 @@ def _tables(
     results: Mapping[str, Episodes],
     seed: int,
 ) -> dict[str, list[Row]]:
-    comparison: list[Row] = [_result(model, name, done) for name, done in results.items() if " x " not in name]
+    comparison: list[Row] = [row(model, name, done) for name, done in results.items() if " x " not in name]
     full = results["1 x tuned mortality"].reward.mean().item()
     named = [f"{share:g} x tuned mortality" for share in SHARES]
     trade_off: list[Row] = [
@@ -180,22 +185,6 @@ def _tables(
     rows: dict[str, list[Row]] = {COMPARISON: comparison, TRADE_OFF: trade_off, TUNED: _tuned_rows(model, tuned)}
     moves = _moves(model, learned, seed)
     return {**rows, MOVES: moves} if moves else rows
-
-
-def _result(model: Ecosystem, name: str, done: Episodes) -> Row:
-    count = len(done.reward)
-    ended = done.extinct[done.extinct >= 0]
-    first = model.names[int(ended.mode().values)] if len(ended) else "none"
-    assert done.yearly is not None  # asked for
-    alive = done.yearly[done.survived]
-    spread = (alive.std(1) / alive.mean(1).clamp(min=1e-9)).mean().item() if len(alive) and alive.shape[1] > 1 else None
-    return {
-        "rule": name, "reward": rounded(done.reward.mean().item()),
-        "s.e.": rounded(done.reward.std().item() / count**0.5),
-        "survival, %": round(100.0 * done.survived.double().mean().item(), 1), "mostly first to go": first,
-        "steps": round(done.length.double().mean().item(), 1),
-        "variation of a year's catch, %": None if spread is None else round(100.0 * spread, 1),
-    }  # fmt: skip
 
 
 def _tuned_rows(model: Ecosystem, tuned: Mapping[Kind, Tuned]) -> list[Row]:
@@ -232,20 +221,6 @@ def _moves(model: Ecosystem, learned: _Learned, seed: int) -> list[Row]:
                 "change a unit": rounded(slope.slope), "t": round(slope.t, 1),
             })  # fmt: skip
     return rows
-
-
-def _headline(results: Mapping[str, Episodes], rules: list[str]) -> str:
-    mine = max(("learned", "learned, smoothed"), key=lambda name: results[name].reward.mean().item())
-    rival = max((name for name in rules if "learned" not in name), key=lambda name: results[name].reward.mean().item())
-    a, b = results[mine], results[rival]
-    gap = a.reward - b.reward
-    error = gap.std().item() / len(gap) ** 0.5
-    word = "more" if gap.mean() >= 0 else "less"
-    return (
-        f"{mine}: reward {a.reward.mean():.4g} an episode and {100 * a.survived.double().mean():.0f} % survival, "
-        f"{abs(gap.mean()):.3g} {word} (s.e. {error:.2g}) than the best of the tuned rules ({rival}: "
-        f"{b.reward.mean():.4g}, {100 * b.survived.double().mean():.0f} %)"
-    )
 
 
 def _notes(

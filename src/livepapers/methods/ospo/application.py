@@ -64,6 +64,11 @@ def apply(
     With four or more days in the table, the last quarter of them is kept from training and replayed order by order for
     the comparison; with fewer, fresh orders are drawn from the same demand, and a note says so.
 
+    The columns of the trips: tpep_pickup_datetime (or lpep_pickup_datetime, or pickup_datetime), such as 2024-07-17
+    19:05:00; PULocationID and DOLocationID, the zones of pick-up and drop-off; with --zones tpep_dropoff_datetime (or
+    as before), too. All others are not read, not even passenger_count: each order is one passenger. No sample ships:
+    New York's own tables (nyc.gov, TLC trip record data) are read as they are.
+
     Args:
         trips: Table of trips in the layout of New York's Taxi and Limousine Commission: CSV, or parquet (with the extra
             livepapers[parquet]).

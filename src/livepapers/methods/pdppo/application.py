@@ -1,18 +1,14 @@
-"""pdppo on a user's own plant: a trained policy, what it costs beside rules and the hindsight bound, and a schedule."""
+"""pdppo on a user's own plant: a trained policy, its cost beside rules and the hindsight bound, and a schedule."""
 
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from livepapers.baselines.lot_sizing_hindsight import Bound, hindsight_bounds
-from livepapers.baselines.lot_sizing_rules import GreedyRule, idle, tuned
 from livepapers.core import artifact, loop
 from livepapers.core.application import Application, Row, rounded, to_csv
 from livepapers.core.config import replace
@@ -22,13 +18,28 @@ from livepapers.core.rng import Seed
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.pdppo.chart import gantt
 from livepapers.methods.pdppo.config import Config
+from livepapers.methods.pdppo.judging import (
+    CHOOSING_PATHS,
+    FRESH_PATHS,
+    NAMES,
+    RULE,
+    SAMPLED,
+    TUNING_PATHS,
+    Judged,
+    above_bound,
+    judge,
+    share,
+)
 from livepapers.methods.pdppo.learner import PostDecisionPPO
 from livepapers.methods.pdppo.objectives import AGGREGATES, Aggregate
-from livepapers.tasks.lot_sizing import LotSizing, LotSizingPlant, LotSizingRollout, PlantPolicy, Scenario
+from livepapers.tasks.lot_sizing import LotSizing, LotSizingPlant, LotSizingRollout, Scenario
 
 COST_TABLE, NOW_TABLE, SCHEDULE_TABLE = "Cost on fresh demand paths", "What to make now", "Schedule on one demand path"
-TUNING_PATHS, FRESH_PATHS = 64, 100
 MOST_PERIODS = 60  # of the schedule and of the bound's paths
+MEASURED = (
+    "measured rivals: in the study, where set-ups are seen as here, plain PPO (--aggregate ppo) was cheaper than pdppo "
+    "and than the look-ahead rule, and the rule cheaper than pdppo, on average: livepapers report pdppo --committed"
+)
 
 
 @dataclass(frozen=True)
@@ -39,16 +50,6 @@ class _Options:
     paths: int
     periods: int
     seconds: float
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """Everything is measured on the same paths; `bounds` belong to the first of them, cut at `periods`."""
-
-    costs: Mapping[str, LotSizingRollout]  # on whole episodes
-    short: Mapping[str, LotSizingRollout]  # on the bound's paths
-    bounds: Sequence[Bound]
-    look_ahead: int
 
 
 def apply(
@@ -64,9 +65,17 @@ def apply(
 ) -> Application:
     """Train a schedule policy for your own plant and say what it is worth beside simple rules and a hindsight bound.
 
+    The file has items, machines and horizon (periods). Each of the items: name, holding and lost_sale (cost of a unit),
+    capacity and stock (units), demand. Each of the machines: name, setup (the item it is set up for today, if any),
+    makes. Each entry of makes: item, units (a period), setup_cost, setup_loss (units). A demand has a kind: poisson
+    with mean, binomial with trials and probability, recorded with past (a list). A sample to begin with:
+
+    cp $(python -m livepapers.samples bakery_plant.yml) plant.yml
+
     Args:
         plant: Items, machines, set-up costs and demand: a YAML or JSON file with items, machines and horizon.
-        aggregate: How the two advantages are joined: max (the paper), sum, min, one_critic, ppo, ppo2 or afterstate.
+        aggregate: How the two advantages are joined: max (the paper), sum, min, one_critic or afterstate; ppo and ppo2
+            are plain PPO with one and two critics of the state.
         steps: Periods of the plant that the policy learns from.
         seed: Of initial weights, demand and drawn actions.
         paths: Demand paths for which the hindsight bound is solved; 0 leaves it out.
@@ -77,7 +86,7 @@ def apply(
 
     Returns:
         Cost of the policy, of the look-ahead and the myopic rule and of idling on the same fresh demand, the bound's
-        part of it, what each machine should make now, and a schedule from today's stock.
+        part of it, what each machine should make now, and a schedule from today's stock by whichever is cheapest.
 
     Raises:
         InputError: One line that names file, field, value and likely cause; nothing was written.
@@ -96,19 +105,19 @@ def apply(
     made_by = {"aggregate": aggregate, "steps": steps, "seed": seed, "plant": sha256(plant)}
     fingerprint = hashlib.sha256(json.dumps(["pdppo", 1, made_by], sort_keys=True).encode()).hexdigest()
     with unfinished(output) as partial:
-        loop.drive(learner, learner.config.updates, folder=partial, fingerprint=fingerprint)
-        policy = learner.policy.eval()
-
-        def act(state: object) -> Tensor:
-            return policy(simulator.observe(state))  # type: ignore[arg-type]
-
-        judged = _judge(simulator, act, options)
-        schedule = simulator.rollout(act, _today(simulator, options))
+        loop.drive(
+            learner, learner.config.updates, name=NAMES[aggregate], folder=partial, fingerprint=fingerprint
+        )  # fmt: skip
+        judged = judge(
+            simulator, learner, seed=seed, paths=paths, periods=options.periods, seconds=seconds
+        )  # fmt: skip
+        schedule = simulator.rollout(judged.policies[judged.winner]("schedule"), _today(simulator, options))
         tables = {
-            COST_TABLE: _cost_rows(judged, options), NOW_TABLE: _now(simulator, act, judged),
+            COST_TABLE: _cost_rows(judged), NOW_TABLE: _now(simulator, judged),
             SCHEDULE_TABLE: _schedule_rows(simulator.plant, schedule),
         }  # fmt: skip
-        application = Application("pdppo", _headline(judged), tables, _notes(judged, options))
+        headline, notes = _headline(judged, options, simulator), _notes(judged, options, simulator)
+        application = Application("pdppo", headline, tables, notes)
         if output is None:
             return application
         return _write(application, output, learner, made_by, _chart(simulator.plant, schedule))
@@ -137,49 +146,26 @@ def _config(options: _Options) -> Config:
     return replace(usual, lanes=lanes, updates=updates)
 
 
-def _judge(simulator: LotSizing, act: PlantPolicy, options: _Options) -> _Judged:
-    rule, _ = tuned(simulator, _paths(simulator, options, "tuning", TUNING_PATHS))
-    policies: dict[str, PlantPolicy] = {
-        "pdppo": act, "look-ahead rule": rule, "myopic rule": GreedyRule(simulator), "idle": idle
-    }  # fmt: skip
-    fresh = _paths(simulator, options, "fresh", FRESH_PATHS)
-    few = Scenario(
-        type(fresh.state)(*(part[: options.paths] for part in fresh.state)),
-        fresh.demand[: options.paths, : options.periods],
-    )
-    whole = {name: simulator.rollout(policy, fresh) for name, policy in policies.items()}
-    short = {name: simulator.rollout(policy, few) for name, policy in policies.items()} if options.paths else {}
-    bounds = hindsight_bounds(simulator.plant, few, paths=options.paths, seconds=options.seconds)
-    return _Judged(whole, short, bounds, rule.look_ahead)
-
-
-def _paths(simulator: LotSizing, options: _Options, name: str, count: int) -> Scenario:
-    return simulator.scenarios(count, make_generator(options.seed, "pdppo", "apply", name))
-
-
 def _today(simulator: LotSizing, options: _Options) -> Scenario:
     """Today's stock and set-ups, and one demand path."""
     drawn = simulator.scenarios(1, make_generator(options.seed, "pdppo", "apply", "schedule"), periods=options.periods)
     return Scenario(simulator.today(), drawn.demand)
 
 
-def _cost_rows(judged: _Judged, options: _Options) -> list[Row]:
-    best = float(np.mean([one.bound for one in judged.bounds])) if judged.bounds else None
-    myopic = float(judged.costs["myopic rule"].cost.mean())
-    rows: list[Row] = []
-    first = f"cost of the first {options.periods} periods"
+def _cost_rows(judged: Judged) -> list[Row]:
+    best, rows = judged.bound, []
+    first = f"cost of the first {judged.periods} periods"
     for name, rollout in judged.costs.items():
         short = float(judged.short[name].cost.mean()) if judged.bounds else None
-        above = None if best is None or short is None or best <= 0 else round(100.0 * (short / best - 1.0), 1)
         rows.append({
             "policy": name,
-            "cost": rounded(float(rollout.cost.mean())),
+            "cost": rounded(judged.cost(name)),
             "set-up": rounded(float(rollout.setup_cost.double().sum(1).mean())),
             "lost sales": rounded(float(rollout.lost_sales.double().sum(1).mean())),
             "holding": rounded(float(rollout.holding.double().sum(1).mean())),
-            "against the myopic rule, %": round(100.0 * (float(rollout.cost.mean()) / max(myopic, 1e-9) - 1.0), 1),
+            "against the myopic rule, %": share(judged.cost(name), judged.cost("myopic rule")),
             first: None if short is None else rounded(short),
-            "above the bound, %": above,
+            "above the bound, %": None if best is None or short is None else share(short, best),
         })  # fmt: skip
     if best is not None:
         blank = dict.fromkeys(rows[0])
@@ -187,15 +173,17 @@ def _cost_rows(judged: _Judged, options: _Options) -> list[Row]:
     return rows
 
 
-def _now(simulator: LotSizing, act: PlantPolicy, judged: _Judged) -> list[Row]:
+def _now(simulator: LotSizing, judged: Judged) -> list[Row]:
+    """What each machine should make today: by what was trained, by the look-ahead rule, and by the winner."""
     plant, state = simulator.plant, simulator.today()
-    with torch.no_grad():
-        chosen, ruled = act(state)[0].tolist(), GreedyRule(simulator, judged.look_ahead)(state)[0].tolist()
+    shown = dict.fromkeys((judged.ours, RULE, judged.winner))
+    with torch.no_grad():  # the purpose of the schedule, whose first period this is
+        chosen = {name: judged.policies[name]("schedule")(state)[0].tolist() for name in shown}
     names = ["idle", *(item.name for item in plant.items)]
     return [
-        {"machine": machine.name, "set up for": machine.setup or "nothing", "pdppo": names[ours],
-         "look-ahead rule": names[rule]}
-        for machine, ours, rule in zip(plant.machines, chosen, ruled, strict=True)
+        {"machine": machine.name, "set up for": machine.setup or "nothing",
+         **{name: names[items[m]] for name, items in chosen.items()}}
+        for m, machine in enumerate(plant.machines)
     ]  # fmt: skip
 
 
@@ -220,34 +208,54 @@ def _chart(plant: LotSizingPlant, rollout: LotSizingRollout) -> str:
     )  # fmt: skip
 
 
-def _headline(judged: _Judged) -> str:
-    costs = {name: float(rollout.cost.mean()) for name, rollout in judged.costs.items()}
-    ours, rival = costs["pdppo"], min((name for name in costs if name != "pdppo"), key=lambda name: costs[name])
-    percent = 100.0 * (ours / max(costs[rival], 1e-9) - 1.0)
-    text = (
-        f"pdppo: cost {ours:,.4g} an episode on {FRESH_PATHS} fresh demand paths, {abs(percent):.1f} % "
-        f"{'less' if percent < 0 else 'more'} than the {rival} ({costs[rival]:,.4g})"
-    )
-    if judged.bounds:
-        bound, short = np.mean([one.bound for one in judged.bounds]), float(judged.short["pdppo"].cost.mean())
-        text += f"; on {len(judged.bounds)} paths {short:,.4g} against a hindsight bound of {bound:,.4g}"
+def _headline(judged: Judged, options: _Options, simulator: LotSizing) -> str:
+    """The first line: who wins, bad news included."""
+    ours, rival = judged.cost(judged.ours), judged.cost(judged.rival)
+    span = "an episode" if judged.span == simulator.horizon else f"in {judged.span} periods"
+    where, percent = f"{span} on {FRESH_PATHS} fresh demand paths", share(ours, rival)
+    if judged.winner != judged.ours:
+        more = "" if percent is None else f", {percent:.1f} % more"
+        text = (
+            f"a rule wins: {_the(judged.rival)} costs {rival:,.4g} {where}, the trained {judged.ours} {ours:,.4g}"
+            f"{more}; the schedule is the rule's"
+        )
+    else:
+        less = "against" if percent is None else f"{-percent:.1f} % less than"
+        text = f"{judged.ours}: cost {ours:,.4g} {where}, {less} {_the(judged.rival)} ({rival:,.4g})"
+    if judged.bound is not None:
+        short, count = float(judged.short[judged.winner].cost.mean()), len(judged.bounds)
+        text += (
+            f"; over {options.periods} periods of {count} path{'s' * (count > 1)} {short:,.4g} against a hindsight "
+            f"bound of {judged.bound:,.4g}"
+        )
     return text
 
 
-def _notes(judged: _Judged, options: _Options) -> tuple[str, ...]:
-    costs = {name: float(rollout.cost.mean()) for name, rollout in judged.costs.items()}
+def _the(rule: str) -> str:
+    return "standing idle" if rule == "idle" else f"the {rule}"
+
+
+def _notes(judged: Judged, options: _Options, simulator: LotSizing) -> tuple[str, ...]:
     notes = [
+        f"{judged.ours} takes its {judged.way}: on {CHOOSING_PATHS} other paths "
+        + ", ".join(f"{name} cost {cost:,.4g}" for name, cost in judged.ways.items())
+        + ("; the saved policy gives the most likely ones" if judged.way == SAMPLED else ""),
         f"the look-ahead rule looks {judged.look_ahead} periods ahead, chosen on {TUNING_PATHS} other paths",
-        "the schedule follows one drawn demand path from today's stock; with other demand the policy decides otherwise",
+        f"the schedule ({judged.winner}) follows one drawn demand path from today's stock; it decides otherwise with "
+        "other demand",
     ]
-    if min(costs, key=lambda name: costs[name]) != "pdppo":
-        notes.insert(0, "a rule is cheaper than the trained policy: use it, or train with more --steps")
+    if options.aggregate != "ppo":
+        notes.insert(0, MEASURED)
+    if judged.winner != judged.ours:
+        notes.insert(0, "a rule is as cheap as the trained policy or cheaper: use it, or train with more --steps")
+    if judged.span < simulator.horizon:
+        notes.append(f"the comparison is of the first {judged.span} of the plant's {simulator.horizon:,} periods")
     if judged.bounds:
-        gap = float(np.mean([one.gap for one in judged.bounds]))
-        notes.append(
-            f"the bound knows all demand beforehand and was solved to {100 * gap:.1f} % on average in at most "
-            f"{options.seconds:g} s a path: the true least cost may be that much above it"
-        )
+        more = above_bound(judged.bounds)
+        least = "how far the true least cost lies above it is not known: the solver was stopped too early"
+        if more is not None:
+            least = f"the true least cost may be up to {more:.1f} % above it, as the solver's schedules show"
+        notes.append(f"the bound knows all demand beforehand; {least}, after at most {options.seconds:g} s a path")
     return tuple(notes)
 
 

@@ -2,37 +2,34 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from gymnasium.spaces import Box
 
 from livepapers.core import artifact, loop
 from livepapers.core.application import Application, Row, check_numbers, refuse_changed, rounded, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
-from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished
+from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.rng import Seed, derive
 from livepapers.core.rng import generator as make_generator
-from livepapers.methods.sindy_rl import equations, trajectories
+from livepapers.methods.sindy_rl import trajectories
 from livepapers.methods.sindy_rl.config import Config
 from livepapers.methods.sindy_rl.dictionary import DictionaryPolicy, distil
 from livepapers.methods.sindy_rl.interaction import interact, random_actions
 from livepapers.methods.sindy_rl.learner import Known, SindyRL
 from livepapers.methods.sindy_rl.model import SparseModel
+from livepapers.methods.sindy_rl.model_files import EQUATIONS, FILES, LEARNING, POLICIES, equations, holds, model_files
+from livepapers.methods.sindy_rl.recorded import HIGHEST, Settings, equations_of
 from livepapers.tasks import worlds
 from livepapers.tasks.vector import BatchedTask, GymnasiumTask, SimulatorTask
 
 LONGEST = 1000  # steps of an episode that knows no end
 TEST_EPISODES, PROBED = 10, 200
-HARDLY = 0.9  # a roll-out error of this times that of foreseeing no change is no success
+USUAL_THRESHOLD = 0.01  # with --env, where each further one would cost a training
 ROUND_UPDATES = 8
-HIGHEST = 5  # degree
-EQUATIONS, CANDIDATES, POLICIES, LEARNING = "Equations", "Models that were tried", "Policies", "Learning"
-FILES = {CANDIDATES: "candidates.csv", POLICIES: "policies.csv", LEARNING: "learning.csv"}
 
 
 def apply(
@@ -53,9 +50,9 @@ def apply(
 ) -> Application:
     """Find the equations of your system, and, for an environment, a policy that is learned inside them.
 
-    With --data, the sparse equations of recorded trajectories are printed and judged by roll-outs on a held-out part.
-    With --env, random steps give first equations of dynamics and reward, a policy learns inside them, its own steps
-    correct them round by round, and the best policy is written out as a polynomial.
+    With --data, the sparse equations of recorded trajectories are printed and judged by roll-outs on a part that has
+    neither fitted nor chosen them. With --env, random steps give first equations of dynamics and reward, a policy
+    learns inside them, its own steps correct them round by round, and the best policy is written out as a polynomial.
 
     Args:
         env: Gymnasium id with real actions (module:id for one that your module registers), or a world of livepapers.
@@ -64,7 +61,8 @@ def apply(
         inputs: With --data, the columns of the inputs, separated by commas; none when left out.
         trajectory: With --data, the column that tells runs apart; one run when left out.
         degree: Highest degree of the terms.
-        threshold: Least coefficient between terms and changes of unit spread; 0 tries several.
+        threshold: Least coefficient between terms and changes of unit spread. 0: of recorded data several are tried,
+            for an environment it is 0.01.
         models: Bootstrap models of an ensemble.
         random_steps: With --env, steps of random actions at the start.
         rounds: With --env, how often the policy is sent into the environment.
@@ -95,13 +93,14 @@ def apply(
         because = "with --data no environment is stepped"
         refuse_changed(apply, because, random_steps=random_steps, rounds=rounds, round_steps=round_steps)
         names = (_names(states), _names(inputs))
-        return _of_data(data, names, trajectory, degree, threshold or None, models, seed, output)
+        settings = Settings(degree, threshold or None, models, seed)
+        return equations_of(data, names, trajectory=trajectory, settings=settings, output=output)
     refuse_changed(apply, "it names columns of --data", states=states, inputs=inputs, trajectory=trajectory)
     check_numbers({
         "random_steps": (random_steps, 10, 10_000_000), "rounds": (rounds, 1, 10_000),
         "round_steps": (round_steps, 10, 1_000_000),
     })  # fmt: skip
-    limit = threshold or 0.01
+    limit = threshold or USUAL_THRESHOLD
     config = Config(
         offline=random_steps, collect=round_steps, online=round_steps * min(rounds, 8), refit_every=ROUND_UPDATES,
         updates=ROUND_UPDATES * rounds, degree=degree, reward_degree=degree, ridge=trajectories.RIDGE, threshold=limit,
@@ -114,82 +113,6 @@ def apply(
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _of_data(
-    data: Path,
-    names: tuple[list[str], list[str]],
-    trajectory: str,
-    degree: int,
-    threshold: float | None,
-    models: int,
-    seed: int,
-    output: Path | None,
-) -> Application:
-    states, inputs = names
-    runs = trajectories.read_trajectories(data, states=states, inputs=inputs, trajectory=trajectory)
-    circles = trajectories.circles_in(torch.cat([run.states for run in runs]))
-    tried = trajectories.judge(
-        runs, degree=degree, threshold=threshold, models=models, circles=circles, seed=seed
-    )  # fmt: skip
-    best, nothing = trajectories.chosen(tried), trajectories.persistence(runs)
-    lines = _equations(best.model, states, inputs)
-    tables = {
-        EQUATIONS: [{"equation": line} for line in lines],
-        CANDIDATES: [_tried(one, chosen=one is best) for one in tried],
-    }
-    steps = sum(len(run.inputs) for run in runs)
-    far = "diverge" if math.isinf(best.roll_out) else f"err by {100 * best.roll_out:.2g} % of the states' spread"
-    headline = (
-        f"{best.model.terms} terms of degree {best.degree} for {len(states)} states from {steps:,} steps; held-out "
-        f"roll-outs of {best.ahead} steps {far} (saying that nothing changes: {100 * nothing:.2g} %)"
-    )
-    notes = [f"{states[i]} and {states[j]} are put back onto the unit circle after each step" for i, j in circles]
-    if best.roll_out >= HARDLY * nothing:
-        notes.append("the equations foresee hardly more than that nothing changes: more data, other states or terms?")
-    rows, candidates = sum(len(run.inputs) for run in trajectories.split(runs)[0]), len(best.model.library)
-    if rows < candidates:
-        notes.append(
-            f"{rows} steps were fitted to {candidates} candidate terms of degree {best.degree}: many other equations "
-            "would fit them as well; give more rows or a lower --degree"
-        )
-    elif best.degree == degree and 1 < degree < HIGHEST:
-        notes.append("the highest degree was taken; a higher one may do better")
-    done = Application("sindy-rl", headline, tables, tuple(notes))
-    made_by: dict[str, Any] = {
-        "data": sha256(data), "degree": degree, "threshold": threshold, "models": models, "seed": seed
-    }  # fmt: skip
-    return done if output is None else _write_equations(done, output, best.model, names, circles, made_by)
-
-
-def _write_equations(
-    done: Application,
-    output: Path,
-    model: SparseModel,
-    names: tuple[list[str], list[str]],
-    circles: list[tuple[int, int]],
-    made_by: dict[str, Any],
-) -> Application:
-    """The equations of recorded trajectories, whole or not at all."""
-    states, inputs = names
-    described = artifact.Artifact(
-        "estimator", "sindy-rl", "", {"library": model.library.to_json()}, made_by,
-        {"states": list(states), "inputs": list(inputs), "circles": [list(pair) for pair in circles]},
-    )  # fmt: skip
-    weights = {"ensemble": model.ensemble, "coefficients": model.coefficients}
-    written = _model_files(model, states, inputs) | {FILES[CANDIDATES]: to_csv(done.tables[CANDIDATES])}
-    with new_folder(output) as folder:
-        artifact.save(folder, described, weights=weights, files=written)
-    return Application("sindy-rl", done.headline, done.tables, done.notes, _holds(written), output)
-
-
-def _tried(one: trajectories.Judged, *, chosen: bool) -> Row:
-    return {
-        "degree": one.degree, "threshold": one.threshold, "terms": one.model.terms,
-        "one step, % of changes": rounded(100 * one.one_step),
-        f"{one.ahead} steps, % of states": None if math.isinf(one.roll_out) else rounded(100 * one.roll_out),
-        "taken": chosen,
-    }  # fmt: skip
 
 
 def _of_environment(env: str, config: Config, seed: int, output: Path | None) -> Application:
@@ -235,7 +158,7 @@ def _drive(learner: SindyRL, made_by: Mapping[str, Any], partial: Path | None) -
                 "one step, % of changes": rounded(100 * metrics["model_error"]),
             })  # fmt: skip
 
-    fingerprint = hashlib.sha256(json.dumps(["sindy-rl", 1, made_by], sort_keys=True).encode()).hexdigest()
+    fingerprint = hashlib.sha256(json.dumps(["sindy-rl", 2, made_by], sort_keys=True).encode()).hexdigest()
     loop.drive(
         learner, learner.config.updates, folder=partial, fingerprint=fingerprint, log=log, memory=lambda: learning,
         recall=learning.extend,
@@ -260,7 +183,7 @@ def _all_equations(learner: SindyRL, dictionary: DictionaryPolicy) -> list[str]:
     """Of the dynamics, the reward and the policy."""
     (states, inputs), (model, reward) = _names_of(learner), _models(learner)
     paid = reward.written([f"{name}'" for name in states], inputs, ["reward"])
-    return [*_equations(model, states, inputs), *paid, *dictionary.written(states, inputs)]
+    return [*equations(model, states, inputs), *paid, *dictionary.written(states, inputs)]
 
 
 def _write_policies(
@@ -271,7 +194,7 @@ def _write_policies(
     network, dictionary, (model, _) = policies["network"], policies["dictionary"], _models(learner)
     world = _world_name(made_by["env"])
     spaces: dict[str, Any] = {} if world is None else {"task": {"name": world, "arguments": {}}}
-    written = _model_files(model, states, inputs) | {"policy.c": dictionary.in_c(states, inputs)}
+    written = model_files(model, states, inputs) | {"policy.c": dictionary.in_c(states, inputs)}
     written["equations.txt"] = "\n".join(str(row["equation"]) for row in done.tables[EQUATIONS]) + "\n"
     written |= {FILES[title]: to_csv(done.tables[title]) for title in (POLICIES, LEARNING)}
     with new_folder(output) as folder:
@@ -282,8 +205,8 @@ def _write_policies(
             place.mkdir(exist_ok=True)
             described = artifact.Artifact("policy", "sindy-rl", architecture, policy.arguments, made_by, spaces)
             artifact.save(place, described, weights=policy.state_dict(), files=files)
-    holds = _holds(written) | {"dictionary": "the dictionary policy, an artifact of its own"}
-    return Application("sindy-rl", done.headline, done.tables, done.notes, holds, output)
+    about = holds(written) | {"dictionary": "the dictionary policy, an artifact of its own"}
+    return Application("sindy-rl", done.headline, done.tables, done.notes, about, output)
 
 
 def _task(env: str) -> BatchedTask:
@@ -353,28 +276,3 @@ def _environment_notes(
         notes.append(f"rounds of {learner.config.collect:,} steps are shorter than an episode of {horizon:,}: the "
                      "real return by which the best policy is kept is that of its beginning")  # fmt: skip
     return tuple(notes)
-
-
-def _equations(model: SparseModel, states: list[str], inputs: list[str]) -> list[str]:
-    return model.written(states, inputs, [f"{name}'" for name in states])
-
-
-def _model_files(model: SparseModel, states: list[str], inputs: list[str]) -> dict[str, str]:
-    terms, after = model.library.terms(states, inputs), [f"{name}'" for name in states]
-    made = model.coefficients
-    return {
-        "equations.txt": "\n".join(equations.as_text(made, terms, after, digits=8)) + "\n",
-        "equations.tex": equations.as_latex(made, terms, after),
-        "model.c": equations.as_c(made, terms, after, function="next_state", states=states, inputs=inputs),
-    }
-
-
-def _holds(written: Mapping[str, str]) -> dict[str, str]:
-    about = {
-        "equations.txt": "the equations", "equations.tex": "the dynamics in LaTeX", "model.c": "the dynamics in C",
-        "policy.c": "the dictionary policy in C", **{file: title.lower() for title, file in FILES.items()},
-    }  # fmt: skip
-    return {
-        "artifact.json": "what this is and what made it", artifact.WEIGHTS: "its numbers",
-        **{name: about[name] for name in written},
-    }  # fmt: skip

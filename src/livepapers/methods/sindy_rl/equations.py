@@ -8,7 +8,7 @@ from torch import Tensor
 
 Terms = Sequence[Sequence[str]]
 """The factors of each term, see `Library.terms`."""
-MOST_DIGITS = 17
+MOST_DIGITS = 17  # all there are
 
 
 def count(coefficients: Tensor) -> int:
@@ -86,7 +86,9 @@ def _sum(column: Tensor, terms: Terms, digits: int) -> str:
 
 
 def _kept(column: Tensor, terms: Terms) -> list[tuple[float, Sequence[str]]]:
-    return [(value, term) for value, term in zip(column.tolist(), terms, strict=True) if value != 0]
+    """Numbers as the shortest that mean them in the column's own precision: 0.05, and not 0.05000000074505806."""
+    values = (float(str(value)) for value in column.detach().numpy())
+    return [(value, term) for value, term in zip(values, terms, strict=True) if value != 0]
 
 
 def _powers(term: Sequence[str]) -> list[str]:
@@ -102,8 +104,7 @@ def _joined(parts: Sequence[str]) -> list[str]:
 
 
 def _number(value: float, digits: int) -> str:
-    text = f"{value:.{digits}g}"
-    return text if digits < MOST_DIGITS or re.search(r"[.e]", text) else text + ".0"
+    return f"{value:.{digits}g}" if digits < MOST_DIGITS else repr(value)
 
 
 def _in_c(factor: str, place: dict[str, str]) -> str:

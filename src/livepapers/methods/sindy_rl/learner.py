@@ -97,7 +97,7 @@ class SindyRL(Learner):
         self._updates = self._collections = self._fits = self._rollbacks = self._losses = 0
         self._floor = self._real_return = self._best_return = self._error = 0.0
         self._best_promised, self._scale = 0.0, 1.0
-        self.terminated = 0
+        self._terminated = 0
 
     def update(self) -> dict[str, float]:
         """One update of PPO in the surrogate; before the first, random steps; when it is time, a collection."""
@@ -117,6 +117,11 @@ class SindyRL(Learner):
     def real_steps(self) -> int:
         """Steps of the real world so far, all of them."""
         return self.config.offline * (self._updates > 0) + self.config.collect * self._collections
+
+    @property
+    def terminated(self) -> int:
+        """How many real episodes the world ended itself."""
+        return self._terminated
 
     @property
     def best_real_return(self) -> float:
@@ -195,7 +200,7 @@ class SindyRL(Learner):
         self._floor = self._real_return = self._best_return = found.returns
         self._best_promised = float(found.steps.reward.mean())
         self._scale = (1.0 - self.config.discount) / max(float(found.steps.reward.abs().max()), 1e-9)
-        self.terminated += found.terminated
+        self._terminated += found.terminated
         self._fit()
         self._error = self._error_on(found.steps)
 
@@ -204,7 +209,7 @@ class SindyRL(Learner):
         seed = self._real_seed("collection", self._collections)
         found = interact(self.real, self.policy(), steps=self.config.collect, seed=seed)
         self._collections += 1
-        self.terminated += found.terminated
+        self._terminated += found.terminated
         self._error = self._error_on(found.steps)
         self._online.add(found.steps)
         self._judge(found, promised)
@@ -280,7 +285,7 @@ def example(config: Config, seed: int) -> SindyRL:
 
 _COUNTERS = (
     "updates", "collections", "fits", "rollbacks", "losses", "floor", "real_return", "best_return", "error",
-    "best_promised", "scale",
+    "best_promised", "scale", "terminated",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Recorded trajectories: read, fitted at several sizes, judged by roll-outs on a part that no fit has seen."""
+"""Recorded trajectories: read, fitted at several sizes, chosen by roll-outs on one part and tested on another."""
 
 import itertools
 import math
@@ -22,7 +22,8 @@ from livepapers.tasks.tables import read_table
 THRESHOLDS = (0.001, 0.003, 0.01, 0.03, 0.1)
 """Tried where none is given; of coefficients between terms and changes of unit spread."""
 RIDGE = 1e-5
-HELD_OUT = 0.2
+HELD_OUT = 0.2  # to choose, and again as much to test
+FEWEST_STEPS = 50  # of which a fifth can be spared for a test
 MOST_AHEAD, MOST_STARTS = 50, 500
 NEAR_BEST = 1.1
 """The smallest model whose roll-out error is within this factor of the best is taken."""
@@ -38,7 +39,7 @@ class Trajectory(NamedTuple):
 
 @dataclass(frozen=True)
 class Judged:
-    """One model and how it did on the held-out part."""
+    """One model and how it did on a part that it was not fitted to."""
 
     model: SparseModel
     degree: int
@@ -87,24 +88,61 @@ def _refuse_constant(trajectories: Sequence[Trajectory], states: Sequence[str], 
             raise InputError.of(f"--data {path.name}: column {name}", float(column[0]), expected=expected, cause=cause)
 
 
-def split(trajectories: Sequence[Trajectory]) -> tuple[list[Trajectory], list[Trajectory]]:
-    """(for fitting, held out): the last fifth of the runs, or, of fewer than five, of each run's steps."""
-    if len(trajectories) >= math.ceil(1 / HELD_OUT):
-        last = max(int(HELD_OUT * len(trajectories)), 1)
-        return list(trajectories[:-last]), list(trajectories[-last:])
-    fitted, held = [], []
-    for run in trajectories:
-        at = max(int((1 - HELD_OUT) * len(run.inputs)), 1)
-        fitted.append(Trajectory(run.states[: at + 1], run.inputs[:at]))
-        if at < len(run.inputs):
-            held.append(Trajectory(run.states[at:], run.inputs[at:]))
-    if not held:
+class Parts(NamedTuple):
+    """What is fitted, what chooses among the fits, and what tests the one that was chosen."""
+
+    fitted: list[Trajectory]
+    choosing: list[Trajectory]
+    test: list[Trajectory]  # empty: there is too little data, and the choosing part has to tell
+
+    @property
+    def known(self) -> list[Trajectory]:
+        """What the chosen model may be fitted to."""
+        return [*self.fitted, *self.choosing] if self.test else self.fitted
+
+    @property
+    def last(self) -> list[Trajectory]:
+        """What the error that is reported belongs to."""
+        return self.test or self.choosing
+
+
+def steps(trajectories: Sequence[Trajectory]) -> int:
+    """How many steps runs have together."""
+    return sum(len(run.inputs) for run in trajectories)
+
+
+def split(trajectories: Sequence[Trajectory]) -> Parts:
+    """The last fifth tests, the fifth before it chooses: of the runs or, of fewer than five, of each run's steps.
+
+    Below `FEWEST_STEPS` the last fifth chooses, and nothing tests.
+    """
+    shares = (2.0 * HELD_OUT, HELD_OUT) if steps(trajectories) >= FEWEST_STEPS else (HELD_OUT, 0.0)
+    whole = len(trajectories) >= math.ceil(1 / HELD_OUT)
+    parts = _by_runs(trajectories, shares) if whole else _by_steps(trajectories, shares)
+    if not parts.choosing:
         raise InputError.of("--data", "too few rows", expected="rows enough to hold a fifth out")
-    return fitted, held
+    return parts
+
+
+def _by_runs(trajectories: Sequence[Trajectory], shares: tuple[float, float]) -> Parts:
+    runs, count = list(trajectories), len(trajectories)
+    first, second = (count - (max(int(share * count), 1) if share else 0) for share in shares)
+    return Parts(runs[:first], runs[first:second], runs[second:])
+
+
+def _by_steps(trajectories: Sequence[Trajectory], shares: tuple[float, float]) -> Parts:
+    parts: Parts = Parts([], [], [])
+    for run in trajectories:
+        count = len(run.inputs)
+        first, second = (max(int((1.0 - share) * count), 1) for share in shares)
+        for part, begin, end in zip(parts, (0, first, second), (first, second, count), strict=True):
+            if begin < end:
+                part.append(Trajectory(run.states[begin : end + 1], run.inputs[begin:end]))
+    return parts
 
 
 def judge(
-    trajectories: Sequence[Trajectory],
+    parts: Parts,
     *,
     degree: int,
     threshold: float | None,
@@ -112,24 +150,35 @@ def judge(
     circles: Sequence[tuple[int, int]],
     seed: int,
 ) -> list[Judged]:
-    """Fit changes of the state for each degree up to `degree` and each threshold, and judge each model.
+    """Fit changes of the state for each degree up to `degree` and each threshold; judge each on the choosing part.
 
     Raises:
         InputError: No model has any term, or there are too few rows.
     """
-    fitted, held = split(trajectories)
-    x, u = torch.cat([run.states[:-1] for run in fitted]), torch.cat([run.inputs for run in fitted])
-    y = torch.cat([run.states[1:] for run in fitted])
-    found = []
-    for size, least in itertools.product(range(1, degree + 1), THRESHOLDS if threshold is None else (threshold,)):
-        library = Library(x.shape[1], u.shape[1], degree=size, constant=True)
-        if len(x) < 2:
-            raise InputError.of("--data", f"{len(x)} steps to fit", expected="at least 2")
-        regression = SparseRegression(RIDGE, least, models=models, scaled=True)
-        stream = make_generator(seed, "sindy-rl", "trajectories", size, f"{least:g}")
-        model = fit_sparse(x, u, y, library=library, regression=regression, increments=True, generator=stream)
-        found.append(_judged(model, held, size, least, circles))
-    return found
+    limits = THRESHOLDS if threshold is None else (threshold,)
+    return [
+        _judged(_fit(parts.fitted, size, least, models, seed), parts.choosing, size, least, circles)
+        for size, least in itertools.product(range(1, degree + 1), limits)
+    ]
+
+
+def tested(parts: Parts, taken: Judged, *, models: int, circles: Sequence[tuple[int, int]], seed: int) -> Judged:
+    """The model that was chosen, fitted to the choosing part too and judged on the test part; itself without one."""
+    if not parts.test:
+        return taken
+    model = _fit(parts.known, taken.degree, taken.threshold, models, seed)
+    return _judged(model, parts.test, taken.degree, taken.threshold, circles)
+
+
+def _fit(runs: Sequence[Trajectory], degree: int, threshold: float, models: int, seed: int) -> SparseModel:
+    x, u = torch.cat([run.states[:-1] for run in runs]), torch.cat([run.inputs for run in runs])
+    y = torch.cat([run.states[1:] for run in runs])
+    if len(x) < 2:
+        raise InputError.of("--data", f"{len(x)} steps to fit", expected="at least 2")
+    library = Library(x.shape[1], u.shape[1], degree=degree, constant=True)
+    regression = SparseRegression(RIDGE, threshold, models=models, scaled=True)
+    stream = make_generator(seed, "sindy-rl", "trajectories", degree, f"{threshold:g}")
+    return fit_sparse(x, u, y, library=library, regression=regression, increments=True, generator=stream)
 
 
 def chosen(candidates: Sequence[Judged]) -> Judged:
@@ -141,11 +190,10 @@ def chosen(candidates: Sequence[Judged]) -> Judged:
     return min(near, key=lambda one: (one.model.terms, one.roll_out))
 
 
-def persistence(trajectories: Sequence[Trajectory]) -> float:
-    """The roll-out error of saying that nothing changes, on the same held-out starts."""
-    _, held = split(trajectories)
-    ahead, starts, _, later = _windows(held)
-    scale = spread(torch.cat([run.states for run in held]))
+def persistence(parts: Parts) -> float:
+    """The roll-out error of saying that nothing changes, on the starts of the error that is reported."""
+    ahead, starts, _, later = _windows(parts.last)
+    scale = spread(torch.cat([run.states for run in parts.last]))
     return float(((starts.expand(ahead, -1, -1) - later) / scale).square().mean().sqrt())
 
 

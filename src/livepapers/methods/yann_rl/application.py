@@ -49,9 +49,13 @@ def apply(
 ) -> Application:
     """Turn your linear MPC into an exact network, check it, and optionally let it learn on your environment.
 
-    The file gives A, B, Q, R, horizon, state_bounds and input_bounds (lower, upper), and optionally set_point (state,
-    input). The network is compared with the quadratic program on random states and on facets of regions. With an
-    environment, training starts at that controller, without exploration noise; ten starts are played before and after.
+    The file gives A, B, Q, R (lists of rows), horizon (steps), state_bounds and input_bounds (each with lower, upper),
+    and optionally set_point (state, input). A sample to begin with:
+
+    cp $(python -m livepapers.samples pendulum_mpc.yml) controller.yml
+
+    The network is compared with the quadratic program on random states and on facets of regions. With an environment,
+    training starts at that controller, without exploration noise; ten starts are played before and after.
 
     Args:
         model: YAML or JSON file with the linear model, weights, bounds and horizon.

@@ -56,5 +56,8 @@ DEVIATIONS = (
     "command of the repository repeats the trials, so their figures are not here. PPO in the surrogates was not tuned, "
     "for none of them: it keeps the settings it came with.",
     "C3: the paper's swimmer is replaced by the pendulum: cheap, and its reward is no sum of the library's terms.",
-    "C4: microseconds of a batch of 1,000 observations, so that the interpreter's own time does not decide.",
+    "C4b: microseconds of a batch of 1,000 observations, so that the interpreter's own time does not decide. One "
+    "observation at a time, as a controller has them, it decides most: 46.7 microseconds for the network, 30.0 for the "
+    "dictionary policy (means of nine seeds), which is less than twice as fast there.",
+    "C4a: a cubic of the five observations has 55 terms, so that none is left out for its size.",
 )

@@ -1,0 +1,38 @@
+"""The files that sindy-rl writes for a user, and the tables that go into them."""
+
+from collections.abc import Mapping
+
+from livepapers.core import artifact
+from livepapers.methods.sindy_rl.equations import as_c, as_latex, as_text
+from livepapers.methods.sindy_rl.model import SparseModel
+
+EQUATIONS, CANDIDATES, POLICIES, LEARNING = "Equations", "Models that were tried", "Policies", "Learning"
+FILES = {CANDIDATES: "candidates.csv", POLICIES: "policies.csv", LEARNING: "learning.csv"}
+
+
+def equations(model: SparseModel, states: list[str], inputs: list[str]) -> list[str]:
+    """The equations of a model of the dynamics, one a line."""
+    return model.written(states, inputs, [f"{name}'" for name in states])
+
+
+def model_files(model: SparseModel, states: list[str], inputs: list[str]) -> dict[str, str]:
+    """The dynamics as text, in LaTeX and in C: file -> content."""
+    terms, after = model.library.terms(states, inputs), [f"{name}'" for name in states]
+    made = model.coefficients
+    return {
+        "equations.txt": "\n".join(as_text(made, terms, after, digits=8)) + "\n",
+        "equations.tex": as_latex(made, terms, after),
+        "model.c": as_c(made, terms, after, function="next_state", states=states, inputs=inputs),
+    }
+
+
+def holds(written: Mapping[str, str]) -> dict[str, str]:
+    """What each file of an output folder holds."""
+    about = {
+        "equations.txt": "the equations", "equations.tex": "the dynamics in LaTeX", "model.c": "the dynamics in C",
+        "policy.c": "the dictionary policy in C", **{file: title.lower() for title, file in FILES.items()},
+    }  # fmt: skip
+    return {
+        "artifact.json": "what this is and what made it", artifact.WEIGHTS: "its numbers",
+        **{name: about[name] for name in written},
+    }  # fmt: skip
