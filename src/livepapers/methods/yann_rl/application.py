@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from livepapers.baselines.linear_mpc import LinearProblem, riccati
+from livepapers.baselines.linear_problem import LinearProblem, riccati
 from livepapers.core import artifact, loop
 from livepapers.core.application import Application, Row, to_csv
 from livepapers.core.config import replace

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from livepapers.baselines.linear_mpc import LinearProblem, QuadraticProgram, condense
+from livepapers.baselines.linear_mpc import QuadraticProgram, condense
+from livepapers.baselines.linear_problem import LinearProblem
 from livepapers.methods.yann_rl.explicit_mpc import PiecewiseAffineLaw
 
 
