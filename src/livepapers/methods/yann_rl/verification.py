@@ -46,7 +46,8 @@ def verify(
     Args:
         problem: What the law should minimise.
         law: The law, for its regions.
-        network: Inputs `[points, m]` for states in deviations `[points, n]`, float64.
+        network: Inputs `[points, m]` for states in deviations `[points, n]`, float64; `[networks, points, m]` for
+            several networks at once, of which the worst counts.
         points: Random states, uniform in the box.
         facets: States on facets.
         generator: Source of both.
