@@ -12,7 +12,7 @@ from importlib import metadata
 import numpy as np
 import torch
 
-from livepapers.baselines.linear_mpc import LinearProblem
+from livepapers.baselines.linear_problem import LinearProblem
 from livepapers.methods.yann_rl import PiecewiseAffineLaw, YannNetwork, solve
 
 PENDULUM = LinearProblem.of(

@@ -7,15 +7,9 @@ import pytest
 import scipy.optimize
 import torch
 
-from livepapers.baselines.linear_mpc import (
-    ClippedLQR,
-    LinearMPC,
-    LinearProblem,
-    QuadraticProgram,
-    condense,
-    feedback,
-    riccati,
-)
+from livepapers.baselines import linear_mpc
+from livepapers.baselines.linear_mpc import ClippedLQR, LinearMPC, QuadraticProgram, condense
+from livepapers.baselines.linear_problem import LinearProblem, feedback, riccati
 from livepapers.baselines.point_location import first_region_move
 from livepapers.core.errors import InputError
 
@@ -67,6 +61,40 @@ def test_inside_all_bounds_the_answer_is_the_regulator():
     assert found is not None
     assert found.active == ()
     assert found.u[:1] == pytest.approx(made.gain() @ state, abs=1e-12)
+
+
+UNSTABLE = {
+    "a": [[1.0188, 0.0503], [0.7547, 1.0188]], "b": [[0.0038], [0.1509]], "q": np.diag([1.0, 0.1]), "r": [[0.001]],
+    "state_bounds": [[-2.0, -8.0], [2.0, 8.0]], "input_bounds": [[-2.0], [2.0]],
+}  # fmt: skip
+
+
+def test_inputs_and_distances_from_the_feedback_are_one_program(monkeypatch):
+    made = problem(**UNSTABLE, horizon=6)
+    states = np.random.default_rng(0).uniform([-1.0, -4.0], [1.0, 4.0], (200, 2))
+    by_inputs = QuadraticProgram(condense(made)).first_inputs(states, 1)
+    monkeypatch.setattr(linear_mpc, "WORST_CONDITIONED", 1.0)
+    program = condense(made)
+    by_distances = QuadraticProgram(program).first_inputs(states, 1)
+    assert program.first == pytest.approx(made.gain())
+    assert (by_distances.feasible == by_inputs.feasible).all()
+    assert by_distances.moves == pytest.approx(by_inputs.moves, abs=1e-10, nan_ok=True)
+    assert max(by_inputs.residual, by_distances.residual) < 1e-10
+
+
+def test_a_long_horizon_of_an_unstable_model_costs_no_digits():
+    made = problem(**UNSTABLE, horizon=50)
+    states = np.random.default_rng(0).uniform([-1.5, -6.0], [1.5, 6.0], (400, 2))
+    solver = QuadraticProgram(condense(made))
+    found = solver.first_inputs(states, 1)
+    assert found.residual < 1e-9
+    moves = found.moves[found.feasible]
+    full = np.abs(moves) > 1.9999  # by how much a saturated input misses its bound shows the digits that are lost
+    assert full.sum() > 50
+    assert np.abs(moves)[full] == pytest.approx(2.0, abs=1e-11)
+    controller = LinearMPC(made)
+    seen = torch.as_tensor(states[found.feasible][:20])
+    assert controller(seen).numpy() == pytest.approx(moves[:20], abs=1e-10)
 
 
 def test_the_published_gain_of_the_pendulum():

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from livepapers.baselines.linear_mpc import LinearProblem, QuadraticProgram, condense, feedback, riccati
+from livepapers.baselines.linear_mpc import QuadraticProgram, condense
+from livepapers.baselines.linear_problem import LinearProblem, feedback, riccati
 from livepapers.core.errors import InputError
 from livepapers.core.rng import generator, numpy_generator
 from livepapers.methods import yann_rl
@@ -54,6 +55,17 @@ def test_the_network_equals_the_program_on_random_states_and_facets(make):
         assert found.residual <= 1e-9
         assert found.disagreements == 0
         assert found.facets > 200
+
+
+def test_a_long_horizon_is_exact_too(pendulum):
+    problem = replace(pendulum.problem, horizon=30)
+    law = yann_rl.solve(problem)
+    found = verify(problem, law, YannActor(law), points=400, facets=50, generator=numpy_generator(0, "test"))
+    assert found.worst <= 1e-9
+    assert found.disagreements == 0
+    saturated = np.abs(law.offsets[:, 0]) == 2.0
+    assert saturated.sum() > 10
+    assert np.abs(law.gains[saturated]).max() < 1e-12
 
 
 def test_the_pendulums_law_is_the_published_one(pendulum):

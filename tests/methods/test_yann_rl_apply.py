@@ -1,6 +1,8 @@
 """`livepapers apply yann-rl`: the exact network from a file, training on an environment, and what is refused."""
 
+import inspect
 import json
+from dataclasses import fields, replace
 from pathlib import Path
 
 import gymnasium
@@ -9,9 +11,15 @@ import pytest
 import torch
 
 from livepapers import samples
+from livepapers.baselines.plain_controllers import PlainActor
+from livepapers.blocks.policy_door import as_policy
 from livepapers.core import artifact
 from livepapers.core.errors import InputError
+from livepapers.lab import evaluation, onnx_export
 from livepapers.methods.yann_rl import apply
+from livepapers.methods.yann_rl.model_file import ModelFile, read_model
+from livepapers.methods.yann_rl.reporting import headline, notes
+from livepapers.methods.yann_rl.verification import Verification
 
 GOOD = """
 A: [[1.0, 1.0], [0.0, 1.0]]
@@ -60,6 +68,61 @@ def test_the_shipped_sample_trains_on_the_plant_it_names(tmp_path: Path):
     policy = artifact.load_network(tmp_path / "out" / "trained")
     assert policy(torch.tensor([[0.1, 0.0]])).shape == (1, 1)
     assert not (tmp_path / "out.partial").exists()
+
+
+def test_the_controller_that_is_written_acts_by_the_rule_outside_the_regions(model: Path, tmp_path: Path):
+    beyond, inside = torch.tensor([[4.9, 4.9]]), torch.tensor([[0.1, -0.05]])  # 4.9 + 4.9 leaves the box
+    acts = {}
+    for rule in ("lqr", "zero", "saturate", "project"):
+        done = apply(model, points=200, outside=rule, output=tmp_path / rule)
+        assert any(f"acts by the rule --outside {rule}, and the plain network" in note for note in done.notes)
+        controller, literal = (artifact.load_network(tmp_path / rule / name) for name in ("", "literal"))
+        acts[rule] = float(controller(beyond))
+        assert literal(beyond).item() == 0.0
+        assert float(controller(inside)) == pytest.approx(float(literal(inside)), abs=1e-6)
+    assert acts["zero"] == 0.0
+    assert acts["lqr"] == acts["saturate"] == -1.0
+
+
+@pytest.mark.parametrize("name", ["", "literal"])
+def test_what_is_written_is_refused_by_worlds_of_another_size(name: str, model: Path, tmp_path: Path):
+    apply(model, points=100, output=tmp_path / "out")
+    policy = evaluation.load_policy(tmp_path / "out" / name)
+    for world in ("gymnasium:Pendulum-v1", "gymnasium:CartPole-v1"):
+        with pytest.raises(InputError, match=r"world: got observation space .*expected that of the policy") as caught:
+            evaluation.evaluate(policy, episodes=1, seed=0, env=world)
+        assert "\n" not in str(caught.value)
+    played = evaluation.evaluate(policy, episodes=2, seed=0, env="clipped-pendulum")
+    assert np.isfinite(played.returns).all()
+
+
+def test_controller_network_and_trained_controller_go_out_as_onnx(tmp_path: Path):
+    pytest.importorskip("onnxruntime")
+    env = "livepapers.tasks.plants:livepapers/ClippedPendulum-v0"
+    apply(samples.path("pendulum_mpc.yml"), points=100, env=env, steps=140, nodes=4, output=tmp_path / "out")
+    for name in ("", "literal", "trained"):
+        policy, file = evaluation.load_policy(tmp_path / "out" / name), tmp_path / f"file{name}.onnx"
+        assert onnx_export.export(policy, file, probes=64) <= 1e-6
+        again = as_policy(file)
+        beyond = torch.tensor([[1.9, 7.5], [0.05, 0.0]])  # the first lies outside all regions
+        assert torch.allclose(again.act(beyond, None), policy.network(beyond), atol=1e-6)
+        assert torch.allclose(again.act(beyond[1:], None), policy.network(beyond[1:]), atol=1e-6)
+
+
+def test_a_difference_is_told_with_who_is_off(model: Path):
+    found = read_model(model)
+    good = Verification(100, 100, 0.0, 0.0, 1.0, 0, 1e-13, np.ones(found.law.regions))
+    assert notes(found, good, "lqr", trained=False, written=False) == ()
+    for residual, says in ((1e-5, "misses its own optimality conditions by 1.0e-05"), (1e-13, "regions are at fault")):
+        off = replace(good, facet_error=1e-6, residual=residual)
+        assert says in notes(found, off, "lqr", trained=False, written=False)[0]
+        assert "DIFFERS" in headline(found, off)
+
+
+def test_the_help_names_every_field_of_the_file_and_the_sample():
+    text = inspect.getdoc(apply) or ""
+    for field in (*(field.name for field in fields(ModelFile)), "lower", "upper", "pendulum_mpc.yml"):
+        assert field in text
 
 
 def test_a_set_point_moves_bounds_and_law(tmp_path: Path, model: Path):
@@ -165,3 +228,17 @@ def test_inputs_beyond_the_environments_are_refused(tmp_path: Path):
     path.write_text(GOOD.replace("lower: [-1.0], upper: [1.0]", "lower: [-100.0], upper: [100.0]"))
     with pytest.raises(InputError, match="room for input_bounds"):
         apply(path, points=100, env=REACTOR)
+
+
+def test_a_plain_rival_that_a_study_keeps_goes_out_too(tmp_path: Path):
+    pytest.importorskip("onnxruntime")
+    made = PlainActor((1.0, 8.0), low=[-2.0], high=[2.0], angles=(0,), hidden=(8,))
+    described = artifact.Artifact(
+        "policy", "yann-rl", "baselines.plain_controllers:PlainActor", made.arguments, {"arm": "ddpg"},
+        {"task": {"name": "clipped-pendulum", "arguments": {}}},
+    )  # fmt: skip
+    artifact.save(tmp_path, described, weights=made.state_dict())
+    policy = evaluation.load_policy(tmp_path)
+    assert onnx_export.export(policy, tmp_path / "plain.onnx", probes=32) <= 1e-6
+    with pytest.raises(InputError, match="observation space"):
+        evaluation.evaluate(policy, episodes=1, seed=0, env="gymnasium:Pendulum-v1")

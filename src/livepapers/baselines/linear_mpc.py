@@ -6,9 +6,7 @@ Squares Problems*, chapter 23; SciPy's `nnls`), and the active set that it finds
 that answers are exact to rounding. Every answer carries its largest violation of the optimality conditions.
 """
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,103 +15,30 @@ import scipy.optimize
 import torch
 from torch import Tensor, nn
 
-from livepapers.core.errors import InputError
+from livepapers.baselines.linear_problem import LinearProblem, riccati
 
-STEEPEST = 1e8
-"""A condition number of R above this is not told apart from singular."""
-
-
-@dataclass(frozen=True, eq=False)
-class LinearProblem:
-    """Linear model, quadratic cost and bounds, in deviations from the set point; float64 arrays.
-
-    min over u_0 .. u_{N-1} of  sum_{t < N} (s_t' Q s_t + u_t' R u_t) + s_N' P s_N,  s_{t+1} = A s_t + B u_t,
-    with P from the Riccati equation, bounds on u_t for t < N and on s_t for t = 1 .. N.
-    """
-
-    a: np.ndarray  # [n, n]
-    b: np.ndarray  # [n, m]
-    q: np.ndarray  # [n, n] symmetric, positive semidefinite
-    r: np.ndarray  # [m, m] symmetric, positive definite
-    horizon: int  # N
-    state_low: np.ndarray  # [n], finite: the law is computed inside this box
-    state_high: np.ndarray  # [n]
-    input_low: np.ndarray  # [m], finite
-    input_high: np.ndarray  # [m]
-
-    @classmethod
-    def of(
-        cls,
-        a: Any,
-        b: Any,
-        *,
-        q: Any,
-        r: Any,
-        horizon: int,
-        state_bounds: Sequence[Sequence[float]],
-        input_bounds: Sequence[Sequence[float]],
-    ) -> "LinearProblem":
-        """Check everything that can be checked before a quadratic program is solved.
-
-        Args:
-            a: `[n, n]`.
-            b: `[n, m]`.
-            q: Weight of states, `[n, n]`.
-            r: Weight of inputs, `[m, m]`.
-            horizon: N, at least 1.
-            state_bounds: (lower, upper), `[n]` each, around 0.
-            input_bounds: (lower, upper), `[m]` each, around 0.
-
-        Raises:
-            InputError: One line that names the matrix, what is wrong with it and the likely cause.
-        """
-        made_a = _matrix("A", a, rows=None, columns=None)
-        states = made_a.shape[0]
-        if made_a.shape != (states, states):
-            raise InputError.of("A", _shape(made_a), expected="a square matrix")
-        made_b = _matrix("B", b, rows=states, columns=None)
-        inputs = made_b.shape[1]
-        problem = cls(
-            made_a,
-            made_b,
-            _weight("Q", q, states, definite=False),
-            _weight("R", r, inputs, definite=True),
-            _horizon(horizon),
-            *_bounds("state_bounds", state_bounds, states),
-            *_bounds("input_bounds", input_bounds, inputs),
-        )
-        riccati(problem.a, problem.b, problem.q, problem.r)
-        return problem
-
-    @property
-    def states(self) -> int:
-        """The number of states n."""
-        return self.a.shape[0]
-
-    @property
-    def inputs(self) -> int:
-        """The number of inputs m."""
-        return self.b.shape[1]
-
-    def gain(self) -> np.ndarray:
-        """The feedback `u = gain s` of the unconstrained problem, `[m, n]`."""
-        return feedback(self.a, self.b, self.r, riccati(self.a, self.b, self.q, self.r))
+WORST_CONDITIONED = 1e5
+"""Of a Hessian over inputs: above it too few digits are left for answers that agree to 1e-9."""
 
 
 class CondensedProgram(NamedTuple):
-    """min over u of 1/2 u'Hu + (Z s)'u, subject to G u <= W + S s; states are eliminated, k = N m variables."""
+    """min over u of 1/2 u'Hu + (Z s)'u, subject to G u <= W + S s; states are eliminated, k = N m variables.
+
+    The variables u are the inputs, or their distances from a feedback; `first` leads back to the first input.
+    """
 
     hessian: np.ndarray  # H [k, k], positive definite
     linear: np.ndarray  # Z [k, n]
     rows: np.ndarray  # G [c, k]
     limit: np.ndarray  # W [c]
     slope: np.ndarray  # S [c, n]
+    first: np.ndarray  # F [m, n]: the first move is F s plus the first m variables; 0 where these are the inputs
 
 
 class Solution(NamedTuple):
     """The minimiser of a quadratic program, and how well it meets the optimality conditions."""
 
-    u: np.ndarray  # [k]
+    u: np.ndarray  # [k] in the program's variables
     active: tuple[int, ...]  # rows with a positive multiplier
     residual: float  # largest violation of a constraint, a multiplier's sign or stationarity
 
@@ -135,64 +60,69 @@ class FirstInputs(NamedTuple):
     residual: float  # the largest of all solutions
 
 
-def riccati(a: np.ndarray, b: np.ndarray, q: np.ndarray, r: np.ndarray, *, discount: float = 1.0) -> np.ndarray:
-    """P of P = Q + g A'PA - g A'PB (R + g B'PB)^-1 g B'PA, g the discount; `[n, n]`.
-
-    A discount g equals the undiscounted equation of (sqrt(g) A, sqrt(g) B).
-
-    Raises:
-        InputError: There is no stabilising solution: the pair (A, B) cannot be stabilised, or Q leaves a growing mode
-            without cost.
-    """
-    root = math.sqrt(discount)
-    for value in np.linalg.eigvals(root * a):
-        if abs(value) < 1.0 - 1e-9:
-            continue
-        pencil = root * a - value * np.eye(len(a))
-        if np.linalg.matrix_rank(np.hstack([pencil, root * b])) < len(a):
-            shown = f"a mode with eigenvalue {_complex(value)} that no input reaches"
-            raise InputError.of("A, B", shown, expected="a stabilisable pair", cause="is a row of B zero by mistake?")
-        if np.linalg.matrix_rank(np.vstack([pencil, q])) < len(a):
-            shown = f"no cost on the mode with eigenvalue {_complex(value)}"
-            raise InputError.of("Q", shown, expected="a weight on every mode that does not decay")
-    try:
-        solution = scipy.linalg.solve_discrete_are(root * a, root * b, q, r)
-    except (np.linalg.LinAlgError, ValueError) as error:
-        cause = f"the Riccati equation has no solution: {str(error).rstrip('.').lower()}"
-        raise InputError.of("A, B, Q, R", "this problem", expected="a stabilising controller", cause=cause) from None
-    return (solution + solution.T) / 2
-
-
-def feedback(a: np.ndarray, b: np.ndarray, r: np.ndarray, p: np.ndarray, *, discount: float = 1.0) -> np.ndarray:
-    """The gain K of u = K s that is greedy to the cost-to-go s'Ps, `[m, n]`."""
-    return -np.linalg.solve(r + discount * b.T @ p @ b, discount * b.T @ p @ a)
-
-
 def condense(problem: LinearProblem) -> CondensedProgram:
-    """Eliminate the states; rows without a bound are left out."""
+    """Eliminate the states; rows without a bound are left out.
+
+    The variables are the inputs, or, where these let an unstable model grow so far over the horizon that digits are
+    lost, their distances from the unconstrained feedback.
+    """
+    program = _of_inputs(problem)
+    return program if np.linalg.cond(program.hessian) <= WORST_CONDITIONED else _of_distances(problem)
+
+
+def _of_inputs(problem: LinearProblem) -> CondensedProgram:
+    """The program over u_0 .. u_{N-1}."""
     steps, states, inputs = problem.horizon, problem.states, problem.inputs
-    powers = [np.eye(states)]
-    for _ in range(steps):
-        powers.append(problem.a @ powers[-1])
-    free = np.vstack(powers[1:])  # s_1 .. s_N = free s_0 + forced u
-    forced = np.zeros((steps * states, steps * inputs))
-    for t in range(steps):
-        for k in range(t + 1):
-            forced[t * states : (t + 1) * states, k * inputs : (k + 1) * inputs] = powers[t - k] @ problem.b
+    free, forced = _trajectory(problem.a, problem.b, steps)
     last = riccati(problem.a, problem.b, problem.q, problem.r)
     weight: Any = scipy.linalg.block_diag(*[problem.q] * (steps - 1), last)
     input_weight: Any = scipy.linalg.block_diag(*[problem.r] * steps)
     hessian = 2.0 * (forced.T @ weight @ forced + input_weight)
     linear = 2.0 * forced.T @ weight @ free
-    chosen = np.eye(steps * inputs)
-    flat = np.zeros((steps * inputs, states))
-    rows = np.vstack([chosen, -chosen, forced, -forced])
-    slope = np.vstack([flat, flat, -free, free])
-    limit = np.concatenate([
+    chosen, flat = np.eye(steps * inputs), np.zeros((steps * inputs, states))
+    rows, slope = np.vstack([chosen, -chosen, forced, -forced]), np.vstack([flat, flat, -free, free])
+    return CondensedProgram((hessian + hessian.T) / 2, linear, rows, _limit(problem), slope, flat[:inputs])
+
+
+def _of_distances(problem: LinearProblem) -> CondensedProgram:
+    """The program over v_t = u_t - K s_t, K the unconstrained feedback: its model is stable, whatever the horizon.
+
+    The last weight solves the Riccati equation, so the cost is s_0' P s_0 + sum over t of v_t' (R + B'PB) v_t.
+    """
+    steps, states, inputs = problem.horizon, problem.states, problem.inputs
+    p, gain = riccati(problem.a, problem.b, problem.q, problem.r), problem.gain()
+    free, forced = _trajectory(problem.a + problem.b @ gain, problem.b, steps)
+    hessian: Any = scipy.linalg.block_diag(*[2.0 * (problem.r + problem.b.T @ p @ problem.b)] * steps)
+    # u_t = K s_t + v_t, and s_0 is not among the states that the inputs force
+    before = np.vstack([np.eye(states), free[:-states]])
+    pushed = np.vstack([np.zeros((states, steps * inputs)), forced[:-states]])
+    feedbacks: Any = scipy.linalg.block_diag(*[gain] * steps)
+    chosen, seen = np.eye(steps * inputs) + feedbacks @ pushed, feedbacks @ before
+    rows, slope = np.vstack([chosen, -chosen, forced, -forced]), np.vstack([-seen, seen, -free, free])
+    linear = np.zeros((steps * inputs, states))
+    return CondensedProgram((hessian + hessian.T) / 2, linear, rows, _limit(problem), slope, gain)
+
+
+def _trajectory(a: np.ndarray, b: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """(free, forced) of s_1 .. s_N = free s_0 + forced (inputs one after the other)."""
+    states, inputs = b.shape
+    powers = [np.eye(states)]
+    for _ in range(steps):
+        powers.append(a @ powers[-1])
+    forced = np.zeros((steps * states, steps * inputs))
+    for t in range(steps):
+        for k in range(t + 1):
+            forced[t * states : (t + 1) * states, k * inputs : (k + 1) * inputs] = powers[t - k] @ b
+    return np.vstack(powers[1:]), forced
+
+
+def _limit(problem: LinearProblem) -> np.ndarray:
+    """W: upper and lower bounds of the inputs, then of the states."""
+    steps = problem.horizon
+    return np.concatenate([
         np.tile(problem.input_high, steps), -np.tile(problem.input_low, steps),
         np.tile(problem.state_high, steps), -np.tile(problem.state_low, steps),
     ])  # fmt: skip
-    return CondensedProgram((hessian + hessian.T) / 2, linear, rows, limit, slope)
 
 
 class QuadraticProgram:
@@ -204,7 +134,7 @@ class QuadraticProgram:
 
     def __init__(self, program: CondensedProgram) -> None:
         self.program = program
-        factor = np.linalg.cholesky(program.hessian)
+        self._factor = factor = np.linalg.cholesky(program.hessian)
         self._inverse = scipy.linalg.cho_solve((factor, True), np.eye(len(factor)))
         self._whitened = scipy.linalg.solve_triangular(factor, program.rows.T, lower=True).T  # G L^-T
         norms = np.linalg.norm(self._whitened, axis=1)
@@ -228,14 +158,31 @@ class QuadraticProgram:
     def affine(self, active: tuple[int, ...]) -> AffineSolution:
         """The solution of the optimality conditions with these rows as equations, as functions of the state."""
         program, chosen = self.program, list(active)
-        rows = program.rows[chosen]
-        # least squares: where rows depend on each other, any of the multipliers that solve the equations will do
-        gram = self._whitened[chosen] @ self._whitened[chosen].T
+        whitened = self._whitened[chosen]
         right = np.column_stack([self._shift[chosen], program.limit[chosen]])
-        multipliers = -np.linalg.lstsq(gram, right, rcond=1e-13)[0] if chosen else right
-        moves = -self._inverse @ (rows.T @ multipliers)
+        if chosen and program.first.any():
+            multipliers, moves = self._by_rotation(whitened, right)
+        else:
+            # least squares: where rows depend on each other, any of the multipliers that solve the equations will do
+            multipliers = -np.linalg.lstsq(whitened @ whitened.T, right, rcond=1e-13)[0] if chosen else right
+            moves = -self._inverse @ (program.rows[chosen].T @ multipliers)
         moves[:, :-1] -= self._inverse @ program.linear
         return AffineSolution(moves[:, :-1], moves[:, -1], multipliers[:, :-1], multipliers[:, -1])
+
+    def _by_rotation(self, whitened: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(multipliers, moves from the unconstrained ones) without the normal equations, which square the condition.
+
+        Over a long horizon the rows of many saturated inputs are nearly dependent.
+        """
+        rotated: Any = scipy.linalg.qr(whitened.T, mode="economic", pivoting=True)
+        q, r, order = rotated
+        size = np.abs(np.diag(r))
+        rank = int((size > 1e-12 * size[0]).sum())
+        q, r, kept = q[:, :rank], r[:rank, :rank], order[:rank]
+        distance = q @ scipy.linalg.solve_triangular(r.T, right[kept], lower=True)
+        multipliers = np.zeros_like(right)
+        multipliers[kept] = -scipy.linalg.solve_triangular(r, q.T @ distance)
+        return multipliers, scipy.linalg.solve_triangular(self._factor.T, distance)
 
     def solve(self, state: np.ndarray) -> Solution | None:
         """The minimiser at `state` `[n]`, or None where no input satisfies the bounds."""
@@ -255,7 +202,7 @@ class QuadraticProgram:
         moves, worst = np.full((len(states), inputs), np.nan), 0.0
         for active, members in groups.items():
             u, residual = self._evaluate(active, states[members])
-            moves[members] = u[:, :inputs]
+            moves[members] = u[:, :inputs] + states[members] @ self.program.first.T
             worst = max(worst, residual)
         return FirstInputs(moves, np.asarray(np.isfinite(moves).all(1)), worst)
 
@@ -267,8 +214,9 @@ class QuadraticProgram:
         over = float((u @ program.rows.T - program.limit - states @ program.slope.T).max())
         negative = -float(multipliers.min()) / max(1.0, float(np.abs(multipliers).max())) if active else 0.0
         pull = states @ program.linear.T
-        gradient = u @ program.hessian + pull + multipliers @ program.rows[list(active)]
-        return u, max(over, negative, float(np.abs(gradient).max()) / max(1.0, float(np.abs(pull).max())))
+        push = multipliers @ program.rows[list(active)]
+        gradient, scale = u @ program.hessian + pull + push, push if program.first.any() else pull
+        return u, max(over, negative, float(np.abs(gradient).max()) / max(1.0, float(np.abs(scale).max())))
 
 
 class ClippedLQR(nn.Module):
@@ -317,66 +265,6 @@ class LinearMPC(nn.Module):
         for index in np.flatnonzero(inside):
             found = self._program.solve(states[index])
             if found is not None:
-                moves[index] = np.clip(found.u[: problem.inputs], problem.input_low, problem.input_high)
+                move = found.u[: problem.inputs] + self._program.program.first @ states[index]
+                moves[index] = np.clip(move, problem.input_low, problem.input_high)
         return torch.as_tensor(moves, dtype=observation.dtype)
-
-
-def _matrix(name: str, value: Any, *, rows: int | None, columns: int | None) -> np.ndarray:
-    try:
-        matrix = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError.of(name, value, expected="a matrix: rows of numbers, all of one length") from None
-    if matrix.ndim == 0:
-        matrix = matrix.reshape(1, 1)
-    wanted = f"{rows or 'n'} x {columns or 'm'}"
-    if matrix.ndim != 2 or matrix.size == 0:
-        raise InputError.of(name, _shape(matrix), expected=f"a matrix ({wanted})", cause="write [[1, 0], [0, 1]]")
-    if (rows and matrix.shape[0] != rows) or (columns and matrix.shape[1] != columns):
-        raise InputError.of(name, _shape(matrix), expected=wanted, cause="do A, B, Q and R belong to one model?")
-    if not np.isfinite(matrix).all():
-        raise InputError.of(name, "a value that is not finite", expected="finite numbers")
-    return matrix
-
-
-def _weight(name: str, value: Any, size: int, *, definite: bool) -> np.ndarray:
-    matrix = _matrix(name, value, rows=size, columns=size)
-    if not np.allclose(matrix, matrix.T, rtol=1e-9, atol=1e-12):
-        raise InputError.of(name, "a matrix that is not symmetric", expected="a symmetric matrix")
-    least, most = float(np.linalg.eigvalsh(matrix).min()), float(np.abs(np.linalg.eigvalsh(matrix)).max())
-    if definite and least <= most / STEEPEST:
-        expected = "a positive definite matrix"
-        raise InputError.of(name, f"smallest eigenvalue {least:.3g}", expected=expected, cause="every input must cost")
-    if least < -1e-9 * max(most, 1.0):
-        raise InputError.of(name, f"smallest eigenvalue {least:.3g}", expected="a positive semidefinite matrix")
-    return (matrix + matrix.T) / 2
-
-
-def _horizon(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 50:
-        raise InputError.of("horizon", value, expected="a whole number from 1 to 50")
-    return value
-
-
-def _bounds(name: str, value: Any, size: int) -> tuple[np.ndarray, np.ndarray]:
-    try:
-        low, high = (np.array(side, dtype=np.float64) for side in value)
-    except (TypeError, ValueError):
-        raise InputError.of(name, value, expected=f"lower and upper, {size} numbers each") from None
-    if low.shape != (size,) or high.shape != (size,) or not (np.isfinite(low).all() and np.isfinite(high).all()):
-        raise InputError.of(name, value, expected=f"lower and upper, {size} finite numbers each")
-    for index in range(size):
-        if low[index] >= high[index]:
-            shown = f"[{low[index]:g}, {high[index]:g}] in place {index + 1}"
-            raise InputError.of(name, shown, expected="lower < upper", cause="are the two sides swapped?")
-        if not low[index] < 0.0 < high[index]:
-            shown = f"[{low[index]:g}, {high[index]:g}] around the set point in place {index + 1}"
-            raise InputError.of(name, shown, expected="bounds that hold the set point inside")
-    return low, high
-
-
-def _shape(matrix: np.ndarray) -> str:
-    return " x ".join(map(str, matrix.shape)) if matrix.size else "nothing"
-
-
-def _complex(value: complex) -> str:
-    return f"{value.real:.4g}" if abs(value.imag) < 1e-12 else f"{value.real:.4g} ± {abs(value.imag):.4g}i"

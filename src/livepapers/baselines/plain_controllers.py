@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from gymnasium.spaces import Box
 from torch import Tensor, nn
 
 from livepapers.blocks.networks import MLP
@@ -41,6 +42,8 @@ class PlainActor(nn.Module):
             "width": list(width), "low": list(low), "high": list(high), "angles": list(angles), "hidden": list(hidden),
         }  # fmt: skip
         self.angles = tuple(angles)
+        self.observation_space = Box(-np.inf, np.inf, (len(width),), np.float32)
+        self.action_space = Box(np.array(low, np.float32), np.array(high, np.float32), dtype=np.float32)
         bottom, top = np.array(low), np.array(high)
         for name, value in (("width", width), ("middle", (bottom + top) / 2), ("reach", (top - bottom) / 2)):
             self.register_buffer(name, torch.as_tensor(np.array(value), dtype=torch.float32), persistent=False)

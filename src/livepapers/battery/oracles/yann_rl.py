@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from livepapers.baselines.linear_mpc import LinearProblem, QuadraticProgram, condense, feedback, riccati
+from livepapers.baselines.linear_mpc import QuadraticProgram, condense
+from livepapers.baselines.linear_problem import LinearProblem, feedback, riccati
 from livepapers.baselines.plain_controllers import PlainActor, PlainCritic
 from livepapers.core.config import replace as change
 from livepapers.core.rng import generator as make_generator

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from livepapers.baselines.linear_mpc import LinearProblem, riccati
+from livepapers.baselines.linear_problem import LinearProblem, riccati
 from livepapers.methods.yann_rl.yann import ZeroCorrection, or_zeros
 
 

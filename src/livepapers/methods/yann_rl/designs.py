@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from livepapers.baselines.linear_mpc import LinearProblem
+from livepapers.baselines.linear_problem import LinearProblem
 from livepapers.methods.yann_rl.explicit_mpc import PiecewiseAffineLaw, solve
 from livepapers.tasks import reactor
 from livepapers.tasks.plants import linearise

@@ -16,7 +16,8 @@ import numpy as np
 import scipy.optimize
 import scipy.spatial
 
-from livepapers.baselines.linear_mpc import LinearProblem, QuadraticProgram, condense
+from livepapers.baselines.linear_mpc import QuadraticProgram, condense
+from livepapers.baselines.linear_problem import LinearProblem
 from livepapers.core.errors import InputError
 from livepapers.core.rng import numpy_generator
 
@@ -223,7 +224,8 @@ class _Explorer:
             return None
         kept, facets = _facets(normals, limits, centre)
         inputs = self.problem.inputs
-        return _Region(normals[kept], limits[kept], law.gain[:inputs], law.offset[:inputs], facets)
+        gain = law.gain[:inputs] + program.first
+        return _Region(normals[kept], limits[kept], gain, law.offset[:inputs], facets)
 
     def _primal_possible(self, active: tuple[int, ...]) -> bool:
         """Whether some state and input meet all constraints with these rows as equations."""

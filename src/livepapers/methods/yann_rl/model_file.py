@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from livepapers.baselines.linear_mpc import LinearProblem
+from livepapers.baselines.linear_problem import LinearProblem
 from livepapers.core.config import config_dataclass, setting
 from livepapers.core.errors import InputError
 from livepapers.methods.yann_rl.explicit_mpc import PiecewiseAffineLaw, solve

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from livepapers.baselines.linear_mpc import LinearProblem, QuadraticProgram, condense
+from livepapers.baselines.linear_mpc import QuadraticProgram, condense
+from livepapers.baselines.linear_problem import LinearProblem
 from livepapers.methods.yann_rl.explicit_mpc import PiecewiseAffineLaw
 
 
@@ -45,7 +46,8 @@ def verify(
     Args:
         problem: What the law should minimise.
         law: The law, for its regions.
-        network: Inputs `[points, m]` for states in deviations `[points, n]`, float64.
+        network: Inputs `[points, m]` for states in deviations `[points, n]`, float64; `[networks, points, m]` for
+            several networks at once, of which the worst counts.
         points: Random states, uniform in the box.
         facets: States on facets.
         generator: Source of both.

@@ -6,12 +6,14 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
+from gymnasium.spaces import Box
 from torch import Tensor, nn
 
 from livepapers.core.errors import InputError
 from livepapers.methods.yann_rl.explicit_mpc import FACET_TOLERANCE, PiecewiseAffineLaw
 
 Coupling: TypeAlias = Literal["block", "dense"]
+Bounds: TypeAlias = Sequence[Sequence[float]]
 Outside: TypeAlias = Literal["zero", "saturate", "project", "lqr"]
 BIG_M_REACH = 10.0
 """How many times the box of states the big M covers: beyond the box all regions must still be suppressed."""
@@ -33,6 +35,9 @@ class YannNetwork(nn.Module):
         inputs: m.
         rows: q.
         regions: p.
+        state_bounds: (lower, upper) of the states that the law was made for, `[n]` each, as measured; none when left
+            out. What is observed and done is declared with them, the network does not use them.
+        input_bounds: The same for inputs, `[m]`.
     """
 
     weight_1: Tensor
@@ -46,8 +51,22 @@ class YannNetwork(nn.Module):
     state_set_point: Tensor
     input_set_point: Tensor
 
-    def __init__(self, states: int, inputs: int, *, rows: int, regions: int) -> None:
+    def __init__(
+        self,
+        states: int,
+        inputs: int,
+        *,
+        rows: int,
+        regions: int,
+        state_bounds: Bounds | None = None,
+        input_bounds: Bounds | None = None,
+    ) -> None:
         super().__init__()
+        self.arguments = {
+            "states": states, "inputs": inputs, "rows": rows, "regions": regions, "state_bounds": state_bounds,
+            "input_bounds": input_bounds,
+        }  # fmt: skip
+        self.observation_space, self.action_space = _box(state_bounds, states), _box(input_bounds, inputs)
         shapes = {
             "weight_1": (rows, states), "bias_1": (rows,), "weight_2": (regions, rows), "bias_2": (regions,),
             "weight_3": (regions, regions), "weight_4": (2 * regions * inputs, states + regions),
@@ -67,7 +86,12 @@ class YannNetwork(nn.Module):
     ) -> "YannNetwork":
         """Write a law into a network; the big M is just large enough on ten times the law's box of states."""
         regions, inputs, states = law.gains.shape
-        made = cls(states, inputs, rows=len(law.limits), regions=regions)
+        centre, rest = or_zeros(state_set_point, states), or_zeros(input_set_point, inputs)
+        made = cls(
+            states, inputs, rows=len(law.limits), regions=regions,
+            state_bounds=_around(centre, law.state_low, law.state_high),
+            input_bounds=_around(rest, law.input_low, law.input_high),
+        )  # fmt: skip
         big = big_m(law)
         members = np.zeros((regions, len(law.limits)))
         for region, (begin, end) in enumerate(itertools.pairwise(law.starts.tolist())):
@@ -80,8 +104,7 @@ class YannNetwork(nn.Module):
             "bias_2": 1.0 - members.sum(1), "weight_3": np.eye(regions) - np.tril(np.ones((regions, regions)), -1),
             "weight_4": np.vstack([np.hstack([gains, switch]), np.hstack([-gains, switch])]),
             "bias_4": np.concatenate([offsets, -offsets]) - big, "weight_5": np.hstack([summing, -summing]),
-            "state_set_point": or_zeros(state_set_point, states),
-            "input_set_point": or_zeros(input_set_point, inputs),
+            "state_set_point": centre, "input_set_point": rest,
         }  # fmt: skip
         made.load_state_dict({name: torch.tensor(value, dtype=torch.float64) for name, value in weights.items()})
         return made
@@ -143,7 +166,7 @@ class ZeroCorrection(nn.Module):
 
     def forward(self, features: Tensor, region: Tensor) -> Tensor:
         """`[batch, outputs]` for `[batch, inputs]` features in regions `[batch]` int64."""
-        regions, batch = len(self.weight_1), len(features)
+        regions, batch = len(self.weight_1), features.shape[0]
         before = nn.functional.linear(features, self.weight_1.flatten(0, 1), self.bias_1.flatten())
         hidden = torch.tanh(before).unflatten(1, (regions, -1))
         parts = hidden.tensor_split((self._half, 2 * self._half), dim=2)
@@ -165,7 +188,7 @@ class ZeroCorrection(nn.Module):
         values = units.reshape(batch, regions, self._outputs, -1).sum(3)
         if regions == 1:
             return values[:, 0]
-        return values.gather(1, region[:, None, None].expand(-1, 1, self._outputs)).squeeze(1)
+        return values.gather(1, region[:, None, None].expand(-1, 1, self._outputs)).flatten(1)
 
 
 class YannActor(nn.Module):
@@ -226,6 +249,8 @@ class YannActor(nn.Module):
             "nodes": nodes, "coupling": coupling, "outside": outside, "scale": scale,
             "state_set_point": points[0].tolist(), "input_set_point": points[1].tolist(),
         }  # fmt: skip
+        self.observation_space = _box(_around(points[0], self.law.state_low, self.law.state_high), states)
+        self.action_space = _box(_around(points[1], self.law.input_low, self.law.input_high), inputs)
         self._keep_law(points)
 
     @property
@@ -276,8 +301,9 @@ class YannActor(nn.Module):
         state = observation.to(torch.float64) - self.law_state_set_point
         with torch.no_grad():
             region, inside = self.regions(state)
-            move = (self.law_gains[region] @ state.unsqueeze(2)).squeeze(2) + self.law_offsets[region]
-            if not bool(inside.all()):
+            move = (self.law_gains[region] @ state.unsqueeze(2)).flatten(1) + self.law_offsets[region]
+            # an exported actor takes this way always: whether it is needed depends on the states
+            if torch.onnx.is_in_onnx_export() or not bool(inside.all()):
                 move = torch.where(inside.unsqueeze(1), move, self._beyond(state, move))
         if self.correction is not None:
             correction = self.correction(state.to(torch.float32) / self.width, region)
@@ -318,3 +344,14 @@ def parameter_counts(
 def or_zeros(values: Sequence[float] | None, size: int) -> np.ndarray:
     """The values, or so many zeros where there are none."""
     return np.zeros(size) if values is None else np.array(values, dtype=np.float64)
+
+
+def _around(centre: np.ndarray, low: np.ndarray, high: np.ndarray) -> list[list[float]]:
+    """Bounds in deviations, as they are measured."""
+    return [(centre + low).tolist(), (centre + high).tolist()]
+
+
+def _box(bounds: Bounds | None, size: int) -> Box:
+    """The space between bounds; all real numbers where there are none."""
+    low, high = ([-np.inf] * size, [np.inf] * size) if bounds is None else bounds
+    return Box(np.array(low, np.float32), np.array(high, np.float32), dtype=np.float32)

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from livepapers.baselines.linear_mpc import ClippedLQR, LinearMPC, feedback, riccati
+from livepapers.baselines.linear_mpc import ClippedLQR, LinearMPC
+from livepapers.baselines.linear_problem import feedback, riccati
 from livepapers.baselines.plain_controllers import PlainActor, PlainCritic, clone
 from livepapers.core import loop
 from livepapers.core.config import replace
