@@ -228,7 +228,7 @@ CLAIMS = (
     _variant("Q3", "afterstate", "It is better than a critic of the post-decision state alone.",
              "our question", published=NOT_IN_PAPER),
     Claim(
-        "Q4", "The larger of the two advantages is biased upwards, an identity: by so much beside their sum.",
+        "Q4", "The larger of the two advantages is biased upwards: an identity, of this size beside their sum.",
         "our question to the advantage's formula", "not in the paper",
         "mean advantage along training, pdppo less the sum, in hundreds of cost", mean_advantage, "seed x setting",
         ("pdppo", "sum"), VARIANTS, "greater",
