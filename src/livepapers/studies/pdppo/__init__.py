@@ -39,10 +39,11 @@ DEVIATIONS = (
     "is rarely solved to its optimum there, and its dual bound, which is what we show, can lie far below. The solver's "
     "gap is (schedule - bound) / schedule: the true least cost lies at most gap / (1 - gap) above the bound.",
     "C2b: where it comes from, found after the run. What an action does to the future it does through the "
-    "post-decision state alone, and the critic of that state has counted it, so with exact critics the second advantage "
-    "is 0 on average for every action: what the decision itself earns drives nothing. On the lake that is how near the "
-    "intended tile is to the goal, a large part of all reward; in plants it is the set-up costs, a small one. A test of "
-    "the method shows it with exact critics, where moves that are better than the policy's mean are pushed away.",
+    "post-decision state alone, and the critic of that state has counted it, so with exact critics the second "
+    "advantage is 0 on average for every action: what the decision itself earns drives nothing. On the lake that is "
+    "how near the intended tile is to the goal, a large part of all reward; in plants it is the set-up costs, a small "
+    "one. A test of the method shows it with exact critics, where moves that are better than the policy's mean are "
+    "pushed away.",
     "Q7: the look-ahead rule reads what each machine is set up for, and the agents of these four plants are not shown "
     "it, as in the released code, so that part of the rule's lead may be what it knows. Where agents are shown the "
     "set-ups too (15 x 5, means of ten seeds), fair PPO costs 2,456 an episode with sampled and 2,506 with the most "
