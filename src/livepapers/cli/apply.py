@@ -42,6 +42,11 @@ class ApplyGroup(click.Group):
             )
         return method_command(cmd_name, importlib.import_module(name).apply)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does; the method is imported and works here."""
+        with stopped_alike():
+            return super().invoke(ctx)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The papers with their titles; nothing is imported."""
         from livepapers.papers import catalogue
@@ -83,7 +88,7 @@ def method_command(slug: str, apply: Callable[..., "Application"]) -> click.Comm
         }
         in_place = [given.pop(name) for name in positional]
         _one_thread()
-        with stopped_alike(), progress(), spread_over(**place) as found:
+        with progress(), spread_over(**place) as found:
             outcome = apply(*in_place, **given, **found)
         show(outcome, as_json=as_json)
 
