@@ -42,6 +42,15 @@ class ApplyGroup(click.Group):
             )
         return method_command(cmd_name, importlib.import_module(name).apply)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does; while a method is imported, Ctrl-C ends with the same status as while it works."""
+        from livepapers.core.errors import Interrupted
+
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted("stopped") from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The papers with their titles; nothing is imported."""
         from livepapers.papers import catalogue
