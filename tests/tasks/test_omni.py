@@ -105,7 +105,7 @@ def test_descriptors_normalise_and_come_back():
     assert box.normalised(values).tolist() == [[-1.0, 1.0], [0.0, 0.0]]
     assert torch.allclose(box.restored(box.normalised(values)), values)
     assert box.clipped(torch.tensor([9.0, -9.0])).tolist() == [1.0, 0.0]
-    assert box.diagonal == pytest.approx(math.hypot(4, 10))
+    assert box.apart(torch.tensor(box.low), torch.tensor(box.high)).item() == pytest.approx(100.0)
 
 
 @pytest.mark.parametrize(
