@@ -36,7 +36,7 @@ FILES = {
 @pytest.mark.parametrize("slug", FILES)
 def test_help_names_every_field_of_the_file_and_a_sample_that_is_there(slug: str):
     method, parts = FILES[slug]
-    text = " ".join((method.apply.__doc__ or "").partition("Args:")[0].split())
+    text = " ".join((method.apply.__doc__ or "").partition("Returns:")[0].split())
     words = set(re.findall(r"\w+", text))
     assert {field.name for part in parts for field in dataclasses.fields(part)} <= words
     copied = re.search(r"cp \$\(python -m livepapers\.samples (\w+\.yml)\) \w+\.yml", text)
