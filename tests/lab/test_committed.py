@@ -53,7 +53,8 @@ def test_the_same_rules_give_the_same_verdicts_without_the_cells(gains: list[flo
     ]  # fmt: skip
     planned = {claim.id: len(gains) if claim.unit == "seed x setting" else half for claim in claims}
     first = judge(claims, cells, planned=planned, resamples=100)
-    assert judge_again(claims, {verdict.claim_id: verdict for verdict in first}, planned=planned) == first
+    recorded = {verdict.claim_id: verdict for verdict in first}
+    assert judge_again(claims, recorded, planned=planned, cells=cells) == first
 
 
 @pytest.mark.parametrize("slug", MEASURED)
@@ -62,6 +63,25 @@ def test_what_is_committed_is_what_the_rules_say(slug: str) -> None:
     assert results is not None
     then = {record["id"]: record["verdict"] for record in results["current"]["verdicts"]}
     assert {record["id"]: record["verdict"] for record in committing.committed(slug)["verdicts"]} == then
+
+
+def test_a_precondition_that_fails_today_makes_a_committed_verdict_void(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = committing.load_study("fishery")
+    first, second, *rest = study.claims
+
+    def poor(cells: Cells) -> str | None:
+        seeds = cells.seeds(setting=first.settings[0], arms=first.arms)
+        return f"{len(seeds)} seeds are too few" if seeds else None
+
+    def unkept(cells: Cells) -> str | None:
+        return str(cells.samples("reward", arm=first.arms[0], setting=first.settings[0], seed=0))
+
+    changed = replace(study, claims=(replace(first, precondition=poor), replace(second, precondition=unkept), *rest))
+    monkeypatch.setattr(committing, "load_study", lambda _: changed)
+    then = [record["verdict"] for record in committing.catalogue.results("fishery")["current"]["verdicts"]]  # type: ignore[index]
+    now = committing.committed("fishery")["verdicts"]
+    assert [now[0]["verdict"], now[0]["reason"].endswith("seeds are too few")] == ["void", True]
+    assert [record["verdict"] for record in now[1:]] == then[1:]
 
 
 def test_a_stricter_level_judges_what_was_committed_more_strictly(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,33 +168,44 @@ def judge(
 
 
 def judge_again(
-    claims: Sequence[Claim], recorded: Mapping[str, Verdict], *, planned: Mapping[str, int]
+    claims: Sequence[Claim], recorded: Mapping[str, Verdict], *, planned: Mapping[str, int], cells: Cells
 ) -> list[Verdict]:
-    """The verdicts that the present rules give where only the verdicts of a whole run were kept, not its cells.
+    """The verdicts that the present rules give where the verdicts and metrics of a whole run were kept, nothing else.
 
-    Tests and intervals stay as they were computed from the cells; the correction and what follows from it is new. What
-    depended on cells alone stays: identities, failed preconditions, claims that were not tested.
+    Tests and intervals stay as they were computed from the run; the correction and what follows from it is new, and so
+    are preconditions: one that fails today makes its claim void. What else depended on the run alone stays: identities,
+    preconditions that failed then, claims that were not tested.
 
     Args:
         claims: As for `judge`.
         recorded: The run's verdict on each claim, by its id.
         planned: As for `judge`.
+        cells: The run's metrics; samples and curves raise `KeyError`, and preconditions that ask for them hold.
     """
-    drafts = {claim.id: _redraft(claim, recorded[claim.id]) for claim in claims}
+    drafts = {claim.id: _redraft(claim, recorded[claim.id], cells) for claim in claims}
     family = _family(claims, drafts, planned)
     return [
-        recorded[name] if isinstance(draft, Verdict) else _kept_units(_decide(draft, family), recorded[name])
+        draft if isinstance(draft, Verdict) else _kept_units(_decide(draft, family), recorded[name])
         for name, draft in drafts.items()
     ]
 
 
-def _redraft(claim: Claim, recorded: Verdict) -> Verdict | _Tested:
+def _redraft(claim: Claim, recorded: Verdict, cells: Cells) -> Verdict | _Tested:
+    if recorded.verdict != "void" and (reason := _fails_today(claim, cells)):
+        return Verdict(claim.id, "void", reason)
     if recorded.p is None or claim.unit == "exact":
         return recorded
     draft = replace(recorded, verdict="inconclusive", reason="", p_holm=None, units_needed=None, would_be="")
     values, interval = np.array(list(recorded.effects.values())), recorded.equivalence_interval
     inside = interval is not None and abs(np.subtract(interval, claim.reference)).max() < claim.margin
     return _Tested(claim, values, draft, equivalent=bool(inside))
+
+
+def _fails_today(claim: Claim, cells: Cells) -> str | None:
+    try:
+        return claim.precondition(cells) if claim.precondition and not claim.needs else None
+    except KeyError:  # it asks for what was not kept
+        return None
 
 
 def _kept_units(verdict: Verdict, recorded: Verdict) -> Verdict:

@@ -1,13 +1,14 @@
 """The committed results of a paper as evidence, judged by the present rules: cells are not needed for that."""
 
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
 
 from livepapers.core.errors import InputError
 from livepapers.lab.claims import Verdict, judge_again
 from livepapers.lab.report.evidence import claim_record, in_words
 from livepapers.lab.statistics import interval_inside
-from livepapers.lab.study import Claim, Study, load_study
+from livepapers.lab.study import Cell, Cells, Claim, Study, load_study
 from livepapers.papers import catalogue
 
 FIXED = ("unit", "direction", "reference", "margin")
@@ -35,6 +36,7 @@ def committed(slug: str, *, study: Study | None = None) -> dict[str, Any]:
         study.claims,
         {name: _verdict(record) for name, record in kept.items()},
         planned=study.pairs(found["run"]["preset"]),
+        cells=_cells(found["settings"]),
     )
     # thousands of effects were kept as quantiles only
     records = [
@@ -48,6 +50,22 @@ def committed(slug: str, *, study: Study | None = None) -> dict[str, Any]:
         **found, "verdicts": records, "settings": settings, "curves": [*in_words(study, logged), *sweeps],
         "deviations": list(study.deviations),
     }  # fmt: skip
+
+
+def _cells(settings: Sequence[Mapping[str, Any]]) -> Cells:
+    """The metrics of every cell, as results files keep them; nothing of samples and curves."""
+
+    def absent(*_: object) -> NoReturn:
+        raise KeyError("results hold metrics alone")
+
+    metrics: dict[Cell, dict[str, float]] = {}
+    for setting in settings:
+        for arm in setting["arms"]:
+            for name, metric in arm["metrics"].items():
+                for seed, value in metric["values"].items():
+                    cell = Cell(arm["arm"], setting["name"], int(seed))
+                    metrics.setdefault(cell, {})[name] = math.nan if value is None else value
+    return Cells(metrics, samples=absent, curves=absent)
 
 
 def _described(setting: Mapping[str, Any]) -> dict[str, Any]:
