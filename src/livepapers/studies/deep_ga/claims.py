@@ -144,7 +144,7 @@ CLAIMS = (
         needs="a discretised action set for the maze and trainings of both",
     ),
     Claim(
-        "C5a", "Lists of seeds, ten and a hundred generations long, compress networks 10,000-fold.", "compact encoding",
+        "C5a", "Lists of seeds compress networks 10,000-fold, for searches as long as the published ones.", "compact encoding",
         "up to 10,000-fold",
         "generations after which the genome is still 10,000 times smaller than the weights",
         _each("generations_10000", arm="ga", setting="encoding"), "exact", ("ga",), ("encoding",), "greater",
