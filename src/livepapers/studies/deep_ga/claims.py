@@ -144,8 +144,8 @@ CLAIMS = (
         needs="a discretised action set for the maze and trainings of both",
     ),
     Claim(
-        "C5a", "Lists of seeds compress networks 10,000-fold, for searches as long as the published ones.", "compact encoding",
-        "up to 10,000-fold",
+        "C5a", "Lists of seeds compress networks 10,000-fold, for searches as long as the published ones.",
+        "compact encoding", "up to 10,000-fold",
         "generations after which the genome is still 10,000 times smaller than the weights",
         _each("generations_10000", arm="ga", setting="encoding"), "exact", ("ga",), ("encoding",), "greater",
         "100: a search of the published length has lists no longer than that", "the paper's Large network, sigma "
