@@ -1,17 +1,25 @@
 """The study of deep-ga: cells, equal budgets, and verdicts from made-up figures."""
 
 import importlib.util
+import json
 import math
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from livepapers.core.errors import MissingExtraError
 from livepapers.lab.claims import judge
 from livepapers.lab.study import Cell, Cells, Setting
+from livepapers.methods.deep_ga import strategy, strategy_gradient
 from livepapers.studies import deep_ga as study
-from livepapers.studies.deep_ga.measuring import _first, budget
-from studies.fake_run import FakeRun
+from livepapers.studies.deep_ga import instances, tuning
+from livepapers.studies.deep_ga.design import GRIDS, PILOTS
+from livepapers.studies.deep_ga.instances import budget, episodes_each
+from livepapers.studies.deep_ga.measuring import _first
+from studies.fake_run import FakeRun, PreparedRun
 
 
 def _setting(name: str) -> Setting:
@@ -19,10 +27,10 @@ def _setting(name: str) -> Setting:
 
 
 @pytest.mark.parametrize("setting", ["maze", "pendulum", "mountain-car"])
-def test_every_smoke_cell_measures_finite_numbers_at_equal_budgets(setting: str):
+def test_every_smoke_cell_measures_finite_numbers_at_equal_budgets(setting: str, tmp_path: Path):
     spent = {}
     for arm in _setting(setting).arms:
-        run = FakeRun()
+        run = PreparedRun(tmp_path, study.PREPARE, "smoke")
         found = study.measure(arm, _setting(setting), 0, "smoke", run)
         assert all(math.isfinite(value) for value in found.values()), arm
         assert run.artifacts["policy"].kind == "policy"
@@ -36,10 +44,9 @@ def test_every_smoke_cell_measures_finite_numbers_at_equal_budgets(setting: str)
 @pytest.mark.parametrize("preset", ["smoke", "laptop", "paper"])
 def test_budgets_are_equal_in_every_preset(preset: str):
     for setting in study.SETTINGS[:3]:
-        rules = budget(setting, preset, "ga")
-        each = rules.genetic.population + rules.genetic.candidates * rules.genetic.validation
-        assert 2 * rules.strategy.pairs == each
-        assert rules.strategy.sigma == rules.genetic.sigma
+        for arm in setting.arms:
+            rules = budget(setting, preset, arm)
+            assert 2 * rules.strategy.pairs == episodes_each(rules.genetic)
 
 
 def test_frostbite_gives_all_arms_one_budget_and_needs_its_extra():
@@ -55,6 +62,92 @@ def test_the_encoding_is_exact():
     assert found["weights"] == 4 * 4_052_658
     assert found["bytes_400"] == 24 + 4 * 401 + 8
     assert found["rebuilt"] == 1.0
+
+
+def test_every_tuned_arm_of_a_part_has_equally_many_trials_of_two_settings():
+    for part, grids in GRIDS.items():
+        assert {len(axes) for axes in grids.values()} == {2}
+        assert len({len(tuning.combinations(axes)) for axes in grids.values()}) == 1, part
+        arms = {arm for setting in study.SETTINGS if setting.part == part for arm in setting.arms}
+        assert arms - grids.keys() == {"random"}, part
+    for setting in study.SETTINGS:
+        last = setting.first_seed + max(setting.seeds.values())
+        assert setting.part not in GRIDS or last < min(PILOTS[setting.name])
+
+
+def test_every_point_of_every_grid_can_be_measured():
+    for setting in study.SETTINGS:
+        for arm, axes in GRIDS.get(setting.part, {}).items():
+            for values in tuning.combinations(axes):
+                for preset in setting.seeds:
+                    if preset != "smoke":
+                        budget(setting, preset, arm, values)
+
+
+def test_tuning_takes_the_best_mean_and_keeps_every_score():
+    points = tuning.combinations({"sigma": (0.1, 0.2, 0.3), "rate": (1.0, 2.0, 3.0)})
+
+    def score(values: Mapping[str, float], seed: int) -> float:
+        lost = math.nan if values["sigma"] == 0.3 and seed == 7 else 0.0
+        return -abs(values["sigma"] - 0.2) + values["rate"] * (10 - seed) + lost
+
+    found = tuning.try_all(points, (5, 7), score)
+    assert found["chosen"] == {"sigma": 0.2, "rate": 3.0}
+    assert found["mean"] == pytest.approx(12.0)
+    assert found["edges"] == {"rate": "largest"}
+    assert [one["values"] for one in found["trials"]] == points
+    assert found["trials"][5]["scores"] == pytest.approx([15.0, 9.0])
+    assert [one["mean"] is None for one in found["trials"]] == 6 * [False] + 3 * [True]
+    assert tuning.try_all(points[:2], (1,), lambda *_: 0.0)["chosen"] == points[0]
+    with pytest.raises(ValueError, match="no trial has a finite score"):
+        tuning.try_all(points, (5,), lambda *_: math.inf)
+
+
+def test_tuning_is_deterministic_and_of_the_arm(tmp_path: Path):
+    kept = {}
+    for name in ("tuned-ga-pendulum", "tuned-es-pendulum"):
+        for again in ("first", "second"):
+            folder = tmp_path / name / again
+            study.PREPARE[name](folder, "smoke")
+            kept[name, again] = (folder / "tuned.json").read_bytes()
+        assert kept[name, "first"] == kept[name, "second"]
+    assert {name for name in study.PREPARE if "pendulum" in name} == {name for name, _ in kept}
+    ours, other = (json.loads(kept[name, "first"])["trials"] for name in ("tuned-ga-pendulum", "tuned-es-pendulum"))
+    assert len(ours) == len(other)
+    assert [len(one["scores"]) for one in ours] == [len(one["scores"]) for one in other]
+
+
+def test_cells_are_measured_with_what_tuning_chose(tmp_path: Path):
+    def measured(rate: float) -> tuple[dict[str, float], FakeRun]:
+        trials = tuning.try_all([{"sigma": 0.2, "rate": rate}], (1,), lambda *_: 0.0)
+        (tmp_path / "tuned.json").write_text(json.dumps(trials))
+        run = FakeRun(tmp_path)
+        return study.measure("es", _setting("pendulum"), 10, "smoke", run), run
+
+    small, large = measured(1e-5)[0], measured(0.3)[0]
+    assert (small["sigma"], small["rate"], large["rate"]) == (0.2, 1e-5, 0.3)
+    assert small["fresh"] != large["fresh"]
+    assert "sigma" not in study.measure("random", _setting("pendulum"), 10, "smoke", FakeRun())
+
+
+def _learned(monkeypatch: pytest.MonkeyPatch, gradient: Any) -> float:
+    """Mean return of the strategy by a point of its grid, after two fifths of its episodes."""
+    monkeypatch.setattr(strategy, "strategy_gradient", gradient)
+    setting = _setting("pendulum")
+    values = {"sigma": 0.1, "rate": 0.1}
+    assert values in tuning.combinations(GRIDS["control"]["es"])
+    learner = instances.search("es", setting, budget(setting, "laptop", "es", values), PILOTS["pendulum"][0])
+    for _ in range(8):
+        learner.update()
+    return float(instances.fresh_returns(learner, setting, "laptop", 1).mean())
+
+
+def test_the_strategy_learns_the_pendulum_and_not_without_its_gradient(monkeypatch: pytest.MonkeyPatch):
+    def nothing(fitness: torch.Tensor, epsilon: torch.Tensor, sigma: float) -> torch.Tensor:
+        return 0.0 * strategy_gradient(fitness, epsilon, sigma)
+
+    assert _learned(monkeypatch, strategy_gradient) > -300.0
+    assert _learned(monkeypatch, nothing) < -500.0  # its weights only decay
 
 
 def test_the_first_generation_that_passes_is_found():

@@ -4,14 +4,20 @@ from livepapers.lab.study import Curve, Table
 from livepapers.studies.deep_ga.claims import CLAIMS
 from livepapers.studies.deep_ga.design import ARMS, DEVIATIONS, SETTINGS
 from livepapers.studies.deep_ga.measuring import measure
+from livepapers.studies.deep_ga.tuning import PREPARE
 
-VERSION = 1
+VERSION = 2
 
+TUNED = ("maze", "pendulum", "mountain-car")
 TABLES = (
     Table("solved", "Share of runs in which any individual ended within 10 units of the goal", ("maze",)),
     Table("distance", "Distance to the goal of the best individual, units", ("maze",)),
     Table("spent", "Evaluations until the goal was reached, or all", ("maze",)),
     Table("fresh", "Mean return on fresh episodes", ("pendulum", "mountain-car", "frostbite")),
+    Table("sigma", "Sigma that was chosen by trials on other seeds", TUNED),
+    Table("parents", "T, the parents of a generation, chosen likewise", TUNED),
+    Table("rate", "Adam's rate, chosen likewise", TUNED),
+    Table("at_edge", "How many of an arm's two settings lie at the edge of what was tried", TUNED),
     Table("ratio_100", "Bytes of weights over bytes of genome after 100 generations", ("encoding",)),
     Table("ratio_1000", "The same after 1,000 generations", ("encoding",)),
 )
@@ -24,4 +30,4 @@ CURVES = (
     ),
 )  # fmt: skip
 
-__all__ = ["ARMS", "CLAIMS", "CURVES", "DEVIATIONS", "SETTINGS", "TABLES", "VERSION", "measure"]
+__all__ = ["ARMS", "CLAIMS", "CURVES", "DEVIATIONS", "PREPARE", "SETTINGS", "TABLES", "VERSION", "measure"]

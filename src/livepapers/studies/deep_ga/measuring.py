@@ -3,39 +3,20 @@
 import hashlib
 import subprocess
 import sys
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from gymnasium.spaces import Box, Discrete
 
-from livepapers.core.config import replace
 from livepapers.core.rng import derive
 from livepapers.lab.study import Run, Setting
-from livepapers.methods.deep_ga import (
-    Algorithm,
-    Config,
-    Evaluator,
-    Evolution,
-    EvolutionStrategy,
-    Genome,
-    Layout,
-    StrategyConfig,
-    described_policy,
-    world_of,
-)
+from livepapers.methods.deep_ga import Evolution, Genome, Layout, described_policy
+from livepapers.studies.deep_ga.instances import Search, budget, episodes_each, fresh_returns, search
+from livepapers.studies.deep_ga.tuning import PREPARE, part_name, tuned
 from livepapers.tasks.hard_maze import SOLVED
 
-CONTROL = {
-    "population": 100, "parents": 10, "sigma": 0.1, "generations": 20, "candidates": 10, "validation": 10
-}  # fmt: skip
-ATARI = {
-    "population": 50, "parents": 5, "sigma": 0.002, "generations": 4, "candidates": 4, "validation": 5,
-    "side_by_side": 20,
-}  # fmt: skip
-CAP = 1000
-"""Actions of an Atari episode in training; the elite is judged without it."""
-FRESH = {"smoke": 20, "laptop": 500, "paper": 500}
 GENERATIONS = (0, 10, 100, 400, 1000)
 _OTHER = """
 import hashlib, sys
@@ -48,13 +29,6 @@ print(hashlib.sha256(genome.decode(layout.scale()).tobytes()).hexdigest())
 """
 
 
-class Budget(NamedTuple):
-    """Settings of both kinds of search; they spend the same number of episodes."""
-
-    genetic: Config
-    strategy: StrategyConfig
-
-
 def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dict[str, float]:
     """Measure one cell."""
     if setting.name == "encoding":
@@ -62,64 +36,49 @@ def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dic
     return _search(arm, setting, seed, preset, run)
 
 
-def budget(setting: Setting, preset: str, arm: str) -> Budget:
-    """The settings of a preset, maze or control."""
-    algorithm: Algorithm = arm if arm in ("ga", "ga-ns") else "random"  # type: ignore[assignment]
-    config = replace(Config(), algorithm=algorithm, validation=0)
-    if setting.name == "frostbite":
-        config = replace(config, **ATARI)
-    elif setting.name != "maze":
-        config = replace(config, **CONTROL)
-    if preset == "smoke":
-        few = min(config.validation, 2)
-        config = replace(config, population=20, parents=4, generations=2, candidates=4, validation=few)
-    elif preset == "paper" and setting.name == "maze":
-        config = replace(config, population=20_000, parents=61, sigma=0.005, generations=400)
-    elif preset == "paper":
-        config = replace(config, population=1000, parents=20, generations=100, validation=30)
-    episodes = config.population + config.candidates * config.validation
-    return Budget(config, StrategyConfig(pairs=episodes // 2, sigma=config.sigma))
-
-
 def _search(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dict[str, float]:
-    settings, arguments = setting.parameters, dict(setting.parameters.get("arguments", {}))
-    world, seen, acts = world_of(str(settings["world"]), arguments)
-    atari = setting.name == "frostbite"
-    layout = Layout(seen, acts, hidden="small" if atari else (16, 16))
-    rules, start = budget(setting, preset, arm), derive(seed, "deep-ga", setting.name)  # all arms: the same start
-    learner: Evolution | EvolutionStrategy
-    if arm == "es":
-        learner = EvolutionStrategy(world, layout, config=rules.strategy, seed=start)
-    else:
-        learner = Evolution(world, layout, config=rules.genetic, seed=start, cap=CAP if atari else 0)
-    each = rules.genetic.population + rules.genetic.candidates * rules.genetic.validation
+    trials = _trials(arm, setting, preset, run)
+    rules = budget(setting, preset, arm, trials.get("chosen"))
+    learner = search(arm, setting, rules, seed)
 
     def look(_: int) -> dict[str, float]:
         return {"best_seen": learner.history[-1]}
 
     run.drive(learner, rules.genetic.generations, evaluate=look)
-    policy = learner.policy()
-    elite = learner.elite if isinstance(learner, Evolution) else None
-    task = {"name": str(settings["world"]), "arguments": arguments}
-    run.artifact(
-        "policy", described_policy(layout, elite, task=task, seed=seed, arm=arm, preset=preset),
-        weights=policy.state_dict(),
-    )  # fmt: skip
+    _keep(learner, arm, setting, seed, preset, run)
+    choice = {name: float(value) for name, value in trials.get("chosen", {}).items()}
+    if trials:
+        choice["at_edge"] = float(len(trials["edges"]))
     if setting.name == "maze":
         run.samples("places", learner.behaviour.numpy())
-        final = learner.history[-1]
+        final, each = learner.history[-1], episodes_each(rules.genetic)
         found = {"distance": -final, "solved": float(-final < SOLVED)}
-        return {**found, "spent": float(each * _first(learner.history, -SOLVED))}
-    episodes = 30 if atari else FRESH[preset]
-    theta = policy.theta.detach().numpy()
-    judge = Evaluator(world, layout, side_by_side=500)
-    fresh = judge(lambda _: theta, 1, episodes=episodes, seed=derive(seed, "deep-ga", "fresh", setting.name))
-    run.spend(fresh_episodes=episodes)
-    run.samples("fresh", fresh.returns[0].numpy())
-    values = {"fresh": float(fresh.returns.double().mean()), "best_seen": learner.history[-1]}
+        return {**choice, **found, "spent": float(each * _first(learner.history, -SOLVED))}
+    returns = fresh_returns(learner, setting, preset, seed)
+    run.spend(fresh_episodes=len(returns))
+    run.samples("fresh", returns.numpy())
+    values = {**choice, "fresh": float(returns.double().mean()), "best_seen": learner.history[-1]}
     if isinstance(learner, Evolution):
         values["validated"] = learner.elite_score
     return values
+
+
+def _trials(arm: str, setting: Setting, preset: str, run: Run) -> Mapping[str, Any]:
+    """What tuning found; nothing for an arm without, and in the paper's own maze, where each arm's are published."""
+    name = part_name(arm, setting.name)
+    if name not in PREPARE or (preset, setting.name) == ("paper", "maze"):
+        return {}
+    return tuned(run.prepared(name))
+
+
+def _keep(learner: Search, arm: str, setting: Setting, seed: int, preset: str, run: Run) -> None:
+    """Keep the network that was found."""
+    task = {"name": str(setting.parameters["world"]), "arguments": dict(setting.parameters.get("arguments", {}))}
+    elite = learner.elite if isinstance(learner, Evolution) else None
+    run.artifact(
+        "policy", described_policy(learner.layout, elite, task=task, seed=seed, arm=arm, preset=preset),
+        weights=learner.policy().state_dict(),
+    )  # fmt: skip
 
 
 def _first(history: list[float], level: float) -> int:
