@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,12 @@ import pytest
 import torch
 
 from livepapers.core.errors import MissingExtraError
+from livepapers.lab import tuning
 from livepapers.lab.claims import judge
 from livepapers.lab.study import Cell, Cells, Setting
 from livepapers.methods.deep_ga import strategy, strategy_gradient
 from livepapers.studies import deep_ga as study
-from livepapers.studies.deep_ga import instances, tuning
+from livepapers.studies.deep_ga import instances
 from livepapers.studies.deep_ga.design import GRIDS, PILOTS
 from livepapers.studies.deep_ga.instances import budget, episodes_each
 from livepapers.studies.deep_ga.measuring import _first
@@ -84,25 +84,6 @@ def test_every_point_of_every_grid_can_be_measured():
                         budget(setting, preset, arm, values)
 
 
-def test_tuning_takes_the_best_mean_and_keeps_every_score():
-    points = tuning.combinations({"sigma": (0.1, 0.2, 0.3), "rate": (1.0, 2.0, 3.0)})
-
-    def score(values: Mapping[str, float], seed: int) -> float:
-        lost = math.nan if values["sigma"] == 0.3 and seed == 7 else 0.0
-        return -abs(values["sigma"] - 0.2) + values["rate"] * (10 - seed) + lost
-
-    found = tuning.try_all(points, (5, 7), score)
-    assert found["chosen"] == {"sigma": 0.2, "rate": 3.0}
-    assert found["mean"] == pytest.approx(12.0)
-    assert found["edges"] == {"rate": "largest"}
-    assert [one["values"] for one in found["trials"]] == points
-    assert found["trials"][5]["scores"] == pytest.approx([15.0, 9.0])
-    assert [one["mean"] is None for one in found["trials"]] == 6 * [False] + 3 * [True]
-    assert tuning.try_all(points[:2], (1,), lambda *_: 0.0)["chosen"] == points[0]
-    with pytest.raises(ValueError, match="no trial has a finite score"):
-        tuning.try_all(points, (5,), lambda *_: math.inf)
-
-
 def test_tuning_is_deterministic_and_of_the_arm(tmp_path: Path):
     kept = {}
     for name in ("tuned-ga-pendulum", "tuned-es-pendulum"):
@@ -120,7 +101,7 @@ def test_tuning_is_deterministic_and_of_the_arm(tmp_path: Path):
 def test_cells_are_measured_with_what_tuning_chose(tmp_path: Path):
     def measured(rate: float) -> tuple[dict[str, float], FakeRun]:
         trials = tuning.try_all([{"sigma": 0.2, "rate": rate}], (1,), lambda *_: 0.0)
-        (tmp_path / "tuned.json").write_text(json.dumps(trials))
+        tuning.keep(tmp_path, trials)
         run = FakeRun(tmp_path)
         return study.measure("es", _setting("pendulum"), 10, "smoke", run), run
 

@@ -4,14 +4,13 @@ import math
 from collections.abc import Mapping
 
 from livepapers.lab.study import Arm, Setting
+from livepapers.lab.tuning import FIRST_PILOT, pilots
 
 SEARCHES = ("ga-ns", "ga", "es", "random")
 FIRST_SEED = 10
 """Version 1 was measured on seeds 0 to 9."""
-_FIRST_PILOT = 1_000_001
 PILOTS: Mapping[str, tuple[int, ...]] = {
-    setting: tuple(range(_FIRST_PILOT, _FIRST_PILOT + count))
-    for setting, count in (("maze", 2), ("pendulum", 4), ("mountain-car", 2))
+    setting: pilots(count) for setting, count in (("maze", 2), ("pendulum", 4), ("mountain-car", 2))
 }
 """Setting -> seeds of the trials that choose what its cells are measured with; no cell has them."""
 MAZE_TRIAL = 50
@@ -78,7 +77,7 @@ _TUNING = (
     "algorithms, sigma and Adam's rate of the strategy: "
     f"{'; '.join(_effort(setting) for setting in SETTINGS if setting.name in PILOTS)}. Control is judged by the mean "
     f"return on fresh episodes after a whole search, the maze by the least distance to the goal in {MAZE_TRIAL} "
-    f"generations. Seeds {_FIRST_PILOT} and on, which no cell has; the grids were placed by trials on seeds 900 to "
+    f"generations. Seeds {FIRST_PILOT} and on, which no cell has; the grids were placed by trials on seeds 900 to "
     "903. All scores are in tuned.json of the prepared parts. The paper preset keeps the published values in the maze."
 )
 DEVIATIONS = (
