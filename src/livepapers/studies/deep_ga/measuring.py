@@ -11,11 +11,10 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 from livepapers.core.rng import derive
-from livepapers.lab import tuning
 from livepapers.lab.study import Run, Setting
 from livepapers.methods.deep_ga import Evolution, Genome, Layout, described_policy
 from livepapers.studies.deep_ga.instances import Search, budget, episodes_each, fresh_returns, search
-from livepapers.studies.deep_ga.tuning import PREPARE, part_name
+from livepapers.studies.deep_ga.tuning import PREPARE, part_name, tuned
 from livepapers.tasks.hard_maze import SOLVED
 
 GENERATIONS = (0, 10, 100, 400, 1000)
@@ -69,7 +68,7 @@ def _trials(arm: str, setting: Setting, preset: str, run: Run) -> Mapping[str, A
     name = part_name(arm, setting.name)
     if name not in PREPARE or (preset, setting.name) == ("paper", "maze"):
         return {}
-    return tuning.kept(run.prepared(name))
+    return tuned(run.prepared(name))
 
 
 def _keep(learner: Search, arm: str, setting: Setting, seed: int, preset: str, run: Run) -> None:

@@ -5,14 +5,19 @@ kept in `tuned.json` of the prepared part, so that whoever doubts a rival's sett
 """
 
 import functools
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from livepapers.core import loop
+from livepapers.core.files import write_atomic
 from livepapers.lab import tuning
 from livepapers.lab.study import Prepare, Setting
 from livepapers.studies.deep_ga.design import GRIDS, MAZE_TRIAL, PILOTS, SETTINGS
 from livepapers.studies.deep_ga.instances import budget, fresh_returns, search
+
+FILE = "tuned.json"
 
 
 def part_name(arm: str, setting: str) -> str:
@@ -36,7 +41,8 @@ def tune(folder: Path, preset: str, *, arm: str, setting: Setting) -> None:
     def judge(values: Mapping[str, float], pilot: int) -> float:
         return trial(arm, setting, preset, values, pilot)
 
-    tuning.keep(folder, tuning.try_all(points, pilots, judge))
+    found = tuning.try_all(points, pilots, judge)
+    write_atomic(folder / FILE, json.dumps(found, indent=2, allow_nan=False) + "\n")
 
 
 def trial(arm: str, setting: Setting, preset: str, values: Mapping[str, float], pilot: int) -> float:
@@ -47,6 +53,11 @@ def trial(arm: str, setting: Setting, preset: str, values: Mapping[str, float], 
     if maze:
         return made.history[-1]
     return float(fresh_returns(made, setting, preset, pilot).double().mean())
+
+
+def tuned(folder: Path) -> dict[str, Any]:
+    """What `tune` kept."""
+    return json.loads((folder / FILE).read_text(encoding="utf-8"))
 
 
 PREPARE: Mapping[str, Prepare] = {
