@@ -90,6 +90,9 @@ DEVIATIONS = (
     "The evolution strategy has no candidates to validate: it gets those episodes as further pairs, so that all arms "
     "spend the same number of episodes; its centre is what is judged. Its virtual batch normalisation is left out.",
     _TUNING,
+    "Claims of version 2: C2c and C4d are void if the strategy does worse than random search, as on the pendulum in "
+    "version 1; C5a asks how long the published factor lasts, no longer for two lengths at which it holds; L1 asks "
+    "whether the validated mean can be believed, no longer whether it is nearer than the luckiest episode of all.",
     "Seeds begin at 10, but for the exact encoding: the verdicts of version 1 on seeds 0 to 9 had been seen. Its "
     "genetic algorithms had sigma and T of the specification, its strategy the same sigma and the published rate of "
     "Adam, 0.01, which is for thousands of steps; here it makes 20 or 100.",

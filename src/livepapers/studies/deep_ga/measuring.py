@@ -3,7 +3,7 @@
 import hashlib
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -91,15 +91,22 @@ def _encoding(seed: int, preset: str) -> dict[str, float]:
     layout = Layout(Box(0, 255, (4, 84, 84), np.uint8), Discrete(18), hidden="large")
     stream = torch.Generator().manual_seed(derive(seed, "deep-ga", "encoding"))
     seeds = torch.randint(2**32, (GENERATIONS[-1] + 1,), generator=stream).tolist()
-    sigma, weights = float(np.float32(0.002)), 4 * layout.parameters
+    weights = 4 * layout.parameters
     values = {"weights": float(weights)}
     for count in GENERATIONS:
-        genome = Genome(tuple(seeds[: count + 1]), (sigma,) * count, layout.signature)
-        values[f"bytes_{count}"] = float(len(genome.to_bytes()))
+        values[f"bytes_{count}"] = float(len(_genome(seeds, count, layout).to_bytes()))
         values[f"ratio_{count}"] = weights / values[f"bytes_{count}"]
+    values["generations_10000"] = float(
+        max(count for count in range(len(seeds)) if weights >= 10_000 * len(_genome(seeds, count, layout).to_bytes()))
+    )
     depth = 3 if preset == "smoke" else 100
-    genome = Genome(tuple(seeds[: depth + 1]), (sigma,) * depth, layout.signature)
+    genome = _genome(seeds, depth, layout)
     here = hashlib.sha256(genome.decode(layout.scale()).tobytes()).hexdigest()
     command = [sys.executable, "-c", _OTHER, genome.to_bytes().hex()]
     there = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     return {**values, "rebuilt": float(here == there)}
+
+
+def _genome(seeds: Sequence[int], generations: int, layout: Layout) -> Genome:
+    """After so many mutations of the paper's sigma."""
+    return Genome(tuple(seeds[: generations + 1]), (float(np.float32(0.002)),) * generations, layout.signature)
