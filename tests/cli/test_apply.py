@@ -161,25 +161,3 @@ def test_a_paper_without_a_method_is_refused(cli: Cli):
 def test_the_list_of_methods_imports_none(cli: Cli, monkeypatch):
     monkeypatch.delitem(sys.modules, "stand_in_method")
     assert "Deep Reinforcement Learning for Inventory Networks" in cli("apply", "--help").out
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [((), "with --output the work would have been kept"), (("--output", "x"), "the same command goes on from there")],
-)
-def test_whoever_stops_the_work_is_told_whether_it_can_go_on(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: tuple[str, ...], said: str
-):
-    def stopped(*, data: Path, output: Path | None = None) -> Application:
-        """Stop at once.
-
-        Args:
-            data: A table.
-            output: A folder.
-        """
-        raise Interrupted("stopped after step 3 of 9")
-
-    monkeypatch.setattr(sys.modules["stand_in_method"], "apply", stopped)
-    monkeypatch.chdir(tmp_path)
-    found = cli("apply", "hdpo", "--data", "table.csv", *options)
-    assert (found.status, found.err.strip()) == (3, f"stopped after step 3 of 9; {said}")

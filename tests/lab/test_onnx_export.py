@@ -92,3 +92,12 @@ def test_a_world_that_does_not_fit_is_refused_even_if_the_policy_does_not_say_wh
     cart_pole = worlds.make("cart-pole", {}, lanes=2)
     with pytest.raises(InputError, match="world: got cart-pole, expected one that the policy was made for"):
         check_fit(saved(policy), cart_pole, world="cart-pole")
+
+
+def test_actions_of_another_kind_are_refused_before_episodes_are_played():
+    class Pushing(nn.Module):
+        def forward(self, observation: Tensor) -> Tensor:
+            return observation[:, :1]
+
+    with pytest.raises(InputError, match="world: got cart-pole, expected one that the policy was made for"):
+        check_fit(saved(Pushing()), worlds.make("cart-pole", {}, lanes=2), world="cart-pole")

@@ -111,7 +111,7 @@ def test_a_stopped_command_goes_on_and_ends_as_if_it_had_not_been_stopped(
         return real(self)
 
     monkeypatch.setattr(ForwardLookingGFlowNet, "update", stop_at_15)
-    with pytest.raises(Interrupted, match=r"after step 15 of 40; the state was saved"):
+    with pytest.raises(Interrupted, match=r"after step 15 of 40; the state was saved, and the same work goes on"):
         apply(items=items, size=2, updates=40, samples=50, output=tmp_path / "cut")
     assert not (tmp_path / "cut").exists()
     monkeypatch.setattr(ForwardLookingGFlowNet, "update", real)

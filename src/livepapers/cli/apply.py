@@ -43,13 +43,13 @@ class ApplyGroup(click.Group):
         return method_command(cmd_name, importlib.import_module(name).apply)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """As click does; while a method is imported, Ctrl-C ends with the same status as while it works."""
+        """As click does; Ctrl-C ends with one status, also where no learner is driven that would stop by itself."""
         from livepapers.core.errors import Interrupted
 
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            raise Interrupted("stopped") from None
+            raise Interrupted("stopped; the same command goes on from its last checkpoint, if it has one") from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The papers with their titles; nothing is imported."""
@@ -92,12 +92,12 @@ def method_command(slug: str, apply: Callable[..., "Application"]) -> click.Comm
         }
         in_place = [given.pop(name) for name in positional]
         _one_thread()
-        with going_on(kept=given.get("output")), progress(), spread_over(**place) as found:
+        with progress(), spread_over(**place) as found:
             outcome = apply(*in_place, **given, **found)
         show(outcome, as_json=as_json)
 
-    kinds = inspect.signature(apply).parameters
-    positional = [name for name, one in kinds.items() if one.kind is inspect.Parameter.POSITIONAL_ONLY]
+    kinds = inspect.signature(apply).parameters.items()
+    positional = [name for name, one in kinds if one.kind is inspect.Parameter.POSITIONAL_ONLY]
     text = documentation(apply)
     params = [*options(apply), *(place_options() if spreads else [])]
     made = Command(slug, params=params, callback=callback, help=text.about, epilog=text.examples or None)
@@ -132,27 +132,6 @@ def spread_over(engine: str | None = None, address: str | None = None, workers: 
         return
     with make_engine(engine, address=address, workers=workers) as made:
         yield {"spread": made.map}
-
-
-@contextlib.contextmanager
-def going_on(*, kept: object) -> Iterator[None]:
-    """Say to whoever stops the work whether the same command goes on, with one exit status at whatever moment.
-
-    Args:
-        kept: The folder that the work is for, if any.
-
-    Raises:
-        Interrupted: Also in place of `KeyboardInterrupt`, which comes where no learner is driven just then.
-    """
-    from livepapers.core.errors import Interrupted
-
-    try:
-        yield
-    except Interrupted as error:
-        more = "the same command goes on from there" if kept else "with --output the work would have been kept"
-        raise Interrupted(f"{error}; {more}") from None
-    except KeyboardInterrupt:
-        raise Interrupted("stopped; the same command goes on from its last checkpoint, if it has one") from None
 
 
 def _one_thread() -> None:

@@ -36,7 +36,7 @@ FORMAT = 2
 """1 had no digest: what it says of itself cannot be verified, so it is made again."""
 WEIGHTS = "weights.safetensors"
 _NAME = re.compile(r"(blocks|baselines|methods)\.([a-z][a-z0-9_]*):([A-Z][A-Za-z0-9]*)")
-_LARGEST_JSON = 4 << 20
+_LARGEST_JSON = 32 << 20  # a controller of thousands of regions has several MB
 _IN_JSON: dict[type, str] = {
     dict: "an object", list: "a list", str: "a text", int: "a whole number", float: "a number", bool: "true or false",
     type(None): "null",

@@ -96,7 +96,7 @@ def drive(
 
     Raises:
         Diverged: A metric is not finite.
-        Interrupted: SIGINT or SIGTERM came; the state was saved first.
+        Interrupted: SIGINT or SIGTERM came; the state was saved first, if there is a folder.
         CorruptFileError: The checkpoint in `folder` belongs to other work.
     """
     on_progress = on_progress or _watcher.get()
@@ -122,9 +122,8 @@ def drive(
                 on_progress(Progress(step, updates, learner, name, metrics))
             if stopped.is_set() and step < updates:
                 save()
-                raise Interrupted(
-                    f"stopped after step {step} of {updates}" + ("; the state was saved" if folder else "")
-                )
+                kept = "the state was saved, and the same work goes on from there" if folder else "nothing was kept"
+                raise Interrupted(f"stopped after step {step} of {updates}; {kept}")
             if step == updates or time.monotonic() - saved >= save_every:
                 save()
                 saved = time.monotonic()

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from livepapers.blocks.policy_door import require_actions
 from livepapers.core import artifact as artifacts
 from livepapers.core.errors import InputError
 from livepapers.core.rng import derive, numpy_generator
@@ -110,9 +111,10 @@ def check_fit(policy: SavedPolicy, task: BatchedTask, *, world: str) -> None:
 
 @torch.no_grad()
 def _probe(policy: SavedPolicy, task: BatchedTask, *, world: str) -> None:
-    """One step of a policy that does not say what it observes, to find out whether it fits."""
+    """One decision of a policy that does not say what it observes, to find out whether it fits."""
     try:
-        task.step(act(policy, task, task.reset(0)))
+        actions = act(policy, task, task.reset(0))
+        require_actions(actions, task.action_space, task.lanes, about=policy.description.architecture)
     except (RuntimeError, IndexError, ValueError):  # whatever tensors of a wrong size come to
         cause = f"it observes {task.observation_space} and is acted on by {task.action_space}"
         raise InputError.of("world", world, expected="one that the policy was made for", cause=cause) from None

@@ -1,4 +1,4 @@
-"""The committed results of a paper as evidence, judged by the present rules: cells are not needed for that."""
+"""The committed results of a paper as evidence, judged by the present rules from what results files keep of a run."""
 
 import math
 from collections.abc import Mapping, Sequence
