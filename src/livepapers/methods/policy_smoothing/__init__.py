@@ -20,7 +20,7 @@ Deviations  1. Paper: at budget 0 its scripts plot the plain mean. Ours: the low
             5. Paper: gaps of 4 to 10 (no noise) and 0 to 2 (noise) on its value scale. Ours: quantiles of each
                agent's own gaps, because a linear policy has no such scale.
             6. Paper: DQN of 256-256 units, discount 0.99, 500,000 steps, batches of 1,024, 10 episodes to select.
-               Laptop: 64-64, 0.95, 60,000, 256, and 256 episodes; beside it a linear policy by cross-entropy search.
+               Laptop: 64-64, 0.95, 150,000, 256, and 256 episodes; beside it a linear policy by cross-entropy search.
             7. Paper: frames before the start, the noise and DDPG settings of the mountain car are not given. Ours:
                zeros; unit-variance observations, sigma 0.2; see `studies.policy_smoothing`.
 """

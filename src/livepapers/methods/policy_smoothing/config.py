@@ -22,7 +22,7 @@ class Config(Presets):
     selection: int = setting(256, "noisy episodes by which each update's policy is judged; paper: 10", ge=1)
     hidden: int = setting(64, "units of each of two hidden layers of the Q-network; paper: 256", ge=1, le=4096)
     q_discount: float = setting(0.95, "a step; paper: 0.99, with which a short training stays behind", ge=0, le=1)
-    q_steps: int = setting(60_000, "environment steps of DQN; paper: 500,000", ge=1)
+    q_steps: int = setting(150_000, "environment steps of DQN; paper: 500,000", ge=1)
     q_rate: float = setting(5e-4, "Adam; paper: 1e-4, single frame 5e-5", gt=0, le=1)
     q_batch: int = setting(256, "remembered steps a gradient step; paper: 1,024", ge=1)
     q_lanes: int = setting(32, "environments side by side; paper: 1", ge=1)

@@ -30,7 +30,7 @@ from livepapers.tasks.simulator import Simulator
 from livepapers.tasks.vector import SimulatorTask
 
 HORIZON = 200  # of the cart-pole
-MOST_SEEDS = 20
+MOST_SEEDS = 30
 SIGMAS: Mapping[tuple[str, int], tuple[float, ...]] = {
     ("linear", 5): (0.0, 0.2, 0.4, 0.6, 0.8), ("linear", 1): (0.2, 0.4), ("dqn", 5): (0.0, 0.2, 0.4),
     ("car", 1): (0.0, 0.2),

@@ -33,6 +33,8 @@ VOTES = {"smoke": (8, 50), "laptop": (100, 500), "paper": (500, 1000)}
 """Episodes, and votes a step, of per-step certificates."""
 MONTE_CARLO = {"smoke": 100_000, "laptop": 1_000_000, "paper": 1_000_000}
 SWEEP = {"laptop": 3, "paper": 5}
+FIRST_SEED = 10
+"""Version 1 was measured on seeds 0 to 9."""
 
 
 def _cart_pole(
@@ -43,7 +45,9 @@ def _cart_pole(
     }  # fmt: skip
     what = {"linear": "linear policies by cross-entropy search", "dqn": "DQN of two hidden layers"}[kind]
     about = f"cart-pole of 200 steps, {what}, noise of {sigma:g} on every observation"
-    return Setting(f"{kind}-{sigma:g}", about, arms, seeds, given, f"cart-pole-{kind}", fixed_seeds=fixed)
+    return Setting(
+        f"{kind}-{sigma:g}", about, arms, seeds, given, f"cart-pole-{kind}", fixed_seeds=fixed, first_seed=FIRST_SEED
+    )  # fmt: skip
 
 
 SETTINGS = (
@@ -56,16 +60,16 @@ SETTINGS = (
         ("smoothed", "undefended", "single-frame", "lipschitz", "action-certificate", "perfect", "constant"),
         {"smoke": 1, "laptop": 10, "paper": 20},
     ),
-    _cart_pole("linear", 0.4, ("smoothed", "single-frame", "lipschitz"), {"laptop": 10, "paper": 20}),
-    _cart_pole("linear", 0.6, ("smoothed",), SWEEP, fixed=True),
-    _cart_pole("linear", 0.8, ("smoothed",), SWEEP, fixed=True),
-    _cart_pole("dqn", 0.2, ("smoothed", "undefended"), {"smoke": 1, "laptop": 10, "paper": 20}),
-    _cart_pole("dqn", 0.4, ("smoothed",), SWEEP, fixed=True),
+    _cart_pole("linear", 0.4, ("smoothed", "single-frame", "lipschitz", "perfect"), {"laptop": 10, "paper": 20}),
+    _cart_pole("linear", 0.6, ("smoothed", "perfect"), SWEEP, fixed=True),
+    _cart_pole("linear", 0.8, ("smoothed", "perfect"), SWEEP, fixed=True),
+    _cart_pole("dqn", 0.2, ("smoothed", "undefended", "perfect"), {"smoke": 1, "laptop": 10, "paper": 20}),
+    _cart_pole("dqn", 0.4, ("smoothed", "perfect"), SWEEP, fixed=True),
     Setting(
         "mountain-car-0.2", "continuous mountain car, DDPG; success is reaching the flag within 999 steps",
-        ("smoothed", "undefended"), {"smoke": 1, "laptop": 10, "paper": 20},
+        ("smoothed", "undefended", "perfect"), {"smoke": 1, "laptop": 10, "paper": 20},
         {"kind": "car", "sigma": 0.2, "frames": 1,
          "attacked": {"smoke": (0.4,), "laptop": (0.2, 0.4), "paper": (0.2, 0.4, 0.6)}},
-        "mountain-car",
+        "mountain-car", first_seed=FIRST_SEED,
     ),
 )  # fmt: skip

@@ -66,7 +66,7 @@ def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dic
     found = _certified(certificate, kind)
     if arm == "smoothed":
         _keep(run, kind, frames, sigma, seed)
-        found |= _attacks(policy, kind, sigma, given, config, preset, seed)
+        found |= {"attacked_0": found["clean"]} | _attacks(policy, kind, sigma, given, config, preset, seed)
         found |= _queries(policy, kind, config, seed)
     return found
 
@@ -137,8 +137,8 @@ def _undefended(kind: str, given: Any, config: Config, preset: str, run: Run, se
         seed=derive(seed, "policy-smoothing", "undefended"),
     )  # fmt: skip
     run.samples("returns", plain.returns)
-    clean = (plain.returns >= REACHED).mean() if kind == "car" else plain.returns.mean()
-    return {"clean": float(clean), **_attacks(policy, kind, 0.0, given, config, preset, seed)}
+    clean = float((plain.returns >= REACHED).mean() if kind == "car" else plain.returns.mean())
+    return {"clean": clean, "attacked_0": clean, **_attacks(policy, kind, 0.0, given, config, preset, seed)}
 
 
 def _untrained(arm: str, kind: str, config: Config) -> dict[str, float]:
