@@ -143,7 +143,7 @@ def test_statistics_say_what_their_claims_say():
     assert precondition is not None
     assert precondition(cells) is None
     lazy = _cells({("undefended", "linear-0.2"): [{"clean": 60.0}]})
-    assert "did not learn" in str(precondition(lazy))
+    assert "fall short" in str(precondition(lazy))
 
 
 def test_a_rival_that_certifies_nothing_is_none():

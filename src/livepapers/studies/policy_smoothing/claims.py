@@ -104,7 +104,7 @@ def _learned(setting: str, least: float) -> Callable[[Cells], str | None]:
         for arm in ("smoothed", "undefended"):
             seeds = cells.seeds(setting=setting, arms=[arm])
             if seeds and (mean := cells.values("clean", arm=arm, setting=setting, seeds=seeds).mean()) < least:
-                return f"the {arm} agents did not learn: mean clean score {mean:.4g}, {least:g} asked for"
+                return f"the {arm} agents fall short: mean clean score {mean:.4g}, {least:g} asked for"
         return None
 
     return precondition
