@@ -49,8 +49,8 @@ DEVIATIONS = (
     "Mountain car: observations scaled to unit variance, sigma 0.2, DDPG with the block's settings; the paper gives "
     "none. The attack minimises the power that the action feeds into the car, instead of a learned critic.",
     "Per-step action certificates see the stack as one observation and get no penalty for their own sampling of "
-    "episodes: both favour them. Here they certify no return at any budget, so Q2 would be won "
-    "against nothing and is void; it stood as reproduced until that precondition was added after the run.",
+    "episodes: both favour them. Where they certify no return at any budget, Q2 would be won "
+    "against nothing and is void; version 1, where it was so, had no such precondition until after its run.",
     "Freeway and Pong are not measured here.",
     "Seeds: ten for the arms of headline claims, three for the sweep over sigma; the paper shows one agent for each.",
     "Version 1 was measured on seeds 0 to 9, with 60,000 steps of DQN: some of its undefended agents did not learn, so "
