@@ -157,20 +157,22 @@ def test_dictionaries_are_flattened_as_gymnasium_flattens_them():
         assert np.array_equal(step.observation[1].numpy(), expected if t == 3 else reached)
 
 
-class Numbered(Mixed):
+class Numbered(gymnasium.Env):
     """Observes one whole number, or one real number by itself; takes actions in +-0.1 in double precision."""
 
     action_space = gymnasium.spaces.Box(-0.1, 0.1, (1,), np.float64)
 
     def __init__(self, seen: gymnasium.Space) -> None:
         self.observation_space = seen
+        self.shown = np.array(0.5, np.float32) if isinstance(seen, gymnasium.spaces.Box) else 2
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.shown, {}
 
     def step(self, action):
         assert self.action_space.contains(action), action
-        return super().step(action)
-
-    def observe(self):
-        return np.array(0.5, np.float32) if isinstance(self.observation_space, gymnasium.spaces.Box) else 2
+        return self.shown, 1.0, True, False, {}
 
 
 @pytest.mark.parametrize("seen", [gymnasium.spaces.Discrete(5), gymnasium.spaces.Box(0.0, 1.0, (), np.float32)])
