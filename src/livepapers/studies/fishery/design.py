@@ -81,7 +81,7 @@ DEVIATIONS = (
     "C7a: until version 2 it asked for |t| > 3 in a regression over visited states, which any trained network passes "
     "once enough states are read. Since version 3 it asks how much Z explains, and L2 what seeing Z earns; both were "
     "fixed after version 2's figures, and are judged on seeds that it did not have.",
-    "C3b, looked into after the run: one smoothed rule of ten (seed 13) loses Y in nearly half of all episodes. Where X "
-    "and Y are scarce together it is between the grids it was fitted to, as the paper's are, and the Gaussian process "
-    "carries on a slope: it fishes Y hardest where least is left, which the rule it was fitted to does not.",
+    "C3b, looked into after the run: one smoothed rule of ten (seed 13) loses Y in nearly half of all episodes. Where "
+    "X and Y are scarce together it is between the grids it was fitted to, as the paper's are, and the Gaussian "
+    "process carries on a slope: it fishes Y hardest where least is left, which the rule it was fitted to does not.",
 )
