@@ -152,6 +152,35 @@ def test_artifacts_that_are_no_policies_or_name_no_world_are_refused(cli: Cli, t
     assert "one of cart-pole" in cli("evaluate", str(foreign)).err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("evaluate",), ("export", "--onnx", "x.onnx"), ("apply", "drl-diagnosis"),
+        ("apply", "policy-smoothing", "--sigma", "0.1", "--budgets", "0.1"),
+    ],
+    ids=lambda words: "-".join(words[:2]),
+)  # fmt: skip
+def test_no_file_makes_a_command_import_a_module(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+):
+    (tmp_path / "named_by_a_file_lp.py").write_text("", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    world = {"task": {"name": "gymnasium:named_by_a_file_lp:Foo-v0", "arguments": {}}}
+    space = CartPole().observation_space, CartPole().action_space
+    hostile = save(tmp_path / "hostile", QPolicy(*space, hidden=(8,)), world)
+    given = [*words, str(hostile)] if words[0] == "apply" else [words[0], str(hostile), *words[1:]]
+    found = cli(*given)
+    assert found.status == 2
+    assert "named_by_a_file_lp" not in sys.modules
+    assert "the world gymnasium:named_by_a_file_lp:Foo-v0, expected" in found.err
+    assert "(a file may not name a module to import; say --env if you trust it)" in found.err
+    assert not found.err.startswith("Error: env")
+    assert "No module named" not in found.err
+    assert "Foo" in cli(*given, "--env", "named_by_a_file_lp:Foo-v0").err  # who types it trusts it
+    assert sys.modules.pop("named_by_a_file_lp")
+
+
 def test_masked_actions_are_never_taken(monkeypatch: pytest.MonkeyPatch):
     class OnlyLeft(CartPole):
         def mask(self, state: Any) -> Any:

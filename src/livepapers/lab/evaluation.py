@@ -64,11 +64,10 @@ def world_of(policy: SavedPolicy, env: str | None) -> tuple[str, dict[str, Any]]
     if env is not None:
         return worlds.full_name(env), {}
     task = policy.description.spaces.get("task")
-    if not isinstance(task, dict) or not isinstance(task.get("name"), str):
+    if task is None:
         cause = "the artifact does not say what it was made for; name a world with --env"
         raise InputError.of("world", "nothing", expected="a world", cause=cause)
-    arguments = task.get("arguments")
-    return str(task["name"]), arguments if isinstance(arguments, dict) else {}
+    return worlds.of_file(task, field="artifact", option="--env")
 
 
 def evaluate(policy: SavedPolicy, *, episodes: int, seed: int, env: str | None = None) -> Evaluation:
