@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import torch
+from gymnasium.spaces import Discrete, MultiDiscrete
 from torch import Tensor, nn
 
 from livepapers.blocks.policy_door import require_actions
@@ -102,10 +104,19 @@ def check_fit(policy: SavedPolicy, task: BatchedTask, *, world: str) -> None:
         return
     for name in ("observation_space", "action_space"):
         made, here = getattr(policy.network, name, None), getattr(task, name)
-        if made is not None and (made.shape != here.shape or type(made) is not type(here)):
+        if made is not None and not _same(made, here):
             raise InputError.of("world", f"{name.replace('_', ' ')} {here}", expected=f"that of the policy, {made}")
     if getattr(policy.network, "observation_space", None) is None:
         _probe(policy, task, world=world)
+
+
+def _same(made: gymnasium.Space[Any], here: gymnasium.Space[Any]) -> bool:
+    """Whether two spaces have the same members, but for the bounds of boxes: worlds clip what goes beyond theirs."""
+    if isinstance(made, Discrete) and isinstance(here, Discrete):
+        return (made.n, made.start) == (here.n, here.start)
+    if isinstance(made, MultiDiscrete) and isinstance(here, MultiDiscrete):
+        return np.array_equal(made.nvec, here.nvec) and np.array_equal(made.start, here.start)
+    return made.shape == here.shape and type(made) is type(here)
 
 
 @torch.no_grad()
@@ -122,12 +133,13 @@ def _probe(policy: SavedPolicy, task: BatchedTask, *, world: str) -> None:
 @torch.no_grad()
 def run_episodes(policy: SavedPolicy, task: BatchedTask, *, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One episode in each lane: (returns float64, lengths int64, terminated bool), `[lane]` each."""
-    observation = task.reset(seed)
+    observation, about = task.reset(seed), policy.description.architecture
     returns = torch.zeros(task.lanes, dtype=torch.float64)
     lengths, fallen = torch.zeros(task.lanes, dtype=torch.int64), torch.zeros(task.lanes, dtype=torch.bool)
     going = torch.ones(task.lanes, dtype=torch.bool)
     for _ in range(LONGEST):
-        step = task.step(act(policy, task, observation))
+        actions = act(policy, task, observation)
+        step = task.step(require_actions(actions, task.action_space, task.lanes, about=about))
         returns += torch.where(going, step.reward.double(), 0.0)
         lengths += going
         fallen |= going & step.terminated
