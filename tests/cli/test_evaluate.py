@@ -201,8 +201,14 @@ def test_policies_of_states_are_evaluated_but_not_exported(cli: Cli, tmp_path: P
     assert refused.status == 2
     assert "states" in refused.err
     assert not (tmp_path / "x.onnx").exists()
-    elsewhere = cli("evaluate", str(samples_of_hdpo), "--env", "CartPole-v1").err
-    assert "world: got gymnasium:CartPole-v1, expected a simulator (this policy acts on its states)" in elsewhere
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "cart-pole", "reactor", "hard-maze"])
+def test_a_policy_of_states_says_whose_they_are(cli: Cli, samples_of_hdpo: Path, env: str):
+    found = cli("evaluate", str(samples_of_hdpo), "--env", env)
+    said = "expected inventory, which it was made for (this policy acts on a simulator's states)"
+    world = f"gymnasium:{env}" if env == "CartPole-v1" else env
+    assert (found.status, found.err) == (2, f"Error: world: got {world}, {said}\n")
 
 
 @pytest.fixture

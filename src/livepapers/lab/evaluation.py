@@ -99,8 +99,11 @@ def evaluate(policy: SavedPolicy, *, episodes: int, seed: int, env: str | None =
 def check_fit(policy: SavedPolicy, task: BatchedTask, *, world: str) -> None:
     """Raise `InputError` unless the policy can act in this task, which a person knows as `world`."""
     if policy.takes == "state":
-        if not isinstance(task, SimulatorTask):
-            raise InputError.of("world", world, expected="a simulator", cause="this policy acts on its states")
+        if not _knows_states(policy, task):
+            told = policy.description.spaces.get("task")
+            own = str(told.get("name")) if isinstance(told, dict) else world
+            expected = "the one that the policy was made for" if own == world else f"{own}, which it was made for"
+            raise InputError.of("world", world, expected=expected, cause="this policy acts on a simulator's states")
         return
     for name in ("observation_space", "action_space"):
         made, here = getattr(policy.network, name, None), getattr(task, name)
@@ -128,6 +131,18 @@ def _probe(policy: SavedPolicy, task: BatchedTask, *, world: str) -> None:
     except (RuntimeError, IndexError, ValueError):  # whatever tensors of a wrong size come to
         cause = f"it observes {task.observation_space} and is acted on by {task.action_space}"
         raise InputError.of("world", world, expected="one that the policy was made for", cause=cause) from None
+
+
+@torch.no_grad()
+def _knows_states(policy: SavedPolicy, task: BatchedTask) -> bool:
+    """Whether a policy of states can decide in this task: no space describes states, each world has its own type."""
+    if not isinstance(task, SimulatorTask):
+        return False
+    try:
+        act(policy, task, task.reset(0))
+    except (AttributeError, TypeError, RuntimeError, IndexError, ValueError):  # whatever another world's come to
+        return False
+    return True
 
 
 @torch.no_grad()
