@@ -1,14 +1,17 @@
 """Policies act only in worlds they fit, and what was opened for them is closed again."""
 
+import contextlib
 from typing import Any
 
 import pytest
 import torch
 from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
+from gymnasium.vector import SyncVectorEnv
 from torch import Tensor, nn
 
 from livepapers.core.artifact import Artifact
 from livepapers.core.errors import InputError
+from livepapers.lab import evaluation
 from livepapers.lab.evaluation import SavedPolicy, check_fit, evaluate
 from livepapers.tasks import worlds
 from livepapers.tasks.cart_pole import CartPole
@@ -61,3 +64,25 @@ def test_no_action_is_taken_that_the_world_does_not_have(env: str):
     policy = saved(Always(5, observes=SEEN))
     with pytest.raises(InputError, match=r"^policy: got Always, which took action 5, expected actions of Discrete"):
         evaluate(policy, episodes=1, seed=0, env=env)
+
+
+def test_the_policys_own_world_keeps_its_arguments_by_whatever_way_it_is_named():
+    policy = saved(Always(1, observes=SEEN), {"name": "cart-pole", "arguments": {"horizon": 3}})
+    whole, own, named = (
+        evaluate(policy, episodes=2, seed=0, env=env).lengths.tolist() for env in ("CartPole-v1", None, "cart-pole")
+    )
+    assert own == named == [3, 3]
+    assert min(whole) > 3
+    theirs = saved(Always(1), {"name": "gymnasium:CartPole-v1", "arguments": {"max_episode_steps": 4}})
+    assert evaluate(theirs, episodes=1, seed=0, env="CartPole-v1").lengths.tolist() == [4]
+
+
+@pytest.mark.parametrize("action", [1, 5], ids=["played", "refused"])
+def test_environments_are_closed_behind_an_evaluation(action: int, monkeypatch: pytest.MonkeyPatch):
+    closed: list[int] = []
+    monkeypatch.setattr(evaluation, "ENVIRONMENTS", 2)
+    monkeypatch.setattr(SyncVectorEnv, "close_extras", lambda env, **_: closed.append(env.num_envs))
+    policy = saved(Always(action, observes=SEEN), {"name": "gymnasium:CartPole-v1", "arguments": {}})
+    with contextlib.nullcontext() if action == 1 else pytest.raises(InputError):
+        evaluate(policy, episodes=5, seed=0)
+    assert closed == ([2, 2, 1] if action == 1 else [2])

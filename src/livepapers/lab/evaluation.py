@@ -62,10 +62,15 @@ def load_policy(folder: Path) -> SavedPolicy:
 
 
 def world_of(policy: SavedPolicy, env: str | None) -> tuple[str, dict[str, Any]]:
-    """The world (name, arguments) a policy was made for, or the one that is asked for."""
-    if env is not None:
-        return worlds.full_name(env), {}
+    """The world (name, arguments) a policy was made for, or the one that is asked for.
+
+    Who asks for the policy's own world by its name gets it as it was, with its arguments.
+    """
     task = policy.description.spaces.get("task")
+    if env is not None:
+        name = worlds.full_name(env)
+        own = task.get("arguments") if isinstance(task, dict) and task.get("name") == name else None
+        return name, own if isinstance(own, dict) else {}
     if task is None:
         cause = "the artifact does not say what it was made for; name a world with --env"
         raise InputError.of("world", "nothing", expected="a world", cause=cause)
@@ -88,9 +93,9 @@ def evaluate(policy: SavedPolicy, *, episodes: int, seed: int, env: str | None =
     most = ENVIRONMENTS if name.startswith((worlds.GYMNASIUM, worlds.ATARI)) else LANES
     parts = []
     for first in range(0, episodes, most):
-        task = worlds.make(name, arguments, lanes=min(most, episodes - first))
-        check_fit(policy, task, world=name)
-        parts.append(run_episodes(policy, task, seed=derive(seed, "evaluate", first) >> 32))
+        with worlds.opened(name, arguments, lanes=min(most, episodes - first)) as task:
+            check_fit(policy, task, world=name)
+            parts.append(run_episodes(policy, task, seed=derive(seed, "evaluate", first) >> 32))
     returns, lengths, terminated = (np.concatenate(column) for column in zip(*parts, strict=True))
     interval = bootstrap_interval(returns, numpy_generator(seed, "evaluate", "interval"))
     return Evaluation(name, returns, lengths, terminated, interval_inside(returns, interval))

@@ -17,7 +17,6 @@ from livepapers.core.files import write_atomic
 from livepapers.core.rng import derive
 from livepapers.lab.evaluation import SavedPolicy, act, check_fit, world_of
 from livepapers.tasks import worlds
-from livepapers.tasks.vector import BatchedTask
 
 TOLERANCE = 1e-5
 """Largest difference of an action, relative to its size where that is over 1."""
@@ -78,7 +77,8 @@ def _observed(policy: SavedPolicy, env: str | None) -> Box:
     space = getattr(policy.network, "observation_space", None)
     if space is None and (env or policy.description.spaces.get("task")):
         name, arguments = world_of(policy, env)
-        space = worlds.make(name, arguments, lanes=1).observation_space
+        with worlds.opened(name, arguments) as task:
+            space = task.observation_space
     if isinstance(space, Box):
         return space
     raise _refused(policy, "neither it nor a world says what it observes" if space is None else f"it observes {space}")
@@ -123,13 +123,13 @@ def _visited(policy: SavedPolicy, env: str | None, count: int, seed: int) -> lis
     if not (env or policy.description.spaces.get("task")):
         return []
     name, arguments = world_of(policy, env)
-    task: BatchedTask = worlds.make(name, arguments, lanes=4 if name.startswith(worlds.GYMNASIUM) else 16)
-    check_fit(policy, task, world=name)
-    observation = task.reset(derive(seed, "export", "visited") >> 32)
     batches: list[Batch] = []
-    for _ in range(max(1, count // task.lanes)):
-        batches.append((observation.to(torch.float32), task.mask()))
-        observation = task.step(act(policy, task, observation)).observation
+    with worlds.opened(name, arguments, lanes=4 if name.startswith(worlds.GYMNASIUM) else 16) as task:
+        check_fit(policy, task, world=name)
+        observation = task.reset(derive(seed, "export", "visited") >> 32)
+        for _ in range(max(1, count // task.lanes)):
+            batches.append((observation.to(torch.float32), task.mask()))
+            observation = task.step(act(policy, task, observation)).observation
     return batches
 
 

@@ -303,6 +303,11 @@ class GymnasiumTask:
         """Gymnasium environments state no masks."""
         return None
 
+    def close(self) -> None:
+        """Give back what the environments hold: windows, simulators, processes."""
+        with self._running():
+            self.env.close()
+
     def _running(self) -> AbstractContextManager[None]:
         """Around calls of the environment, which may be of the user's own making."""
         return user_code.running(self.env.spec.id if self.env.spec else type(self.env).__name__, field="env")

@@ -5,8 +5,9 @@ registered name stands for a module and a callable in it, imported when it is as
 what it says goes through `of_file` before `make`, which also takes ids that a person typed with a module of their own.
 """
 
+import contextlib
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -98,6 +99,17 @@ def make(name: str, arguments: Mapping[str, Any], *, lanes: int = 1) -> BatchedT
     if name not in WORLDS:
         raise InputError.of("world", name, expected=_any_world())
     return SimulatorTask(simulator(name, arguments), lanes)
+
+
+@contextlib.contextmanager
+def opened(name: str, arguments: Mapping[str, Any], *, lanes: int = 1) -> Iterator[BatchedTask]:
+    """`make` for a block, behind which the copies of an environment are closed."""
+    task = make(name, arguments, lanes=lanes)
+    try:
+        yield task
+    finally:
+        if isinstance(task, (GymnasiumTask, AtariTask)):
+            task.close()
 
 
 def simulator(name: str, arguments: Mapping[str, Any]) -> Simulator[Any, Any, Any]:
