@@ -252,6 +252,35 @@ def test_the_onnx_file_gives_the_same_actions(cli: Cli, tmp_path: Path, policy: 
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_onnx_file_is_evaluated_as_its_artifact_is(cli: Cli, tmp_path: Path):
+    pytest.importorskip("onnxruntime")
+    onnx = pytest.importorskip("onnx")
+    world = {"task": {"name": "cart-pole", "arguments": {"horizon": 30}}}
+    folder, file = save(tmp_path / "policy", greedy(), world), tmp_path / "policy.onnx"
+    assert cli("export", str(folder), "--onnx", str(file)).status == 0
+    words = ("--episodes", "8", "--seed", "2", "--json")
+    own, theirs = cli("evaluate", str(folder), *words).json, cli("evaluate", str(file), *words).json
+    assert theirs == {**own, "artifact": str(file), "slug": None}
+    assert "ONNX file policy.onnx, seed 0" in cli("evaluate", str(file), "--episodes", "1").out
+    model = onnx.load(str(file))
+    del model.metadata_props[:]
+    onnx.save(model, str(file))  # as other programs write them
+    nowhere = cli("evaluate", str(file), *words)
+    assert (nowhere.status, nowhere.err.count("\n")) == (2, 1)
+    assert "the policy does not say what it was made for; name a world with --env" in nowhere.err
+    assert cli("evaluate", str(file), *words, "--env", "cart-pole").json["episodes"] == 8
+    misfit = cli("evaluate", str(file), *words, "--env", "mountain-car").err
+    assert misfit == "Error: world: got observations of shape (2,), expected (4,), which the policy takes\n"
+
+
+def test_a_file_that_is_no_onnx_file_is_refused(cli: Cli, tmp_path: Path):
+    (tmp_path / "policy.txt").write_text("no policy")
+    found = cli("evaluate", str(tmp_path / "policy.txt"), "--env", "cart-pole")
+    assert found.status == 2
+    assert "expected a folder with artifact.json, or an .onnx file" in found.err
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_an_onnx_file_whose_world_was_spoiled_is_refused(cli: Cli, saved: Path, tmp_path: Path):
     onnx = pytest.importorskip("onnx")
     target = tmp_path / "policy.onnx"

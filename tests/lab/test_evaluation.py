@@ -3,6 +3,7 @@
 import contextlib
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
@@ -62,7 +63,9 @@ def test_parts_of_actions_are_told_apart(made: Space, here: Space):
 @pytest.mark.parametrize("env", ["cart-pole", "CartPole-v1"])
 def test_no_action_is_taken_that_the_world_does_not_have(env: str):
     policy = saved(Always(5, observes=SEEN))
-    with pytest.raises(InputError, match=r"^policy: got Always, which took action 5, expected actions of Discrete"):
+    with pytest.raises(
+        InputError, match=r"^policy: got Always of pdppo, which took action 5, expected actions of Discrete"
+    ):
         evaluate(policy, episodes=1, seed=0, env=env)
 
 
@@ -86,3 +89,53 @@ def test_environments_are_closed_behind_an_evaluation(action: int, monkeypatch: 
     with contextlib.nullcontext() if action == 1 else pytest.raises(InputError):
         evaluate(policy, episodes=5, seed=0)
     assert closed == ([2, 2, 1] if action == 1 else [2])
+
+
+class Agent:
+    """As Stable-Baselines3 has them."""
+
+    observation_space, action_space = SEEN, Discrete(2)
+
+    def predict(self, observation: np.ndarray, *, deterministic: bool) -> tuple[np.ndarray, None]:
+        assert deterministic
+        return (observation[:, 2] > 0).astype(np.int64), None
+
+
+class Upright(nn.Module):
+    def forward(self, observation: Tensor) -> Tensor:
+        return (observation[:, 2] > 0).long()
+
+
+@pytest.mark.parametrize("env", ["cart-pole", "CartPole-v1"])
+def test_policies_of_any_origin_are_evaluated_alike(env: str):
+    kept = evaluate(saved(Upright(), None), episodes=8, seed=2, env=env)
+    for source in (Upright(), Upright().forward, Agent()):
+        assert evaluate(source, episodes=8, seed=2, env=env).returns.tolist() == kept.returns.tolist()
+    with pytest.raises(InputError, match="name a world with --env"):
+        evaluate(Upright(), episodes=1, seed=0)
+
+
+def test_what_the_door_lets_in_has_to_fit_too():
+    class Other(Agent):
+        action_space = Discrete(6)
+
+    with pytest.raises(InputError, match=r"observations of shape \(2,\), expected \(4,\), which the policy takes"):
+        evaluate(Agent(), episodes=1, seed=0, env="mountain-car")
+    with pytest.raises(InputError, match=r"action space Discrete\(2\), expected that of the policy, Discrete\(6\)"):
+        evaluate(Other(), episodes=1, seed=0, env="cart-pole")
+    with pytest.raises(InputError, match="which took action 5"):
+        evaluate(Always(5), episodes=1, seed=0, env="cart-pole")
+    with pytest.raises(InputError, match="policy: got 3"):
+        evaluate(3, episodes=1, seed=0, env="cart-pole")
+
+
+def test_a_policys_memory_begins_with_each_episode():
+    class Counting(Upright):
+        begun = 0
+
+        def restart(self, lanes: Tensor) -> None:
+            self.begun += int(lanes.sum())
+
+    policy = Counting()
+    evaluate(policy, episodes=3, seed=0, env="cart-pole")
+    assert policy.begun == 3

@@ -5,11 +5,10 @@ from pathlib import Path
 import click
 
 from livepapers.cli.command import Command, examples, in_a_folder
-from livepapers.cli.evaluate import folder_argument
 
 
 @click.command("export", cls=Command, epilog=examples("export policy --onnx policy.onnx"))
-@folder_argument
+@click.argument("artifact", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="ARTIFACT")
 @click.option(
     "--onnx",
     "target",
