@@ -1,5 +1,7 @@
 """The vector faces of a simulator, and Gymnasium environments as batched tasks."""
 
+import sys
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -259,3 +261,25 @@ def test_a_mistake_in_a_users_environment_is_told_as_theirs(where: str, monkeypa
     line = r"^env: Broken-v0 raised ValueError: my own bug \(line \d+ of test_vector.py\)$"
     with pytest.raises(InputError, match=line):
         use()
+
+
+OWN = """\
+import gymnasium
+from gymnasium.envs.classic_control import CartPoleEnv
+
+gymnasium.register("Mine-v0", CartPoleEnv, max_episode_steps=9)
+"""
+
+
+def test_an_environment_of_the_present_folder_is_found_as_with_python_m(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "own_environment_lp.py").write_text(OWN, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("gymnasium.envs.registration.registry", dict(gymnasium.registry))
+    monkeypatch.setattr("sys.path", [place for place in sys.path if place not in ("", str(tmp_path))])
+    before = list(sys.path)
+    with pytest.raises(InputError, match="Mine"):  # no module is asked for, so none is looked for
+        GymnasiumTask.make("Mine-v0", 1)
+    assert GymnasiumTask.make("own_environment_lp:Mine-v0", 2).reset(0).shape == (2, 4)
+    assert sys.path == before

@@ -5,11 +5,10 @@ from pathlib import Path
 import click
 
 from livepapers.cli.command import Command, examples, in_a_folder
-from livepapers.cli.evaluate import folder_argument
 
 
 @click.command("export", cls=Command, epilog=examples("export policy --onnx policy.onnx"))
-@folder_argument
+@click.argument("artifact", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="ARTIFACT")
 @click.option(
     "--onnx",
     "target",
@@ -18,7 +17,8 @@ from livepapers.cli.evaluate import folder_argument
     callback=in_a_folder,
     help="The ONNX file to write.",
 )
-def command(artifact: Path, target: Path) -> None:
+@click.option("--env", metavar="ID", help="World for the visited states, instead of the policy's own.")
+def command(artifact: Path, target: Path, env: str | None) -> None:
     """Write a saved policy as an ONNX file.
 
     ARTIFACT is a folder with artifact.json. The file takes `observation` (and `mask` where the policy's world has
@@ -27,5 +27,5 @@ def command(artifact: Path, target: Path) -> None:
     from livepapers.lab.evaluation import load_policy
     from livepapers.lab.onnx_export import TOLERANCE, export
 
-    worst = export(load_policy(artifact), target)
+    worst = export(load_policy(artifact), target, env=env)
     click.echo(f"{target}: actions agree to {worst:.1e} (allowed: {TOLERANCE:.0e})")

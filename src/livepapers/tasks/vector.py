@@ -251,10 +251,13 @@ class GymnasiumTask:
 
     @classmethod
     def make(cls, env_id: str, lanes: int, **arguments: Any) -> "GymnasiumTask":
-        """Build `lanes` copies of a registered environment; raises `InputError` for an unknown id or argument."""
+        """Build `lanes` copies of a registered environment; raises `InputError` for an unknown id or argument.
+
+        `module:id` imports the module, also from the present folder: `worlds.of_file` lets no file name one.
+        """
         options = {"autoreset_mode": AutoresetMode.SAME_STEP}
         try:
-            with user_code.running(env_id, field="env"):
+            with user_code.importable(env_id), user_code.running(env_id, field="env"):
                 made = gymnasium.make_vec(env_id, lanes, vectorization_mode="sync", vector_kwargs=options, **arguments)
         except InputError as error:
             if isinstance(error.__cause__, (gymnasium.error.Error, ImportError)):
@@ -303,6 +306,11 @@ class GymnasiumTask:
     def mask(self) -> Tensor | None:
         """Gymnasium environments state no masks."""
         return None
+
+    def close(self) -> None:
+        """Give back what the environments hold: windows, simulators, processes."""
+        with self._running():
+            self.env.close()
 
     def _running(self) -> AbstractContextManager[None]:
         """Around calls of the environment, which may be of the user's own making."""

@@ -1,11 +1,13 @@
 """Worlds by name, so that a policy artifact can say what it was made for and be put back there.
 
 A world is `{"name": ..., "arguments": {JSON}}`: a registered simulator, `gymnasium:<id>` or `atari:<game>`. A
-registered name stands for a module and a callable in it, imported when it is asked for; a file can name nothing else.
+registered name stands for a module and a callable in it, imported when it is asked for; a file can name nothing else:
+what it says goes through `of_file` before `make`, which also takes ids that a person typed with a module of their own.
 """
 
+import contextlib
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -42,10 +44,42 @@ WORLDS = {
 
 GYMNASIUM, ATARI = "gymnasium:", "atari:"
 
+_NOT_ARGUMENTS = {"cls", "env_id", "lanes"}
+"""Names that `GymnasiumTask.make` has itself; an `env_id` would also tell Gymnasium's adapters what else to import."""
+
 
 def full_name(env: str) -> str:
     """A world's name as artifacts have it: a bare id is Gymnasium's."""
     return env if env in WORLDS or env.startswith((GYMNASIUM, ATARI)) else GYMNASIUM + env
+
+
+def of_file(world: Any, *, field: str, option: str = "") -> tuple[str, dict[str, Any]]:
+    """The world that a file tells of, as (name, arguments) for `make`.
+
+    An id with a module is refused: to open somebody's file would be to run somebody's code.
+
+    Args:
+        world: What the file says, of whatever kind.
+        field: What the file is called in messages.
+        option: By which a person may name the world instead; "" where there is none.
+
+    Raises:
+        InputError: It is no world, or its name asks for a module.
+    """
+    told: Mapping[str, Any] = world if isinstance(world, Mapping) else {}
+    name, arguments = str(told.get("name")), told.get("arguments", {})
+    if name not in WORLDS and not name.startswith((GYMNASIUM, ATARI)):
+        raise InputError.of(field, f"the world {name}", expected=_any_world())
+    if name.count(":") > 1:
+        cause = "a file may not name a module to import" + (f"; say {option} if you trust it" if option else "")
+        raise InputError.of(field, f"the world {name}", expected="a world without a module", cause=cause)
+    if not isinstance(arguments, Mapping) or not all(isinstance(key, str) for key in arguments):
+        raise InputError.of(field, arguments, expected=f"arguments of the world {name} by their names")
+    return name, dict(arguments)
+
+
+def _any_world() -> str:
+    return f"one of {', '.join(WORLDS)}, {GYMNASIUM}<id> or {ATARI}<game>"
 
 
 def make(name: str, arguments: Mapping[str, Any], *, lanes: int = 1) -> BatchedTask:
@@ -55,14 +89,27 @@ def make(name: str, arguments: Mapping[str, Any], *, lanes: int = 1) -> BatchedT
         InputError: There is no such world, or it refuses the arguments.
     """
     if name.startswith(GYMNASIUM):
+        if taken := _NOT_ARGUMENTS & set(arguments):
+            raise InputError.of(f"world {name}", ", ".join(sorted(taken)), expected="arguments of the environment")
         return GymnasiumTask.make(name.removeprefix(GYMNASIUM), lanes, **arguments)
     if name.startswith(ATARI):
         if arguments:
             raise InputError.of("world", dict(arguments), expected=f"no arguments of {name}")
         return AtariTask(name.removeprefix(ATARI), lanes)
     if name not in WORLDS:
-        raise InputError.of("world", name, expected=f"one of {', '.join(WORLDS)}, {GYMNASIUM}<id> or {ATARI}<game>")
+        raise InputError.of("world", name, expected=_any_world())
     return SimulatorTask(simulator(name, arguments), lanes)
+
+
+@contextlib.contextmanager
+def opened(name: str, arguments: Mapping[str, Any], *, lanes: int = 1) -> Iterator[BatchedTask]:
+    """`make` for a block, behind which the copies of an environment are closed."""
+    task = make(name, arguments, lanes=lanes)
+    try:
+        yield task
+    finally:
+        if isinstance(task, (GymnasiumTask, AtariTask)):
+            task.close()
 
 
 def simulator(name: str, arguments: Mapping[str, Any]) -> Simulator[Any, Any, Any]:

@@ -63,15 +63,13 @@ def read(folder: Path, *, function: str = "") -> Repertoire:
     try:
         state = load_state(path)
         archive, hidden = Archive.of_state(state["archive"]), tuple(int(width) for width in state["hidden"])
-        name, arguments = str(state["world"]["name"]), dict(state["world"]["arguments"])
         told, offset, version = dict(state["descriptor"]), float(state["offset"]), int(state["format"])
+        world = state["world"]
     except (CorruptFileError, OSError, KeyError, TypeError, ValueError) as error:
         raise InputError.of("archive", path, expected="an archive of this command", cause=str(error)) from None
     if version != FORMAT:
         raise InputError.of("archive", f"format {version}", expected=f"format {FORMAT}", cause="another version's")
-    if name not in worlds.WORLDS and (name.count(":") > 1 or not name.startswith(worlds.GYMNASIUM)):
-        cause = "a file may not name a module to import"
-        raise InputError.of("archive", f"the world {name}", expected="a registered world", cause=cause)
+    name, arguments = worlds.of_file(world, field="archive")
     descriptor = _descriptor(told, function)
     if len(archive.centroids[0]) != descriptor.size or not bool(torch.isfinite(archive.fitness).any()):
         raise InputError.of("archive", path, expected="policies in cells of its descriptor", cause="it was altered")

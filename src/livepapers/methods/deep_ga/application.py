@@ -242,17 +242,12 @@ def read_genome(path: Path, env: str = "") -> _Individual:
     try:
         genome = Genome.from_json(values["genome"])
         layout = Layout.from_arguments(values["layout"])
-        name, cap, digest = str(values["world"]["name"]), int(values["cap"]), str(values["weights"])
-        arguments = dict(values["world"]["arguments"])
-        if env:
-            name, arguments = worlds.full_name(env), {}
-        elif name.count(":") > 1 or (":" in name and not name.startswith((worlds.GYMNASIUM, worlds.ATARI))):
-            cause = "a file may not name a module to import; say --env if you trust it"
-            raise InputError.of("genome", f"the world {name}", expected="a registered world", cause=cause)
+        told, cap, digest = values["world"], int(values["cap"]), str(values["weights"])
     except (CorruptFileError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError.of("genome", path, expected="a genome.json of deep-ga", cause=plainly(error)) from None
+    name, arguments = (worlds.full_name(env), {}) if env else worlds.of_file(told, field="genome", option="--env")
     if genome.signature != layout.signature:
         cause = "its network was altered after it was written"
         raise InputError.of("genome", path, expected=f"the signature {layout.signature}", cause=cause)

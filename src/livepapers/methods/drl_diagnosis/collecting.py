@@ -58,9 +58,8 @@ def task_of(env: Environment, lanes: int) -> BatchedTask:
     """An environment as a batched task; raises `InputError` for one that does not exist."""
     if isinstance(env, str):
         return worlds.make(worlds.full_name(env), {}, lanes=lanes)
-    if isinstance(env, Mapping):
-        arguments = env.get("arguments")
-        return worlds.make(str(env.get("name")), arguments if isinstance(arguments, dict) else {}, lanes=lanes)
+    if isinstance(env, Mapping):  # a policy said it, and whoever made its file
+        return worlds.make(*worlds.of_file(env, field="policy", option="--env"), lanes=lanes)
     return SimulatorTask(env, lanes)
 
 

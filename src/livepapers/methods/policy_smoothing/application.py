@@ -204,10 +204,8 @@ def _world(policy: AnyPolicy, env: str) -> Environment:
     if policy.task is None:
         cause = "this policy does not say what it was made for"
         raise InputError.of("env", "nothing", expected="a world or a Gymnasium id", cause=cause)
-    name, arguments = str(policy.task.get("name")), policy.task.get("arguments")
-    if name.startswith(worlds.GYMNASIUM):
-        return name
-    return worlds.simulator(name, arguments if isinstance(arguments, dict) else {})
+    name, arguments = worlds.of_file(policy.task, field="artifact", option="--env")
+    return name if name.startswith(worlds.GYMNASIUM) else worlds.simulator(name, arguments)
 
 
 def _check_attack(policy: AnyPolicy, noise: float | Sequence[float], episodes: int) -> None:
