@@ -39,6 +39,33 @@ def test_functions_modules_and_agents_give_the_same_actions():
     assert as_policy(First()).values is None
 
 
+def test_masks_reach_agents_that_take_them():
+    class Maskable(Agent):
+        def predict(
+            self, observation: np.ndarray, *, deterministic: bool, action_masks: np.ndarray | None = None
+        ) -> tuple[np.ndarray, None]:
+            preferred = super().predict(observation, deterministic=deterministic)[0]
+            if action_masks is None:
+                return preferred, None
+            allowed = action_masks[np.arange(len(preferred)), preferred]
+            return np.where(allowed, preferred, action_masks.argmax(1)), None
+
+    seen, mask = torch.ones(2, 4), torch.tensor([[True, False], [True, True]])
+    assert as_policy(Maskable()).act(seen, None).tolist() == [1, 1]
+    assert as_policy(Maskable()).act(seen, mask).tolist() == [0, 1]
+    assert as_policy(Agent()).act(seen, mask).tolist() == [1, 1]
+
+
+def test_an_agent_whose_memory_would_be_lost_is_refused():
+    class Recurrent:
+        def predict(self, observation: np.ndarray, *, deterministic: bool) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+            assert deterministic
+            return np.zeros(len(observation), np.int64), (np.zeros(3), np.zeros(3))
+
+    with pytest.raises(InputError, match=r"^policy: got Recurrent\.predict, which returns a state, expected no memory"):
+        as_policy(Recurrent()).act(torch.zeros(2, 4), None)
+
+
 def test_preferences_of_actions_can_be_differentiated():
     seen = torch.zeros(2, 4, requires_grad=True)
     for policy in (
