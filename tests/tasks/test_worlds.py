@@ -57,3 +57,12 @@ def test_a_person_may_name_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(InputError, match="Foo"):
         worlds.make(worlds.full_name("named_by_a_person_lp:Foo-v0"), {})
     assert "named_by_a_person_lp" in sys.modules
+
+
+def test_who_asks_for_a_policys_own_world_by_name_gets_it_with_its_arguments():
+    told = {"name": "cart-pole", "arguments": {"horizon": 7}}
+    assert worlds.asked_for(None, told, field="artifact") == ("cart-pole", {"horizon": 7})
+    assert worlds.asked_for("cart-pole", told, field="artifact") == ("cart-pole", {"horizon": 7})
+    assert worlds.asked_for("CartPole-v1", told, field="artifact") == ("gymnasium:CartPole-v1", {})
+    with pytest.raises(InputError, match="env: got nothing"):
+        worlds.asked_for("", None, field="artifact")

@@ -90,22 +90,6 @@ def let_in(source: Source) -> Acting:
     return as_policy(source)
 
 
-def world_of(policy: Acting, env: str | None) -> tuple[str, dict[str, Any]]:
-    """The world (name, arguments) a policy was made for, or the one that is asked for.
-
-    Who asks for the policy's own world by its name gets it as it was, with its arguments.
-    """
-    task = policy.task
-    if env is not None:
-        name = worlds.full_name(env)
-        own = task.get("arguments") if isinstance(task, dict) and task.get("name") == name else None
-        return name, own if isinstance(own, dict) else {}
-    if task is None:
-        cause = "the policy does not say what it was made for; name a world with --env"
-        raise InputError.of("world", "nothing", expected="a world", cause=cause)
-    return worlds.of_file(task, field="artifact", option="--env")
-
-
 def evaluate(policy: Source, *, episodes: int, seed: int, env: str | None = None) -> Evaluation:
     """Run whole episodes.
 
@@ -119,7 +103,7 @@ def evaluate(policy: Source, *, episodes: int, seed: int, env: str | None = None
         InputError: The world is unknown, or does not fit the policy, which may be none.
     """
     acting = let_in(policy)
-    name, arguments = world_of(acting, env)
+    name, arguments = worlds.asked_for(env, acting.task, field="artifact")
     most = ENVIRONMENTS if name.startswith((worlds.GYMNASIUM, worlds.ATARI)) else LANES
     parts = []
     for first in range(0, episodes, most):

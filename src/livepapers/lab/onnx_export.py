@@ -15,7 +15,7 @@ from livepapers.blocks.policy_door import TASK
 from livepapers.core.errors import InputError, LivepapersError, MissingExtraError
 from livepapers.core.files import write_atomic
 from livepapers.core.rng import derive
-from livepapers.lab.evaluation import SavedPolicy, act, check_fit, world_of
+from livepapers.lab.evaluation import SavedPolicy, act, check_fit
 from livepapers.tasks import worlds
 
 TOLERANCE = 1e-5
@@ -76,7 +76,7 @@ def _observed(policy: SavedPolicy, env: str | None) -> Box:
         raise _refused(policy, reason)
     space = getattr(policy.network, "observation_space", None)
     if space is None and (env or policy.description.spaces.get("task")):
-        name, arguments = world_of(policy, env)
+        name, arguments = worlds.asked_for(env, policy.task, field="artifact")
         with worlds.opened(name, arguments) as task:
             space = task.observation_space
     if isinstance(space, Box):
@@ -122,7 +122,7 @@ def _visited(policy: SavedPolicy, env: str | None, count: int, seed: int) -> lis
     """What the policy sees in its world, if the artifact or a person names one."""
     if not (env or policy.description.spaces.get("task")):
         return []
-    name, arguments = world_of(policy, env)
+    name, arguments = worlds.asked_for(env, policy.task, field="artifact")
     batches: list[Batch] = []
     with worlds.opened(name, arguments, lanes=4 if name.startswith(worlds.GYMNASIUM) else 16) as task:
         check_fit(policy, task, world=name)

@@ -78,6 +78,29 @@ def of_file(world: Any, *, field: str, option: str = "") -> tuple[str, dict[str,
     return name, dict(arguments)
 
 
+def asked_for(env: str | None, told: Any, *, field: str) -> tuple[str, dict[str, Any]]:
+    """The world (name, arguments) that a person names with --env, or else the one that a policy's file tells of.
+
+    Who asks for the policy's own world by its name gets it as it was, with its arguments.
+
+    Args:
+        env: As it was typed; None or empty: nothing was.
+        told: What the file says, None where it says nothing.
+        field: What the file is called in messages.
+
+    Raises:
+        InputError: Neither names a world, or see `of_file`.
+    """
+    if env:
+        name = full_name(env)
+        own = told.get("arguments") if isinstance(told, Mapping) and told.get("name") == name else None
+        return name, dict(own) if isinstance(own, Mapping) else {}
+    if told is None:
+        cause = "the policy does not say what it was made for; name a world with --env"
+        raise InputError.of("env", "nothing", expected="a world or a Gymnasium id", cause=cause)
+    return of_file(told, field=field, option="--env")
+
+
 def _any_world() -> str:
     return f"one of {', '.join(WORLDS)}, {GYMNASIUM}<id> or {ATARI}<game>"
 

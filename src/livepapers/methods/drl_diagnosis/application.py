@@ -32,6 +32,7 @@ from livepapers.methods.drl_diagnosis.direction import Loss, squared_cosine
 from livepapers.methods.drl_diagnosis.judging import Judged, judge_policy, not_robust
 from livepapers.methods.drl_diagnosis.plot import heat_maps_svg, series_svg
 from livepapers.methods.drl_diagnosis.reporting import rows_of_both, rows_of_figures, rows_of_sets
+from livepapers.tasks import worlds
 
 SETS, POLICY, AGAINST = "Sets of states", "Policy", "Beside the other policy"
 SATURATED = 0.999
@@ -196,10 +197,8 @@ def _check_positive(name: str, value: float) -> None:
 
 def _world(policy: AnyPolicy, env: str) -> Environment:
     """The world that was asked for, or the one the policy says it was made for."""
-    if not env and policy.task is None:
-        cause = "this policy does not say what it was made for"
-        raise InputError.of("env", "nothing", expected="a world or a Gymnasium id", cause=cause)
-    return env or dict(policy.task or {})
+    name, arguments = worlds.asked_for(env, policy.task, field="policy")
+    return {"name": name, "arguments": arguments} if arguments else name
 
 
 def _headline(first: Judged, second: Judged | None, void: str, rows: list[Row]) -> str:

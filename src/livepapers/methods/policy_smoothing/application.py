@@ -121,7 +121,8 @@ def apply(
         policy = as_policy(artifact)
         if attack_episodes:
             _check_attack(policy, noise, attack_episodes)
-        world = _world(policy, env)
+        name, arguments = worlds.asked_for(env, policy.task, field="artifact")
+        world = {"name": name, "arguments": arguments}
         found = certify(policy, world, sigma=noise, episodes=episodes, seed=seed, frames=frames or None, **bounds)
         about = policy.about
         if attack_episodes:
@@ -195,17 +196,6 @@ def _check(*, frames: int, attack_episodes: int, episodes: int, seed: int) -> No
 
 def _read(path: Path, column: str) -> np.ndarray:
     return np.asarray(read_table(path, option="--returns", required=[column], numbers=[column])[column])
-
-
-def _world(policy: AnyPolicy, env: str) -> Environment:
-    """The world that was asked for, or the one the policy says it was made for."""
-    if env:
-        return env
-    if policy.task is None:
-        cause = "this policy does not say what it was made for"
-        raise InputError.of("env", "nothing", expected="a world or a Gymnasium id", cause=cause)
-    name, arguments = worlds.of_file(policy.task, field="artifact", option="--env")
-    return name if name.startswith(worlds.GYMNASIUM) else worlds.simulator(name, arguments)
 
 
 def _check_attack(policy: AnyPolicy, noise: float | Sequence[float], episodes: int) -> None:

@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -24,8 +24,11 @@ from livepapers.tasks.simulator import Simulator
 from livepapers.tasks.vector import BatchedTask, GymnasiumTask, SimulatorTask
 
 Sigma: TypeAlias = float | Sequence[float]
-Environment: TypeAlias = "str | Simulator[Any, Any, Any] | BatchedTask | VectorEnv | Callable[[int], BatchedTask]"
-"""A world of livepapers or a Gymnasium id, a simulator, a task, a vector environment, or lanes -> task."""
+Environment: TypeAlias = (
+    "str | Mapping[str, Any] | Simulator[Any, Any, Any] | BatchedTask | VectorEnv | Callable[[int], BatchedTask]"
+)
+"""A world of livepapers or a Gymnasium id (also with arguments, as `tasks.worlds` has them), a simulator, a task, a
+vector environment, or lanes -> task."""
 
 LANES, ENVIRONMENTS = 10_000, 64
 """Most episodes side by side, in a simulator and in copies of a Gymnasium environment."""
@@ -347,10 +350,12 @@ def world_of(env: Environment) -> World:
         InputError: It is unknown, or adds noise itself.
     """
     if isinstance(env, str):
-        if env not in worlds.WORLDS:
-            name = env.removeprefix(worlds.GYMNASIUM)
-            return World(lambda lanes: GymnasiumTask.make(name, lanes), ENVIRONMENTS, None, None)
-        return world_of(worlds.simulator(env, {}))
+        return world_of({"name": worlds.full_name(env), "arguments": {}})
+    if isinstance(env, Mapping):
+        name, arguments = env["name"], env["arguments"]
+        if name in worlds.WORLDS:
+            return world_of(worlds.simulator(name, arguments))
+        return World(lambda lanes: worlds.make(name, arguments, lanes=lanes), ENVIRONMENTS, None, None)
     if isinstance(env, VectorEnv):
         task = GymnasiumTask(env)
         return World(lambda _: task, task.lanes, None, None)
