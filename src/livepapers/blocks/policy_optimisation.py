@@ -357,7 +357,8 @@ class PPO(Learner):
     def _load(self, state: State) -> bool:
         """Whether the task stands where it stood."""
         config = self.config
-        load_optimizer_state(self._optimizer, state["optimizer"], lr=config.learning_rate, eps=config.adam_epsilon)
+        constant = {} if config.anneal else {"lr": config.learning_rate}  # a rate that falls is set at each update
+        load_optimizer_state(self._optimizer, state["optimizer"], eps=config.adam_epsilon, **constant)
         restored = load_task_state(self.task, state["task"])
         self.agent.load_state_dict(state["agent"])
         self._actions.set_state(state["actions"].clone())
