@@ -1,8 +1,10 @@
 """`livepapers apply dcg-map-elites` on worlds and archives, good and bad."""
 
 import csv
+import html
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -54,7 +56,7 @@ def test_a_world_gives_an_archive_its_page_and_one_policy(places: Path):
     assert page.count("<polygon") == 16
     assert "<script" not in page
     assert not re.search(r'(src|href)="(?!#)', page)
-    assert f"--archive places --cell {cells[0]['cell']}" in page
+    assert f"--archive {places} --cell {cells[0]['cell']}" in page
 
 
 def test_other_commands_take_the_distilled_policy_and_a_cell(places: Path, tmp_path: Path):
@@ -119,6 +121,58 @@ def test_a_function_may_describe_an_episode_and_is_asked_for_again(tmp_path: Pat
     assert apply(archive=tmp_path / "out", descriptor_from="my_ends:end").tables["Best cells"]
 
 
+ARM = """
+import gymnasium
+import numpy as np
+
+
+class Arm(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float32)
+    action_space = gymnasium.spaces.Box(-0.1, 0.1, (2,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t, self.place = 0, np.zeros(2, np.float32)
+        return self.place.copy(), {}
+
+    def step(self, action):
+        self.t, self.place = self.t + 1, (self.place + action).astype(np.float32)
+        ended = self.t == 5
+        told = {"x": float(self.place[0]), "y": float(self.place[1])} if ended else {"label": "still going"}
+        return self.place.copy(), 1.0, False, ended, told
+
+
+gymnasium.register(id="ARM-v0", entry_point="MODULE:Arm")
+"""
+"""An environment of one's own; what it ends with is told in the last step only."""
+
+
+def _arm(folder: Path, module: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """An environment in a module of this name, and the options of a search in it."""
+    name = module.replace("_", "").title()
+    (folder / f"{module}.py").write_text(ARM.replace("ARM", name).replace("MODULE", module))
+    monkeypatch.chdir(folder)
+    return {"env": f"{module}:{name}-v0", "descriptor": "obs:0,1", "low": "-1,-1", "high": "1,1"}
+
+
+def test_an_archive_of_ones_own_environment_opens_when_it_is_named_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    words = _arm(tmp_path, "my_opened", monkeypatch)
+    apply(**words, **{**QUICK, "iterations": 1}, output=Path("my arm"))
+    page = (tmp_path / "my arm" / "atlas.html").read_text()
+    command = re.search(r"<code>livepapers (.*?)</code>", page)
+    assert command is not None
+    typed = shlex.split(html.unescape(command[1]))
+    assert typed[2:6] == ["--archive", "my arm", "--env", words["env"]]
+    done = CliRunner().invoke(group, typed)
+    assert done.exit_code == 0, done.output
+    with pytest.raises(InputError, match=r"say --env if you trust it"):
+        apply(archive=Path("my arm"))
+    with pytest.raises(InputError, match=r"env: got Pendulum-v1, expected gymnasium:my_opened:Myopened-v0"):
+        apply(archive=Path("my arm"), env="Pendulum-v1")
+
+
 def test_a_function_that_breaks_is_told_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "my_broken_ends.py").write_text("def end(seen, actions, rewards):\n    return [seen['x']]\n")
     monkeypatch.chdir(tmp_path)
@@ -144,8 +198,9 @@ def test_an_interrupted_search_goes_on_to_the_same_bits(places: Path, tmp_path: 
     assert output.with_name("places.partial").is_dir()
     assert not output.exists()
     done = apply(env="point-omni", **QUICK, output=output)
-    for name in set(done.files) - {"archive.safetensors"}:
-        assert (output / name).read_bytes() == (places / name).read_bytes(), name
+    for name in set(done.files) - {"archive.safetensors", "artifact.json"}:  # which holds the page's hash
+        there = (places / name).read_bytes().replace(str(places).encode(), str(output).encode())  # the page's commands
+        assert (output / name).read_bytes() == there, name
     kept = [state_digest(load_state(folder / "archive.safetensors")) for folder in (output, places)]
     assert kept[0] == kept[1], "its header names its entries in any order"
 

@@ -66,7 +66,8 @@ def apply(
     --at, one policy of it is replayed and saved as a policy of its own.
 
     Args:
-        env: The world: a name of livepapers or a Gymnasium id; its actions are a bounded box.
+        env: The world: a name of livepapers or a Gymnasium id; its actions are a bounded box. An archive knows its own;
+            beside --archive it must be that one, typed again where it is module:id: no file may name code.
         descriptor: What describes an episode: obs:0,1 (columns of the last observation), mean-obs:0,1 (their means
             over the episode), info:x,y or mean-info:x,y (keys of Gymnasium's info). May be left out for point-omni and
             swimmer-omni.
@@ -100,13 +101,12 @@ def apply(
     Examples:
         livepapers apply dcg-map-elites --env point-omni --iterations 60 --output places
         livepapers apply dcg-map-elites --archive places --at 5,-3 --output there
+        livepapers apply dcg-map-elites --archive mine --env my_envs:Arm-v0 --cell 7
         livepapers apply dcg-map-elites --env Pendulum-v1 --descriptor mean-obs:0,2 --low=-1,-8 --high 1,8 \
             --reward-offset 17
     """
     if not env and archive is None:
         raise InputError.of("env and archive", "neither", expected="a world to search, or an archive to look into")
-    if env and archive is not None:
-        raise InputError.of("archive", archive, expected="no --env beside it", cause="an archive knows its world")
     check_numbers({"seed": (seed, 0, 2**63 - 1), "test-episodes": (test_episodes, 1, 10_000)})
     if output is not None:
         check_output_folder(output)
@@ -116,7 +116,8 @@ def apply(
             offspring=offspring, cells=cells, critic_steps=critic_steps, gradient_steps=gradient_steps, length=length,
             reward_offset=reward_offset, hidden=hidden,
         )  # fmt: skip
-        return looked_up(archive, descriptor_from, cell, at, distilled, test_episodes, seed, output)
+        kept = repertoire.read(archive, function=descriptor_from, env=env)
+        return looked_up(archive, kept, cell, at, distilled, test_episodes, seed, output)
     if cell >= 0 or at or distilled:
         raise InputError.of(
             "cell, at or distilled", "given with --env", expected="--archive", cause="there is none yet"
@@ -253,7 +254,7 @@ def _write(
     """The distilled policy with archive, page, cells and curve, whole or not at all."""
     files = {
         "cells.csv": to_csv(cell_rows(kept)), "iterations.csv": to_csv(curve),
-        "atlas.html": page_of(kept, done.headline, output.name),
+        "atlas.html": page_of(kept, done.headline, output),
     }  # fmt: skip
     holds = {
         "artifact.json": "what the distilled policy is", artifact.WEIGHTS: "its weights",

@@ -1,5 +1,6 @@
 """An archive as a file: everything that replays a cell, checked when it is read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,15 +47,16 @@ class Repertoire:
         return self.world.descriptor.restored(self.archive.descriptors[cell])
 
 
-def read(folder: Path, *, function: str = "") -> Repertoire:
+def read(folder: Path, *, function: str = "", env: str = "") -> Repertoire:
     """The archive that an earlier application left in a folder.
 
     Args:
         folder: Of `apply --output`.
         function: The descriptor's function, typed again where the archive was made with one: no file may name code.
+        env: The archive's world, typed again where it is `module:id`, for the same reason.
 
     Raises:
-        InputError: There is none, it does not verify, or it needs the function.
+        InputError: There is none, it does not verify, it needs the function or the world, or is of another world.
     """
     path = folder / FILE
     if not path.is_file():
@@ -69,11 +71,20 @@ def read(folder: Path, *, function: str = "") -> Repertoire:
         raise InputError.of("archive", path, expected="an archive of this command", cause=str(error)) from None
     if version != FORMAT:
         raise InputError.of("archive", f"format {version}", expected=f"format {FORMAT}", cause="another version's")
-    name, arguments = worlds.of_file(world, field="archive")
+    name, arguments = _world(world, env)
     descriptor = _descriptor(told, function)
     if len(archive.centroids[0]) != descriptor.size or not bool(torch.isfinite(archive.fitness).any()):
         raise InputError.of("archive", path, expected="policies in cells of its descriptor", cause="it was altered")
     return Repertoire(World(name, descriptor, arguments), archive, hidden, offset, str(told["function"]))
+
+
+def _world(told: Any, env: str) -> tuple[str, dict[str, Any]]:
+    """The archive's own world (name, arguments), which a person may have named too."""
+    name, arguments = worlds.asked_for(env, told, field="archive")
+    own = str(told.get("name")) if isinstance(told, Mapping) else "none"
+    if name != own:
+        raise InputError.of("env", env, expected=own, cause="the archive's policies were made there")
+    return name, arguments
 
 
 def _descriptor(told: dict[str, Any], function: str) -> Descriptor:

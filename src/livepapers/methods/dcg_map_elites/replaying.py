@@ -1,6 +1,7 @@
 """An archive that an earlier application left: listed, drawn, and its policies replayed."""
 
 import math
+import shlex
 from pathlib import Path
 
 import torch
@@ -14,20 +15,20 @@ from livepapers.core.errors import InputError
 from livepapers.core.files import new_folder
 from livepapers.core.learner import JSON
 from livepapers.core.rng import derive
-from livepapers.methods.dcg_map_elites import atlas, repertoire
+from livepapers.methods.dcg_map_elites import atlas
 from livepapers.methods.dcg_map_elites.episodes import Player
 from livepapers.methods.dcg_map_elites.policies import ConditionedPolicy, Genotypes
 from livepapers.methods.dcg_map_elites.repertoire import Repertoire
+from livepapers.tasks import worlds
 
 CELLS, REPLAY = "Best cells", "Replay"
 MOST_SHOWN = 20
 
 
 def looked_up(
-    folder: Path, function: str, cell: int, at: str, distilled: bool, episodes: int, seed: int, output: Path | None
+    folder: Path, kept: Repertoire, cell: int, at: str, distilled: bool, episodes: int, seed: int, output: Path | None
 ) -> Application:
-    """An archive listed, or one of its policies replayed."""
-    kept = repertoire.read(folder, function=function)
+    """The archive of a folder listed, or one of its policies replayed."""
     archive, described = kept.archive, kept.world.descriptor
     if distilled and not at:
         raise InputError.of("distilled", True, expected="--at with what it shall do")
@@ -125,7 +126,7 @@ def cell_rows(kept: Repertoire) -> list[Row]:
     ]
 
 
-def page_of(kept: Repertoire, headline: str, folder: str) -> str:
+def page_of(kept: Repertoire, headline: str, folder: Path) -> str:
     """The archive as HTML; drawn where the descriptor has two numbers."""
     described, archive = kept.world.descriptor, kept.archive
     rows = cell_rows(kept)
@@ -140,15 +141,25 @@ def page_of(kept: Repertoire, headline: str, folder: str) -> str:
             archive.centroids.double().numpy(), archive.fitness.double().numpy(), names=described.names, labels=labels,
             ends=tuple(zip(described.low, described.high, strict=True)),
         )  # fmt: skip
-    function = f" --descriptor-from {kept.function}" if kept.function else ""
-    command = f"livepapers apply dcg-map-elites --archive {folder}{function} --cell"
+    command = _command(kept, folder)
     lines = [
-        (int(row["cell"]), [*(str(value) for value in row.values()), f"{command} {row['cell']}"])  # type: ignore[arg-type]
+        (int(row["cell"]), [*(str(value) for value in row.values()), f"{command} --cell {row['cell']}"])  # type: ignore[arg-type]
         for row in rows
     ]
     header = ["cell", *described.names, "fitness", "replay it"]
     title = f"Repertoire for {kept.world.name}"
     return atlas.page(title=title, about=headline, drawing=drawing, header=header, rows=lines)
+
+
+def _command(kept: Repertoire, folder: Path) -> str:
+    """What opens the archive again, for a shell; what a file may not name is typed there."""
+    words = ["livepapers", "apply", "dcg-map-elites", "--archive", str(folder)]
+    env = kept.world.name.removeprefix(worlds.GYMNASIUM)
+    if kept.world.name.startswith(worlds.GYMNASIUM) and ":" in env:
+        words += ["--env", env]
+    if kept.function:
+        words += ["--descriptor-from", kept.function]
+    return shlex.join(words)
 
 
 def listed(field: str, text: str, expected: str) -> tuple[float, ...]:
