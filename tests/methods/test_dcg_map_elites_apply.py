@@ -205,8 +205,9 @@ def test_an_interrupted_search_goes_on_to_the_same_bits(places: Path, tmp_path: 
     assert kept[0] == kept[1], "its header names its entries in any order"
 
 
-def test_a_search_does_not_go_on_with_another_function_of_the_same_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", ["function", "environment"])
+def test_a_search_does_not_go_on_with_other_code_of_the_same_name(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     update = module.DescriptorConditionedSearch.update
 
@@ -215,17 +216,20 @@ def test_a_search_does_not_go_on_with_another_function_of_the_same_name(
             raise Interrupted("stopped")
         return update(self)
 
-    file, words = tmp_path / "my_turning.py", {"descriptor_from": "my_turning:end", "low": "-1", "high": "1"}
-    file.write_text("def end(seen, actions, rewards):\n    return [seen[-1, 0]]\n")
-    monkeypatch.chdir(tmp_path)
+    words = _arm(tmp_path, "my_turning_arm", monkeypatch)
+    file = tmp_path / "my_turning_arm.py"
+    if kind == "function":
+        file = tmp_path / "my_turning.py"
+        words = {"env": "point-omni", "descriptor_from": "my_turning:end", "low": "-1", "high": "1"}
+        file.write_text("def end(seen, actions, rewards):\n    return [seen[-1, 0]]\n")
     monkeypatch.setattr(module.DescriptorConditionedSearch, "update", stopping)
     defaults = module.loop.drive.__kwdefaults__ or {}
     monkeypatch.setattr(module.loop.drive, "__kwdefaults__", {**defaults, "save_every": 0.0})
     with pytest.raises(Interrupted):
-        apply(env="point-omni", **words, **QUICK, output=tmp_path / "out")
-    file.write_text("def end(seen, actions, rewards):\n    return [seen[-1, 1]]\n")
+        apply(**words, **QUICK, output=tmp_path / "out")
+    file.write_text(file.read_text() + "\nCHANGED = True\n")
     with pytest.raises(CorruptFileError, match="other work"):
-        apply(env="point-omni", **words, **QUICK, output=tmp_path / "out")
+        apply(**words, **QUICK, output=tmp_path / "out")
 
 
 @pytest.mark.parametrize(
