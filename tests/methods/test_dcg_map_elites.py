@@ -279,6 +279,13 @@ def test_what_describes_an_episode():
         player(act, 3, seed=1)
 
 
+def test_spaces_without_a_number_are_refused():
+    some, none = Box(-1, 1, (2,)), Box(-1, 1, (0,))
+    for seen, acts in ((none, some), (some, none)):
+        with pytest.raises(InputError, match="at least one number"):
+            Genotypes(seen, acts, hidden=(4,))
+
+
 def test_negative_rewards_and_impossible_descriptors_are_refused():
     box = Descriptor(("x",), (-1.0,), (1.0,), columns=(0,))
     pendulum = dcg.Player(World.of("Pendulum-v1", box), 0.0)
