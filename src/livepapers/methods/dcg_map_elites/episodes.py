@@ -168,14 +168,13 @@ class Player:
 
 
 def _by_function(descriptor: Descriptor, steps: dict[str, Tensor], lengths: Tensor) -> Tensor:
-    """What the user's function says of each episode, `[P, D]`."""
+    """What the user's function says of each episode, `[P, D]`; it is given copies, and may work in place."""
     assert descriptor.function is not None
     name, found = getattr(descriptor.function, "__qualname__", "the function"), []
     for lane, length in enumerate(lengths.tolist()):
         first, last = steps["observation"][:length, lane], steps["following"][length - 1 : length, lane]
         seen = torch.cat([first, last]).numpy()
-        given = descriptor.function(
-            seen, steps["action"][:length, lane].numpy(), steps["reward"][:length, lane].numpy()
-        )
+        action, reward = (steps[name][:length, lane].numpy().copy() for name in ("action", "reward"))
+        given = descriptor.function(seen, action, reward)
         found.append(numbers(given, descriptor.size, name=name, field="descriptor-from", each="one a descriptor"))
     return torch.from_numpy(np.stack(found)).to(torch.float32)
