@@ -173,6 +173,24 @@ def test_an_archive_of_ones_own_environment_opens_when_it_is_named_again(
         apply(archive=Path("my arm"), env="Pendulum-v1")
 
 
+def end(seen: np.ndarray, actions: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+    return seen[-1, :2]
+
+
+def test_python_may_give_sequences_functions_and_paths_as_text(places: Path, tmp_path: Path):
+    words: dict[str, Any] = {"env": "point-omni", "descriptor_from": end, **QUICK, "iterations": 1, "hidden": (8,)}
+    output: Any = str(tmp_path / "out")
+    apply(**words, low=(-9, -9.5), high=np.array([9.0, 9.0]), output=output)
+    opened: dict[str, Any] = {"archive": output, "descriptor_from": end}
+    assert apply(**opened, at=(1.5, 2.0), test_episodes=1).tables["Replay"]
+    for wrong in ({"descriptor_from": 3}, {"low": None}, {"hidden": 8.5}, {"descriptor": ("obs", 0)}, {"env": 1}):
+        field = next(iter(wrong)).replace("_", "-")
+        with pytest.raises(InputError, match=f"^{field}: "):
+            apply(**{**words, "low": (-9, -9), "high": (9, 9), **wrong})
+    with pytest.raises(InputError, match="made without one"):
+        apply(archive=places, descriptor_from=end)  # type: ignore[arg-type]
+
+
 def test_a_function_that_breaks_is_told_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "my_broken_ends.py").write_text("def end(seen, actions, rewards):\n    return [seen['x']]\n")
     monkeypatch.chdir(tmp_path)

@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import gymnasium
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -172,6 +174,19 @@ def test_a_search_does_not_go_on_in_another_environment_of_the_same_name(
     file.write_text(file.read_text().replace("float(action)", "-float(action)"))
     with pytest.raises(CorruptFileError, match="other work"):
         apply(env=f"{mine}:Limited-v0", **QUICK, output=tmp_path / "out")
+
+
+def test_python_may_give_sequences_and_paths_as_text(tmp_path: Path):
+    words: dict[str, Any] = {"env": "cart-pole", **QUICK, "generations": 1}
+    typed = apply(**words, hidden="8,4", output=tmp_path / "typed")
+    for number, hidden in enumerate([(8, 4), [8, 4], np.array([8, 4])]):
+        folder: Any = str(tmp_path / f"given{number}")
+        assert apply(**words, hidden=hidden, output=folder).tables == typed.tables  # type: ignore[arg-type]
+    genome: Any = str(tmp_path / "typed" / "genome.json")
+    assert apply(genome=genome, test_episodes=2).tables[individuals.RESULT]
+    for wrong in ({"hidden": (8, 0)}, {"hidden": None}, {"hidden": (8.5,)}, {"env": gymnasium.make("CartPole-v1")}):
+        with pytest.raises(InputError, match=f"^{next(iter(wrong))}: "):
+            apply(**{**words, **wrong})
 
 
 def test_an_elite_that_learned_nothing_is_called_that(monkeypatch: pytest.MonkeyPatch):

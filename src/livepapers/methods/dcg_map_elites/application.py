@@ -11,7 +11,7 @@ from livepapers.core.application import Application, Row, check_numbers, refuse_
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.rng import Seed, derive
-from livepapers.core.user_code import digest_of_file, function_named
+from livepapers.core.user_code import digest_of_file
 from livepapers.methods.dcg_map_elites import repertoire
 from livepapers.methods.dcg_map_elites.config import Config
 from livepapers.methods.dcg_map_elites.episodes import World
@@ -20,13 +20,14 @@ from livepapers.methods.dcg_map_elites.repertoire import Repertoire
 from livepapers.methods.dcg_map_elites.replaying import (
     CELLS,
     MOST_SHOWN,
+    as_typed,
     cell_rows,
     listed,
     looked_up,
     page_of,
 )
 from livepapers.tasks import worlds
-from livepapers.tasks.descriptors import Descriptor, Statistic
+from livepapers.tasks.descriptors import Describe, Descriptor, Statistic
 
 RESULT = "Repertoire and the one policy"
 _CURVE = ("iteration", "evaluations", "qd_score", "coverage", "best", "accepted_mutated", "accepted_gradient", "drift")
@@ -71,8 +72,10 @@ def apply(
         descriptor: What describes an episode: obs:0,1 (columns of the last observation), mean-obs:0,1 (their means
             over the episode), info:x,y or mean-info:x,y (keys of Gymnasium's info). May be left out for point-omni and
             swimmer-omni.
-        descriptor_from: module:function instead, called with the observations, actions and rewards of an episode.
-        low: Lower ends of the descriptor's box, one number each, separated by commas.
+        descriptor_from: module:function instead (from Python, the function, too), called with the observations,
+            actions and rewards of an episode.
+        low: Lower ends of the descriptor's box, one number each, separated by commas (from Python, all such lists may
+            be sequences).
         high: Upper ends.
         iterations: After the initial policies.
         offspring: Policies evaluated an iteration, half of them by gradient; a quarter as many actor episodes on top.
@@ -105,6 +108,11 @@ def apply(
         livepapers apply dcg-map-elites --env Pendulum-v1 --descriptor mean-obs:0,2 --low=-1,-8 --high 1,8 \
             --reward-offset 17
     """
+    for field, given in (("env", env), ("descriptor", descriptor)):
+        if not isinstance(given, str):
+            raise InputError.of(field, type(given).__name__, expected="text")
+    low, high, hidden, at = map(as_typed, (low, high, hidden, at))
+    output, archive = (None if path is None else Path(path) for path in (output, archive))
     if not env and archive is None:
         raise InputError.of("env and archive", "neither", expected="a world to search, or an archive to look into")
     check_numbers({"seed": (seed, 0, 2**63 - 1), "test-episodes": (test_episodes, 1, 10_000)})
@@ -128,7 +136,7 @@ def apply(
     )  # fmt: skip
     worlds.make(worlds.full_name(env), {})  # who mistyped the world reads that first, and not of its descriptor
     world = World.of(env, _described(descriptor, descriptor_from, low, high))
-    return _search(world, config, seed, descriptor_from, output)
+    return _search(world, config, seed, repertoire.name_of(descriptor_from), output)
 
 
 def _config(
@@ -169,7 +177,7 @@ def _widths(text: str) -> tuple[int, ...]:
     return tuple(int(width) for width in widths)
 
 
-def _described(text: str, function: str, low: str, high: str) -> Descriptor | None:
+def _described(text: str, function: str | Describe, low: str, high: str) -> Descriptor | None:
     """The descriptor that the options name; None leaves it to the world."""
     if not text and not function:
         if low or high:
@@ -180,7 +188,7 @@ def _described(text: str, function: str, low: str, high: str) -> Descriptor | No
     ends = [listed(name, given, "numbers") for name, given in (("low", low), ("high", high))]
     if function:
         names = tuple(f"d{index}" for index in range(len(ends[0])))
-        return Descriptor(names, ends[0], ends[1], function=function_named(function, field="descriptor-from"))
+        return Descriptor(names, ends[0], ends[1], function=repertoire.function_of(function))
     source, _, names_of = text.partition(":")
     parts = tuple(part.strip() for part in names_of.split(","))
     if source not in _SOURCES or not all(parts):

@@ -14,7 +14,7 @@ from livepapers.core.user_code import function_named
 from livepapers.methods.dcg_map_elites.archive import Archive
 from livepapers.methods.dcg_map_elites.episodes import World
 from livepapers.tasks import worlds
-from livepapers.tasks.descriptors import Descriptor
+from livepapers.tasks.descriptors import Describe, Descriptor
 
 FILE, FORMAT = "archive.safetensors", 1
 
@@ -47,7 +47,25 @@ class Repertoire:
         return self.world.descriptor.restored(self.archive.descriptors[cell])
 
 
-def read(folder: Path, *, function: str = "", env: str = "") -> Repertoire:
+def name_of(function: str | Describe) -> str:
+    """A descriptor's function as `module:function`: as it was typed, or of the function that was given in Python.
+
+    Raises:
+        InputError: It is neither.
+    """
+    if isinstance(function, str):
+        return function
+    if not callable(function):
+        raise InputError.of("descriptor-from", function, expected="module:function, or a function")
+    return f"{function.__module__}:{getattr(function, '__qualname__', type(function).__name__)}"
+
+
+def function_of(function: str | Describe) -> Describe:
+    """The function that was typed, or given in Python; raises `InputError`."""
+    return function_named(function, field="descriptor-from") if isinstance(function, str) else function
+
+
+def read(folder: Path, *, function: str | Describe = "", env: str = "") -> Repertoire:
     """The archive that an earlier application left in a folder.
 
     Args:
@@ -87,17 +105,19 @@ def _world(told: Any, env: str) -> tuple[str, dict[str, Any]]:
     return name, arguments
 
 
-def _descriptor(told: dict[str, Any], function: str) -> Descriptor:
+def _descriptor(told: dict[str, Any], function: str | Describe) -> Descriptor:
     needed = str(told.get("function", ""))
     if needed and not function:
         cause = "the archive was made with a function, and no file may name code"
         raise InputError.of("descriptor-from", "nothing", expected=needed, cause=cause)
     if function and not needed:
-        raise InputError.of("descriptor-from", function, expected="nothing", cause="the archive was made without one")
+        raise InputError.of(
+            "descriptor-from", name_of(function), expected="nothing", cause="the archive was made without one"
+        )
     try:
         return Descriptor(
             tuple(told["names"]), tuple(told["low"]), tuple(told["high"]), columns=tuple(told["columns"]),
-            keys=tuple(told["keys"]), function=function_named(function, field="descriptor-from") if needed else None,
+            keys=tuple(told["keys"]), function=function_of(function) if needed else None,
             statistic=told["statistic"], unit=float(told["unit"]),
         )  # fmt: skip
     except (KeyError, TypeError) as error:

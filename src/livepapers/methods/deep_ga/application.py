@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from livepapers.core import loop
 from livepapers.core.application import Application, Row, Spread, check_numbers, refuse_changed, rounded
@@ -68,8 +71,8 @@ def apply(
         parents: The best of a generation, from which the next one is mutated.
         sigma: Standard deviation of a mutation, the same for all weights.
         validation: Extra episodes of each of the ten candidates for the elite; 0 where nothing is random.
-        hidden: Widths of the hidden layers, separated by commas; small or large for images of shape
-            channels x height x width.
+        hidden: Widths of the hidden layers, separated by commas (from Python, a sequence, too); small or large for
+            images of shape channels x height x width.
         activation: Behind each hidden layer, relu or tanh.
         cap: Steps after which a training episode is cut, and a fresh one too where the environment names no limit of
             its own; 0: only the world ends it.
@@ -97,6 +100,9 @@ def apply(
         livepapers apply deep-ga --env CartPole-v1 --share 25 --engine local --output pole
         livepapers apply deep-ga --genome pole/genome.json --output again
     """
+    if not isinstance(env, str):
+        raise InputError.of("env", type(env).__name__, expected="the name of a world")
+    output, genome = (None if path is None else Path(path) for path in (output, genome))
     if not env and genome is None:
         raise InputError.of("env and genome", "neither", expected="a world to evolve in, or a genome to rebuild")
     check_numbers({"seed": (seed, 0, 2**63 - 1), "cap": (cap, 0, 10**6), "test-episodes": (test_episodes, 2, 10**5)})
@@ -163,7 +169,8 @@ def _evolved(learner: Evolution, name: str, test_episodes: int, output: Path | N
         return done if output is None else write(done, output, found, made_by)
 
 
-def _widths(text: str) -> list[int] | str:
+def _widths(given: str | Sequence[int]) -> list[int] | str:
+    text = given if isinstance(given, str) else ",".join(map(str, np.ravel(given).tolist()))
     if text.strip() in CONVOLUTIONS:
         return text.strip()
     try:
