@@ -24,6 +24,7 @@ from livepapers.lab import evaluation
 from livepapers.methods.dcg_map_elites import Archive, apply, voronoi_centroids
 from livepapers.methods.dcg_map_elites import application as module
 from livepapers.methods.dcg_map_elites.atlas import map_svg, voronoi_polygons
+from livepapers.methods.dcg_map_elites.replaying import CELLS
 from livepapers.tasks.descriptors import Descriptor
 
 QUICK: dict[str, Any] = {
@@ -189,6 +190,17 @@ def test_python_may_give_sequences_functions_and_paths_as_text(places: Path, tmp
             apply(**{**words, "low": (-9, -9), "high": (9, 9), **wrong})
     with pytest.raises(InputError, match="made without one"):
         apply(archive=places, descriptor_from=end)  # type: ignore[arg-type]
+
+
+def test_a_key_of_the_last_step_is_asked_for_there_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    words = _arm(tmp_path, "my_ending", monkeypatch)
+    done = apply(**{**words, "descriptor": "info:x,y"}, **{**QUICK, "iterations": 1})
+    columns = apply(**words, **{**QUICK, "iterations": 1})
+    assert [list(row.values()) for row in done.tables[CELLS]] == [list(row.values()) for row in columns.tables[CELLS]]
+    with pytest.raises(InputError, match=r"info key: got x, expected a number of none$"):
+        apply(**{**words, "descriptor": "mean-info:x,y"}, **QUICK)
+    with pytest.raises(InputError, match=r"info key: got z, expected a number of x, y$"):
+        apply(**{**words, "descriptor": "info:x,z"}, **QUICK)
 
 
 def test_a_function_that_breaks_is_told_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

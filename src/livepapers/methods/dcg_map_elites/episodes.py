@@ -125,18 +125,19 @@ class Player:
                 "observation": flat, "action": action, "reward": step.reward.to(torch.float32) + self.offset,
                 "terminated": step.terminated, "truncated": step.truncated, "following": final, "going": going,
             })  # fmt: skip
-            told.append(self._told(task, final))
-            going = going & ~(step.terminated | step.truncated)
+            ends = step.terminated | step.truncated
+            told.append(self._told(task, final, going & ends if self.world.descriptor.statistic == "last" else going))
+            going = going & ~ends
             seen = step.observation
         return self._gathered({name: torch.stack([one[name] for one in columns]) for name in columns[0]}, told)
 
-    def _told(self, task: BatchedTask, final: Tensor) -> Tensor:
-        """What a step says about the descriptor, `[P, D]`; `[P, 0]` where a function will."""
+    def _told(self, task: BatchedTask, final: Tensor, asked: Tensor) -> Tensor:
+        """What a step says about the descriptor, `[P, D]`, by keys of `asked` ones; `[P, 0]` where a function will."""
         descriptor = self.world.descriptor
         if descriptor.columns:
             return descriptor.unit * final[:, list(descriptor.columns)]
         if isinstance(task, GymnasiumTask) and descriptor.keys:
-            return descriptor.unit * torch.stack([task.told(key) for key in descriptor.keys], 1)
+            return descriptor.unit * torch.stack([task.told(key, asked) for key in descriptor.keys], 1)
         return torch.empty(len(final), 0)
 
     def _gathered(self, steps: dict[str, Tensor], told: list[Tensor]) -> Episodes:
