@@ -294,6 +294,8 @@ def test_a_search_does_not_go_on_with_other_code_of_the_same_name(
         ({"env": "point-omni", "seed": -1}, "seed"),
         ({"env": "point-omni", "test_episodes": 0}, "test-episodes"),
         ({"env": "point-omni", "cell": 3}, "--archive"),
+        ({"env": "point-omni", "cell": -7}, "^cell: got -7"),
+        ({"env": "point-omni", "test_episodes": 7}, "--test-episodes: got 7, expected nothing"),
         ({"env": "point-omni", "archive": Path("x")}, "archive"),
         ({"archive": Path("no_such_folder")}, "archive"),
         ({"archive": Path("x"), "iterations": 500}, "searches nothing"),
@@ -317,6 +319,9 @@ def test_bad_options_give_one_line_and_write_nothing(options: dict[str, Any], na
         ({"distilled": True}, "distilled"),
         ({"descriptor_from": "my_ends:end", "cell": 0}, "made without one"),
         ({}, "output"),
+        ({"test_episodes": 777}, "--test-episodes.*listed"),
+        ({"seed": 9}, "--seed.*listed"),
+        ({"cell": -7}, "^cell: got -7"),
     ],
 )
 def test_bad_requests_to_an_archive_give_one_line(options: dict[str, Any], named: str, places: Path, tmp_path: Path):

@@ -189,6 +189,10 @@ def test_python_may_give_sequences_and_paths_as_text(tmp_path: Path):
             apply(**{**words, **wrong})
 
 
+def test_random_search_asks_for_no_parents():
+    assert apply(env="cart-pole", algorithm="random", population=4, generations=2, validation=0, test_episodes=2).tables
+
+
 def test_an_elite_that_learned_nothing_is_called_that(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(individuals.Evaluator, "__call__", _flat(individuals.Evaluator.__call__))
     done = apply(env="cart-pole", **{**QUICK, "generations": 1})
@@ -212,6 +216,8 @@ def _flat(call: Any) -> Any:
         ({"env": "atari of old"}, "env"),
         ({"env": "cart-pole", "algorithm": "pso"}, "algorithm"),
         ({"env": "cart-pole", "population": 1}, "population"),
+        ({"env": "cart-pole", "algorithm": "random", "sigma": 3.0}, "--sigma: got 3.0, expected nothing"),
+        ({"env": "cart-pole", "algorithm": "random", "parents": 20}, "--parents: got 20, expected nothing"),
         ({"env": "cart-pole", "population": 10, "parents": 11}, "parents"),
         ({"env": "cart-pole", "parents": 0}, "parents"),
         ({"env": "cart-pole", "sigma": 0.0}, "sigma"),

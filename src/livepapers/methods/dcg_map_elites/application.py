@@ -116,6 +116,8 @@ def apply(
     if not env and archive is None:
         raise InputError.of("env and archive", "neither", expected="a world to search, or an archive to look into")
     check_numbers({"seed": (seed, 0, 2**63 - 1), "test-episodes": (test_episodes, 1, 10_000)})
+    if cell < -1:
+        raise InputError.of("cell", cell, expected="the number of a cell, 0 or more")
     if output is not None:
         check_output_folder(output)
     if archive is not None:
@@ -124,12 +126,16 @@ def apply(
             offspring=offspring, cells=cells, critic_steps=critic_steps, gradient_steps=gradient_steps, length=length,
             reward_offset=reward_offset, hidden=hidden,
         )  # fmt: skip
+        if cell < 0 and not at and not distilled:
+            because = "without --cell or --at an archive is listed, and nothing else"
+            refuse_changed(apply, because, test_episodes=test_episodes, seed=seed, output=output)
         kept = repertoire.read(archive, function=descriptor_from, env=env)
         return looked_up(archive, kept, cell, at, distilled, test_episodes, seed, output)
     if cell >= 0 or at or distilled:
         raise InputError.of(
             "cell, at or distilled", "given with --env", expected="--archive", cause="there is none yet"
         )
+    refuse_changed(apply, "only a policy that --archive replays is tested", test_episodes=test_episodes)
     config = _config(
         iterations=iterations, offspring=offspring, cells=cells, critic_steps=critic_steps,
         gradient_steps=gradient_steps, length=length, reward_offset=reward_offset, hidden=hidden,

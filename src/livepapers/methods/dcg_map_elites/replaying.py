@@ -37,8 +37,6 @@ def looked_up(
     if at and cell >= 0:
         raise InputError.of("cell", cell, expected="no --at beside it")
     if not at and cell < 0:
-        if output is not None:
-            raise InputError.of("output", output, expected="--cell or --at", cause="a list is not written")
         headline = (
             f"{folder.name}: {len(archive.occupied)} policies in {len(archive.fitness)} cells of {kept.world.name}"
         )

@@ -117,6 +117,9 @@ def apply(
         if spread is not None:
             raise InputError.of("--engine", "an engine", expected="nothing", cause="--genome evolves nothing")
         return _replayed(genome, env, test_episodes, seed, output)
+    if algorithm == "random":
+        refuse_changed(apply, "random search mutates nobody", parents=parents, sigma=sigma)
+        parents = min(parents, population)  # nobody has any
     config = _config(
         algorithm=algorithm, generations=generations, population=population, parents=parents, sigma=sigma,
         validation=validation, share=share,
