@@ -44,7 +44,8 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_world_gives_an_archive_its_page_and_one_policy(places: Path):
     names = {"artifact.json", "weights.safetensors", "archive.safetensors", "atlas.html", "cells.csv", "iterations.csv"}
-    assert {path.name for path in places.iterdir()} == names
+    assert {path.name for path in places.iterdir()} == {*names, "application.json"}
+    assert len(json.loads((places / "application.json").read_text())["tables"][module.RESULT]) == 3
     assert not places.with_name("places.partial").exists()
     with (places / "iterations.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -68,6 +69,7 @@ def test_other_commands_take_the_distilled_policy_and_a_cell(places: Path, tmp_p
     done = apply(archive=places, cell=int(cell), test_episodes=3, output=tmp_path / "one")
     assert done.headline.startswith(f"cell {cell}: fitness")
     assert artifact.load(tmp_path / "one").architecture == "blocks.policies:BoxPolicy"
+    assert json.loads((tmp_path / "one" / "application.json").read_text())["headline"] == done.headline
     assert (
         evaluation.evaluate(evaluation.load_policy(tmp_path / "one"), episodes=3, seed=0).lengths.tolist() == [50] * 3
     )
@@ -106,7 +108,10 @@ def test_distances_count_every_side_of_the_box_alike():
 def test_any_environment_with_real_actions_will_do(tmp_path: Path):
     done = apply(**PENDULUM, **{**QUICK, "iterations": 1, "offspring": 4, "critic_steps": 2}, output=tmp_path / "swing")
     assert done.headline.startswith("gymnasium:Pendulum-v1")
-    assert apply(archive=tmp_path / "swing", at="0,0", test_episodes=1).tables["Replay"]
+    again = apply(archive=tmp_path / "swing", at="0,0", test_episodes=2, output=tmp_path / "one")
+    told = re.search(r": return (\S+) \(fitness (\S+), the offset of 17 a step included\)", again.headline)
+    assert told is not None
+    assert float(told[1]) == pytest.approx(float(told[2]) - 200 * 17, abs=0.02)  # 200 steps an episode
     task = artifact.load(tmp_path / "swing").spaces["task"]
     assert task == {"name": "gymnasium:Pendulum-v1", "arguments": {}}
 
@@ -181,9 +186,9 @@ def end(seen: np.ndarray, actions: np.ndarray, rewards: np.ndarray) -> np.ndarra
 def test_python_may_give_sequences_functions_and_paths_as_text(places: Path, tmp_path: Path):
     words: dict[str, Any] = {"env": "point-omni", "descriptor_from": end, **QUICK, "iterations": 1, "hidden": (8,)}
     output: Any = str(tmp_path / "out")
-    apply(**words, low=(-9, -9.5), high=np.array([9.0, 9.0]), output=output)
-    opened: dict[str, Any] = {"archive": output, "descriptor_from": end}
-    assert apply(**opened, at=(1.5, 2.0), test_episodes=1).tables["Replay"]
+    apply(**{**words, "low": (-9, -9.5), "high": np.array([9.0, 9.0])}, output=output)
+    opened: dict[str, Any] = {"archive": output, "descriptor_from": end, "at": (1.5, 2.0)}
+    assert apply(**opened, test_episodes=1).tables["Replay"]
     for wrong in ({"descriptor_from": 3}, {"low": None}, {"hidden": 8.5}, {"descriptor": ("obs", 0)}, {"env": 1}):
         field = next(iter(wrong)).replace("_", "-")
         with pytest.raises(InputError, match=f"^{field}: "):

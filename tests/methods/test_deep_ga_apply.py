@@ -39,6 +39,8 @@ def test_a_world_gives_a_policy_its_seeds_and_the_course_of_the_search(tmp_path:
         rows = list(csv.DictReader(file))
     assert [int(row["evaluations"]) for row in rows] == [12, 24, 36]
     assert "bytes of seeds" in done.headline
+    told = json.loads((tmp_path / "out" / "application.json").read_text())
+    assert (told["headline"], told["tables"][individuals.RESULT]) == (done.headline, done.tables[individuals.RESULT])
     assert any("36 evaluations" in note for note in done.notes)
 
 
@@ -118,23 +120,23 @@ class Walk(gymnasium.Env):
         return seen, float(action), False, False, {}
 
 
-gymnasium.register(id="Endless-v0", entry_point="MODULE:Walk")
-gymnasium.register(id="Limited-v0", entry_point="MODULE:Walk", max_episode_steps=20)
+gymnasium.register(id="MODULEendless-v0", entry_point="MODULE:Walk")
+gymnasium.register(id="MODULElimited-v0", entry_point="MODULE:Walk", max_episode_steps=20)
 """
 """Environments of one's own that never end by themselves."""
 
 
 def _walk(folder: Path, module: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The module's name, once it can be imported."""
+    """What the names of its environments begin with, once it can be imported."""
     (folder / f"{module}.py").write_text(WALK.replace("MODULE", module))
     monkeypatch.chdir(folder)
-    return module
+    return f"{module}:{module}"
 
 
 def test_fresh_episodes_are_cut_where_nothing_else_ends_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     mine = _walk(tmp_path, "my_walk", monkeypatch)
-    endless = apply(env=f"{mine}:Endless-v0", cap=5, **QUICK, output=tmp_path / "out")
-    limited = apply(env=f"{mine}:Limited-v0", cap=5, **QUICK)
+    endless = apply(env=f"{mine}endless-v0", cap=5, **QUICK, output=tmp_path / "out")
+    limited = apply(env=f"{mine}limited-v0", cap=5, **QUICK)
     assert "cut at 5 steps" in endless.notes[-1]
     assert not any("cut at 5 steps" in note for note in limited.notes)
     assert float(endless.tables[individuals.RESULT][0]["highest"]) <= 5.0  # type: ignore[arg-type]
@@ -169,11 +171,11 @@ def test_a_search_does_not_go_on_in_another_environment_of_the_same_name(
     monkeypatch.setattr(module.loop.drive, "__kwdefaults__", {**defaults, "save_every": 0.0})
     for _ in range(2):  # the second goes on from the first
         with pytest.raises(Interrupted):
-            apply(env=f"{mine}:Limited-v0", **QUICK, output=tmp_path / "out")
-    file = tmp_path / f"{mine}.py"
+            apply(env=f"{mine}limited-v0", **QUICK, output=tmp_path / "out")
+    file = tmp_path / "my_turning_walk.py"
     file.write_text(file.read_text().replace("float(action)", "-float(action)"))
     with pytest.raises(CorruptFileError, match="other work"):
-        apply(env=f"{mine}:Limited-v0", **QUICK, output=tmp_path / "out")
+        apply(env=f"{mine}limited-v0", **QUICK, output=tmp_path / "out")
 
 
 def test_python_may_give_sequences_and_paths_as_text(tmp_path: Path):

@@ -300,7 +300,7 @@ class GymnasiumTask:
         final, going = self.info.get("final_info", {}), self.info
         values = np.zeros(self.lanes, np.float32)
         for lane in range(self.lanes) if lanes is None else np.flatnonzero(lanes.numpy()):
-            values[lane] = _number(final if ended[lane] else going, key, lane)
+            values[lane] = _number(final if ended[lane] else going, key, int(lane))
         return torch.from_numpy(values)
 
     def mask(self) -> Tensor | None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from livepapers.core import artifact, loop
@@ -274,8 +275,11 @@ def _write(
         "artifact.json": "what the distilled policy is", artifact.WEIGHTS: "its weights",
         repertoire.FILE: "the archive, for --archive", "atlas.html": "its cells to look at and to click",
         "cells.csv": "its cells as a table", "iterations.csv": "the course of the search",
+        "application.json": "all of it, for programs",
     }  # fmt: skip
+    done = replace(done, files=holds)
+    files["application.json"] = json.dumps(done.to_json(), indent=2) + "\n"
     with new_folder(output) as folder:
         artifact.save(folder, learner.artifact(), weights=learner.policy().state_dict(), files=files)
         kept.save(folder / repertoire.FILE)
-    return Application("dcg-map-elites", done.headline, done.tables, done.notes, holds, output)
+    return replace(done, output=output)

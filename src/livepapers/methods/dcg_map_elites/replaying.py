@@ -1,7 +1,9 @@
 """An archive that an earlier application left: listed, drawn, and its policies replayed."""
 
+import json
 import math
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from livepapers.core.files import new_folder
 from livepapers.core.learner import JSON
 from livepapers.core.rng import derive
 from livepapers.methods.dcg_map_elites import atlas
-from livepapers.methods.dcg_map_elites.episodes import Player
+from livepapers.methods.dcg_map_elites.episodes import Episodes, Player
 from livepapers.methods.dcg_map_elites.policies import ConditionedPolicy, Genotypes
 from livepapers.methods.dcg_map_elites.repertoire import Repertoire
 from livepapers.tasks import worlds
@@ -61,7 +63,7 @@ def looked_up(
         seed=derive(seed, "dcg-map-elites", "replay"),
     )  # fmt: skip
     name = f"distilled policy at {at}" if distilled else f"cell {cell}"
-    done = _replayed(kept, name, places, described.restored(played.descriptor), played.fitness)
+    done = _replayed(kept, name, places, played)
     return done if output is None else _write_policy(done, output, made, kept, {"from": name, "seed": seed})
 
 
@@ -83,18 +85,22 @@ def _told(folder: Path, wanted: Tensor) -> BoxPolicy:
     return network.specialise(wanted)
 
 
-def _replayed(kept: Repertoire, name: str, places: dict[str, Tensor], reached: Tensor, fitness: Tensor) -> Application:
+def _replayed(kept: Repertoire, name: str, places: dict[str, Tensor], played: Episodes) -> Application:
     """A policy's fresh episodes beside what was asked of it, or what it is kept for."""
     described = kept.world.descriptor
+    reached = described.restored(played.descriptor)
     target, place = next(iter(places.items()))
     gap = float(described.apart(reached, place).mean())
     rows: list[Row] = [
         {"": what, **dict(zip(described.names, map(rounded, values.tolist()), strict=True))}
         for what, values in (*places.items(), ("reached, mean", reached.mean(0)))
     ]
-    count = len(fitness)
+    count, fitness = len(played.fitness), f"fitness {rounded(float(played.fitness.mean())):g}"
+    if kept.offset:
+        returned = float(played.fitness.mean()) - kept.offset * len(played.owner) / count
+        fitness = f"return {rounded(returned):g} ({fitness}, the offset of {kept.offset:g} a step included)"
     headline = (
-        f"{name}: fitness {rounded(float(fitness.mean())):g} on {count} fresh episode{'s' if count > 1 else ''}, "
+        f"{name}: {fitness} on {count} fresh episode{'s' if count > 1 else ''}, "
         f"{gap:.3g} % of the box's diagonal from what is {target}"
     )
     return Application("dcg-map-elites", headline, {REPLAY: rows})
@@ -108,10 +114,15 @@ def _write_policy(
         kind="policy", slug="dcg-map-elites", architecture="blocks.policies:BoxPolicy", made_by=made_by,
         arguments=made.arguments, spaces={"task": {"name": kept.world.name, "arguments": kept.world.arguments}},
     )  # fmt: skip
+    holds = {
+        "artifact.json": "what the policy is and what made it", artifact.WEIGHTS: "its weights",
+        "application.json": "all of it, for programs",
+    }  # fmt: skip
+    done = replace(done, files=holds)
+    files = {"application.json": json.dumps(done.to_json(), indent=2) + "\n"}
     with new_folder(output) as folder:
-        artifact.save(folder, described, weights=made.state_dict())
-    holds = {"artifact.json": "what the policy is and what made it", artifact.WEIGHTS: "its weights"}
-    return Application("dcg-map-elites", done.headline, done.tables, done.notes, holds, output)
+        artifact.save(folder, described, weights=made.state_dict(), files=files)
+    return replace(done, output=output)
 
 
 def cell_rows(kept: Repertoire) -> list[Row]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -145,9 +145,12 @@ def write(done: Application, output: Path, found: Individual, made_by: Mapping[s
     }  # fmt: skip
     if CURVE in done.tables:
         files["generations.csv"], holds["generations.csv"] = to_csv(done.tables[CURVE]), "the course of the search"
+    holds["application.json"] = "all of it, for programs"
+    done = replace(done, files=holds)
+    files["application.json"] = json.dumps(done.to_json(), indent=2) + "\n"
     with new_folder(output) as folder:
         artifact.save(folder, described, weights=policy.state_dict(), files=files)
-    return Application("deep-ga", done.headline, done.tables, done.notes, holds, output)
+    return replace(done, output=output)
 
 
 def _digest(theta: np.ndarray) -> str:

@@ -116,7 +116,7 @@ class Layout:
         if len(self.observation_space.shape or ()) != 3:
             seen = str(self.observation_space.shape)
             raise InputError.of("hidden", self.hidden, expected="images", cause=f"observations have shape {seen}")
-        rows, columns, last = self.observation_space.shape or ()
+        rows, columns, last = list(self.observation_space.shape or ())
         if last < min(rows, columns):  # of a picture, the channels are fewer than its rows and columns
             seen = f"an observation of {rows} x {columns} x {last}"
             cause = "its channels come last; gymnasium.wrappers.TransformObservation moves them"
