@@ -138,7 +138,7 @@ class Arm(gymnasium.Env):
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
-        self.t, self.place = 0, np.zeros(2, np.float32)
+        self.t, self.place = 0, self.np_random.uniform(-0.5, 0.5, 2).astype(np.float32)
         return self.place.copy(), {}
 
     def step(self, action):
