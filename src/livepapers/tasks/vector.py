@@ -286,21 +286,21 @@ class GymnasiumTask:
             _tensor(observation), rewards, torch.as_tensor(terminated), torch.as_tensor(truncated), _tensor(final)
         )
 
-    def told(self, key: str) -> Tensor:
-        """A number that the last step's info gave in every lane, `[lane]`; of ended lanes, before their restart.
+    def told(self, key: str, lanes: Tensor | None = None) -> Tensor:
+        """A number that the last step's info gave, `[lane]`; of ended lanes, before their restart.
+
+        Args:
+            key: Of the info.
+            lanes: Whom to ask, `[lane]` bool; the others are 0. None asks all.
 
         Raises:
-            InputError: There is no such number.
+            InputError: Somebody who was asked has no such number.
         """
         ended = np.asarray(self.info.get("_final_info", np.zeros(self.lanes, dtype=bool)), dtype=bool)
         final, going = self.info.get("final_info", {}), self.info
-        try:
-            values = np.array(
-                [np.asarray((final if ended[lane] else going)[key])[lane] for lane in range(self.lanes)], np.float32
-            )
-        except (KeyError, TypeError, ValueError):
-            known = sorted(name for name in {**going, **final} if not name.startswith(("_", "final_")))
-            raise InputError.of("info key", key, expected=f"a number of {', '.join(known) or 'none'}") from None
+        values = np.zeros(self.lanes, np.float32)
+        for lane in range(self.lanes) if lanes is None else np.flatnonzero(lanes.numpy()):
+            values[lane] = _number(final if ended[lane] else going, key, int(lane))
         return torch.from_numpy(values)
 
     def mask(self) -> Tensor | None:
@@ -382,6 +382,19 @@ class SimulatorEnv(gymnasium.Env):
             bool(result.truncated[0]),
             {},
         )
+
+
+def _number(info: Mapping[str, Any], key: str, lane: int) -> float:
+    """What a lane's info says; beside lanes that told it, Gymnasium has a 0 for those that did not."""
+    try:
+        told = info.get(f"_{key}")
+        if told is None or told[lane]:
+            return float(np.asarray(info[key])[lane])
+    except (KeyError, TypeError, ValueError, IndexError):
+        pass
+    arrays = {name: value for name, value in info.items() if isinstance(value, np.ndarray)}
+    known = sorted(name for name, array in arrays.items() if name[:1] != "_" and array.dtype.kind in "biuf")
+    raise InputError.of("info key", key, expected=f"a number of {', '.join(known) or 'none'}")
 
 
 def _tensor(values: Any) -> Tensor:
