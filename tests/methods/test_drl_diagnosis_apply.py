@@ -344,3 +344,8 @@ def test_a_missing_emulator_is_said_in_one_line(picture: Path, monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "ale_py.roms", None)
     with pytest.raises(MissingExtraError, match=r"livepapers\[atari\]"):
         apply(picture, env="atari:freeway", **SHORT)
+
+
+def test_a_p_that_is_no_number_voids_the_verdict(balance: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(judging, "_p_better", lambda *_: math.nan)
+    assert apply(balance, changes="none", **SHORT).headline.startswith("void: ")

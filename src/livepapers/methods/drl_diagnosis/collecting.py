@@ -16,6 +16,7 @@ from livepapers.methods.drl_diagnosis import attacks, changes
 from livepapers.methods.drl_diagnosis.attacks import Limits
 from livepapers.methods.drl_diagnosis.direction import Values
 from livepapers.tasks import worlds
+from livepapers.tasks.finite import require_finite
 from livepapers.tasks.simulator import Simulator
 from livepapers.tasks.vector import BatchedTask, SimulatorTask
 
@@ -94,7 +95,8 @@ def walk(
         Return of the steps that were looked at, `[episode]` float64.
 
     Raises:
-        InputError: The policy does not fit the environment, or an episode does not end.
+        InputError: The policy does not fit the environment, an episode does not end, or the environment tells numbers
+            that are not finite.
     """
     if episodes < 1:
         raise InputError.of("episodes", episodes, expected="a whole number >= 1")
@@ -234,18 +236,19 @@ class _Round:
         task, policy = self.task, self.policy
         inside, going = into(task.action_space), torch.ones(task.lanes, dtype=torch.bool)
         returns = torch.zeros(task.lanes, dtype=torch.float64)
-        observation = task.reset(seed).to(torch.float32)
+        observation = task.reset(seed)
         if policy is not None and policy.restart is not None:
             policy.restart(going)
         for _ in range(horizon or LONGEST):
+            observation = require_finite(observation, going, what="observations").to(torch.float32)
             shown = self._shown(observation, torch.nonzero(going)[:, 0])
             acted_on = shown if self.mode == "act" else observation
             result = task.step(inside(_action(policy, task, acted_on, stream)))
-            returns += torch.where(going, result.reward.double(), 0.0)
+            returns += torch.where(going, require_finite(result.reward, going, what="rewards").double(), 0.0)
             going = going & ~(result.terminated | result.truncated)
             if not bool(going.any()):
                 break
-            observation = result.observation.to(torch.float32)
+            observation = result.observation
         else:
             if not horizon:
                 raise InputError.of("env", f"an episode of over {LONGEST:,} steps", expected="episodes that end")

@@ -56,7 +56,7 @@ def judge_policy(
     own = found.returns.flatten()
     p = _p_better(own, random)
     void = ""
-    if p > 0.05:
+    if not p <= 0.05:  # a p that is no number shows nothing
         void = (
             f"{policy.about} did not learn: its mean return is {own.mean():.4g}, random play has "
             f"{random.mean():.4g} (p = {p:.2g})"

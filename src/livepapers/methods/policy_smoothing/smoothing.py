@@ -17,8 +17,9 @@ from livepapers.blocks.policy_door import AnyPolicy, PolicySource, as_policy, fr
 from livepapers.core.errors import InputError
 from livepapers.core.rng import derive, numpy_generator
 from livepapers.core.rng import generator as make_generator
-from livepapers.methods.policy_smoothing.certificate import Certificate, Estimator
+from livepapers.methods.policy_smoothing.certificate import LARGEST, Certificate, Estimator
 from livepapers.tasks import worlds
+from livepapers.tasks.finite import require_finite
 from livepapers.tasks.observations import NoisyObservations, StackedObservations, pushed
 from livepapers.tasks.simulator import Simulator
 from livepapers.tasks.vector import BatchedTask, GymnasiumTask, SimulatorTask
@@ -218,8 +219,11 @@ def play(
         seed: Of the task's episodes.
         adversary: None: nothing is changed.
         budget: B of the adversary, in the observation's units, or in sigmas where sigma has one value a feature.
+
+    Raises:
+        InputError: An episode does not end, or the world tells numbers that are not finite.
     """
-    observation = task.reset(seed).to(torch.float32)
+    observation = _seen(task.reset(seed), torch.ones(task.lanes, dtype=torch.bool))
     policy.reset(observation)
     scale = policy.sigma if policy.sigma.dim() else torch.ones(())
     ledger, inside = Ledger(budget, task.lanes, scale=scale), into(task.action_space)
@@ -236,17 +240,21 @@ def play(
         action = policy(observation, task.mask())
         action = require_actions(action, task.action_space, task.lanes, about=policy.policy.about)
         result = task.step(inside(action))
-        returns += torch.where(going, result.reward.double(), 0.0)
+        returns += torch.where(going, require_finite(result.reward, going, what="rewards").double(), 0.0)
         lengths += going
         ended = result.terminated | result.truncated
         going = going & ~ended
         if not bool(going.any()):
             return Episodes(returns.numpy(), lengths.numpy(), ledger.spent.numpy())
-        observation = result.observation.to(torch.float32)
+        observation = _seen(result.observation, going)
         if bool(ended.any()):
             policy.restart(ended)
             clean = torch.where(ended.reshape(-1, *[1] * (clean.dim() - 1)), 0.0, clean)
     raise InputError.of("env", f"an episode of over {LONGEST:,} steps", expected="episodes that end")
+
+
+def _seen(observation: Tensor, going: Tensor) -> Tensor:
+    return require_finite(observation, going, what="observations").to(torch.float32)
 
 
 def collect_returns(
@@ -326,6 +334,9 @@ def certify(
         policy, env, sigma=sigma, episodes=episodes, seed=derive(seed, "policy-smoothing", "certify"), frames=frames
     )
     least, most = float(found.returns.min()), float(found.returns.max())
+    if max(-least, most) > LARGEST:
+        shown = max(least, most, key=abs)
+        raise InputError.of("the environment's returns", shown, expected=f"numbers up to {LARGEST:g}")
     if low is not None and least < low:
         raise InputError.of("lowest", low, expected=f"at most {least:g}, which one of the episodes returned")
     if high is not None and most > high:
