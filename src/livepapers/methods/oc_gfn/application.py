@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from livepapers.core import artifact
-from livepapers.core.application import Application, Row, check_numbers, refuse_changed, to_csv
+from livepapers.core.application import Application, Row, check_numbers, refuse_changed, rounded, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import CorruptFileError, InputError, plainly
 from livepapers.core.files import check_output_folder, new_folder, unfinished
@@ -21,7 +22,7 @@ from livepapers.methods.oc_gfn.config import Config
 from livepapers.methods.oc_gfn.drawing import SLUG, Drawing, Made, Mode, draw_all, driven, listed_graph
 from livepapers.methods.oc_gfn.explorers import distinct_share
 from livepapers.methods.oc_gfn.learner import OutcomeConditionedGFlowNet
-from livepapers.methods.oc_gfn.problem import DEFAULT_WORD, Kind, Problem, read_problem, read_rewards
+from livepapers.methods.oc_gfn.problem import DEFAULT_WORD, Kind, Problem, Reward, read_problem, read_rewards
 
 MODEL = "methods.oc_gfn:ConditionalFlowNetwork"
 HELD_OUT, ROOT_FLOWS = 512, 4096
@@ -71,7 +72,8 @@ def apply(
         samples: How many objects to draw for each reward.
         updates: Training steps of the pre-training, 64 trajectories each.
         adapt_updates: Training steps for each reward; for amortised.
-        floor: Least reward, as a share of a column's largest (of 1 for a function); also that of objects not listed.
+        floor: Least reward, as a share of the largest one, which of a function is that of all objects, or of 4,096
+            drawn ones; also that of objects not listed.
         explorer: Where pre-training finds successes: backward from drawn objects, gafn or uniform moves.
         seed: Of initial weights, exploration and samples.
         output: Folder for the pre-trained model, samples.csv and application.json; must be new or empty.
@@ -218,6 +220,7 @@ def _report(
     headline = f"{bad}{success:.1%} of drawn {_plural(problem)} are reached"
     if made:
         headline += f"; {len(made)} reward{'s' if len(made) > 1 else ''}, {len(made[0].objects)} samples each ({mode})"
+        notes += _about_floors(made)
         notes += ("Rewards are relative: an object is drawn with probability reward / sum of rewards.",)
     tables = {"Pre-training": training, **({"Rewards": fit, "Best objects": best} if made else {})}
     return Application(SLUG, headline, tables, notes)
@@ -253,9 +256,35 @@ def _best(problem: Problem, made: Made) -> list[Row]:
     best = torch.argsort(logs, descending=True, stable=True)[:5]
     texts = problem.texts(distinct[best])
     return [
-        {"reward": made.reward.name, "object": text, "value": math.exp(float(logs[i])), "drawn": int(drawn[i])}
-        for text, i in zip(texts, best.tolist(), strict=True)
-    ]
+        {
+            "reward": made.reward.name, "object": text, "value": _value(float(logs[i])), "drawn": int(drawn[i]),
+            "floor": why,
+        }
+        for text, i, why in zip(texts, best.tolist(), _floored(made.reward, distinct[best]), strict=True)
+    ]  # fmt: skip
+
+
+def _value(log_reward: float) -> float:
+    """The reward as it was given: the way to its logarithm and back costs the last digits."""
+    return rounded(math.exp(log_reward), digits=12)
+
+
+def _floored(reward: Reward, objects: Tensor) -> list[str]:
+    """Why each object has the floor instead of a value of its own; "" where it has one."""
+    return [""] * len(objects) if reward.floored is None else reward.floored(objects)
+
+
+def _about_floors(made: Sequence[Made]) -> tuple[str, ...]:
+    """For each reward with samples at its floor, or with a share of its target there, how many and how much."""
+    notes = []
+    for one in made:
+        count, share = sum(map(bool, _floored(one.reward, one.objects))), one.reward.floor_share
+        if count or share:
+            of_target = f"; the target gives such objects {share:.2g}" if share is not None else ""
+            notes.append(
+                f"{one.reward.name}: {count} of {len(one.objects)} samples are objects at the floor{of_target}."
+            )
+    return tuple(notes)
 
 
 def _write(
@@ -268,7 +297,7 @@ def _write(
         "application.json": "this report",
     }
     if made:
-        files["samples.csv"] = "one object a line, with its reward's name and value"
+        files["samples.csv"] = "one object a line: its reward's name and value, and why that is the floor, if it is"
     adapted = {f"adapted-{i + 1}": one for i, one in enumerate(made) if one.adaptation is not None}
     files.update({name: f"the amortised sampler of {one.reward.name}" for name, one in adapted.items()})
     complete = Application(report.slug, report.headline, report.tables, report.notes, files, output)
@@ -291,8 +320,11 @@ def _write(
 
 
 def _rows(problem: Problem, made: Made) -> list[Row]:
-    texts, values = problem.texts(made.objects), made.log_reward.exp().tolist()
-    return [{"reward": made.reward.name, "object": t, "value": v} for t, v in zip(texts, values, strict=True)]
+    columns = (problem.texts(made.objects), made.log_reward.tolist(), _floored(made.reward, made.objects))
+    return [
+        {"reward": made.reward.name, "object": text, "value": _value(log), "floor": why}
+        for text, log, why in zip(*columns, strict=True)
+    ]
 
 
 def _save_adapted(folder: Path, made: Made, made_by: dict[str, JSON]) -> None:

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from livepapers.core.errors import InputError
+from livepapers.core.rng import generator
 from livepapers.core.user_code import digest_of_file, function_named, numbers
+from livepapers.tasks.construction import draw_objects
 from livepapers.tasks.constructions import Hypergrid, Strings, binding_log_reward, rna_strings
 from livepapers.tasks.constructions.rna import check_rna
 from livepapers.tasks.tables import read_header, read_table, read_text
@@ -21,6 +23,11 @@ Kind = Literal["grid", "bits", "rna", "strings"]
 MOST_OBJECTS = 2**62
 """Objects at most: each has a whole number of 64 bits as its name."""
 MOST_SIDE, MOST_LENGTH = 64, 64
+LISTED = 200_000
+"""Objects up to which a function is asked for each beforehand, instead of for a sample."""
+LOOKED_AT = 4096
+"""Objects of that sample."""
+UNLISTED, BELOW = "not listed", "below the floor"
 COLUMNS = {"grid": ("x", "y"), "bits": ("string",), "rna": ("string",), "strings": ("string",)}
 
 
@@ -54,6 +61,8 @@ class Reward:
     name: str
     log_reward: Callable[[Tensor], Tensor]
     about: str  # where it comes from and what it holds, for fingerprints: other content, other words
+    floored: Callable[[Tensor], list[str]] | None = None  # why each object has the floor, "" for the user's own value
+    floor_share: float | None = None  # of the target, what objects at the floor have together, where that is known
 
 
 def read_problem(environment: Kind | None, *, size: int | None, word: int, alphabet: str) -> Problem:
@@ -145,15 +154,35 @@ def _column(
         raise InputError.of(f"{where}: column {name}", "0 everywhere", expected="at least one reward above 0")
     least = floor * largest
     logs = values.clamp(min=least).log()[order]
-
-    def log_reward(objects: Tensor) -> Tensor:
-        numbers = _number(problem, objects)
-        place = torch.searchsorted(keys, numbers).clamp(max=len(keys) - 1)
-        return torch.where(keys[place] == numbers, logs[place], math.log(least))
-
     content = keys.numpy().tobytes() + logs.numpy().tobytes() + struct.pack("<d", least)
     digest = hashlib.sha256(content).hexdigest()
-    return Reward(name, log_reward, f"column {name}, {len(values)} objects, SHA-256 {digest}")
+    return _listed(problem, name, f"column {name}, {len(values)} objects, SHA-256 {digest}", keys, values[order], least)
+
+
+def _listed(problem: Problem, name: str, about: str, keys: Tensor, values: Tensor, least: float) -> Reward:
+    """A reward whose values `[object]` are known for the objects with these numbers, ascending; others get `least`."""
+    logs, below = values.clamp(min=least).log(), values < least
+
+    def found(objects: Tensor) -> tuple[Tensor, Tensor]:
+        numbers = _number(problem, objects)
+        place = torch.searchsorted(keys, numbers).clamp(max=len(keys) - 1)
+        return place, keys[place] == numbers
+
+    def log_reward(objects: Tensor) -> Tensor:
+        place, known = found(objects)
+        return torch.where(known, logs[place], math.log(least))
+
+    def floored(objects: Tensor) -> list[str]:
+        place, known = found(objects)
+        return [
+            UNLISTED if not known else BELOW if low else ""
+            for known, low in zip(known.tolist(), below[place].tolist(), strict=True)
+        ]
+
+    others = float(math.prod(problem.construction().bases) - len(keys))
+    at_floor = (others + int(below.sum())) * least
+    share = at_floor / (at_floor + float(values[~below].sum()))
+    return Reward(name, log_reward, about, floored, share)
 
 
 def _cells(problem: Problem, frame: Any, where: str) -> Tensor:
@@ -197,13 +226,36 @@ def _from_target(problem: Problem, target: str) -> Reward:
 
 
 def _from_function(problem: Problem, name: str, *, floor: float) -> Reward:
+    """What a function gives, its floor a share of the largest value of all objects, or of a sample of many."""
     function = function_named(name, field="--reward-from")
+    about = f"function {name}, SHA-256 of its file {digest_of_file(name) or 'unknown'}, floor {floor!r}"
+    env = problem.construction()
 
-    def log_reward(objects: Tensor) -> Tensor:
+    def value(objects: Tensor) -> Tensor:
         texts = problem.texts(objects)
-        return _checked(function(texts), texts, name).clamp(min=floor).log()
+        return _checked(function(texts), texts, name)
 
-    return Reward(name, log_reward, f"function {name}, SHA-256 of its file {digest_of_file(name) or 'unknown'}")
+    few = math.prod(env.bases) <= LISTED
+    looked_at = _every(problem) if few else draw_objects(env, LOOKED_AT, generator=generator(0, "oc-gfn", "looked at"))
+    seen = value(looked_at)
+    least = floor * float(seen.max())
+    if least <= 0.0:
+        shown = f"0 for {'all' if few else 'each of'} {len(looked_at):,} objects"
+        cause = f"returned by {name}" + ("" if few else " for objects drawn at random")
+        raise InputError.of("--reward-from", shown, expected="at least one reward above 0", cause=cause)
+    if few:
+        return _listed(problem, name, about, _number(problem, looked_at), seen, least)
+    return Reward(
+        name, lambda objects: value(objects).clamp(min=least).log(), about,
+        lambda objects: [BELOW if low else "" for low in (value(objects) < least).tolist()],
+    )  # fmt: skip
+
+
+def _every(problem: Problem) -> Tensor:
+    """All objects in the order of their numbers, `[object, digit]`."""
+    env = problem.construction()
+    digits = torch.cartesian_prod(*[torch.arange(base) for base in env.bases]).reshape(-1, len(env.bases))
+    return env.objects(digits)
 
 
 def _checked(given: Any, texts: Sequence[str], name: str) -> Tensor:
