@@ -251,6 +251,13 @@ MALFORMED: dict[str, tuple[bytes | None, dict[str, Any], str]] = {
     "a cell twice": (b"x,y,r\n0,1,1\n2,2,1\n0,1,3\n", {}, "line 4: got 0 1.*once"),
     "a column twice": (b"x,y,r,r\n0,0,1,2\n", {}, "column r.*each column once|r.*once"),
     "more cells than columns": (b"x,y,r\n0,0,1,9\n", {}, "header"),
+    "a cell outside below blank lines": (b"x,y,r\n\n0,0,1\n\n0,3,1\n", {}, "line 5: x, y.*0 to 2"),
+    "a negative reward below blank lines": (b"x,y,r\n\n0,0,1\n\n1,1,-2\n", {}, "line 5: r.*>= 0"),
+    "a cell twice with blank lines": (b"x,y,r\n\n0,1,1\n\n0,1,3\n", {}, "line 5: got 0 1.*once"),
+    "a wrong string below blank lines": (
+        b"string,r\n\nABC,1\n", {"environment": "strings", "alphabet": "AB"}, "line 3.*'C' is no",
+    ),
+    "pandas' index": (b",x,y,r\n0,0,0,1\n", {}, "a column without a name.*index=False"),
     "a floor of zero": (b"x,y,r\n0,0,1\n", {"floor": 0.0}, "--floor.*above 0"),
     "a floor of one": (b"x,y,r\n0,0,1\n", {"floor": 1.0}, "--floor.*below 1"),
     "no samples": (b"x,y,r\n0,0,1\n", {"samples": 0}, "--samples: got 0"),
