@@ -122,3 +122,12 @@ def test_missing_files_and_folders_are_named(tmp_path: Path):
 def test_any_bytes_are_read_or_refused_never_a_crash(tmp_path_factory: pytest.TempPathFactory, data: bytes):
     with contextlib.suppress(InputError):
         read(tmp_path_factory.mktemp("csv") / "items.csv", data)
+
+
+def test_a_monitor_file_of_stable_baselines_is_read_and_its_lines_counted(tmp_path: Path):
+    path = tmp_path / "0.monitor.csv"
+    path.write_text('#{"t_start": 1.0, "env_id": "CartPole-v1"}\nr,l,t\n200.0,200,1\nx,1,2\n')
+    with pytest.raises(InputError, match=r"^--returns 0\.monitor\.csv line 4: r: got x"):
+        read_table(path, option="--returns", required=["r"], numbers=["r"])
+    path.write_text(path.read_text().replace("x,", "1,"))
+    assert read_table(path, option="--returns", required=["r"], numbers=["r"])["r"].tolist() == [200.0, 1.0]

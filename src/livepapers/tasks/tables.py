@@ -16,6 +16,8 @@ from livepapers.core.errors import InputError
 LARGEST_NUMBER = 1e12
 """Beyond this, single precision loses whole units and a misplaced column (a time stamp, an id) is the likely cause."""
 _SEPARATORS = {"semicolons": ";", "tabs": "\t"}  # of what spreadsheets save where the comma is for decimals
+_MONITOR = re.compile(r"\A#\{.*")
+"""What monitor files of Stable-Baselines3 begin with; a blank line in its place keeps the numbers of lines."""
 _COMMA = re.compile(r"[-+]?\d+(,\d+)+(\.\d*)?")
 
 
@@ -52,7 +54,7 @@ def read_table(
     optional: Sequence[str] = (),
     blank: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Read a CSV file with a header line.
+    """Read a CSV file with a header line; also one of Stable-Baselines3's monitor, which has a comment above it.
 
     Args:
         path: The file.
@@ -68,7 +70,7 @@ def read_table(
     Raises:
         InputError: Naming the file, the column and the line.
     """
-    text, where = read_text(path, option=option), f"{option} {path.name}"
+    text, where = _MONITOR.sub("", read_text(path, option=option)), f"{option} {path.name}"
     header = read_header(text, where=where)
     try:
         with warnings.catch_warnings():
