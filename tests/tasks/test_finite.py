@@ -1,5 +1,6 @@
 """A world that tells NaN or infinity is blamed in one line, wherever its episodes are played, and closed again."""
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from gymnasium.spaces import Box, Discrete
 from livepapers.blocks.policies import QPolicy
 from livepapers.core import artifact
 from livepapers.core.errors import InputError
+from livepapers.core.loop import Progress, watching
 from livepapers.lab.evaluation import evaluate
 from livepapers.methods import drl_diagnosis, policy_smoothing
 from livepapers.tasks.finite import require_finite
@@ -110,3 +112,32 @@ def test_only_what_an_episode_still_counts_is_asked_for():
     told, going = torch.tensor([1.0, math.nan]), torch.tensor([True, False])
     assert require_finite(told, going, what="rewards") is told
     assert require_finite(torch.tensor([1, 2]), ~going, what="rewards").tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("played", PLAYED)
+@pytest.mark.parametrize("env", ["Good", "SeenNaN"])
+def test_environments_are_closed_however_it_ends(
+    played: Callable[[Path, str], None], env: str, policy: Path, monkeypatch: pytest.MonkeyPatch
+):
+    made: list[Broken] = []
+    plain = Broken.__init__
+
+    def counted(self: Broken, *given: Any, **named: Any) -> None:
+        plain(self, *given, **named)
+        made.append(self)
+
+    monkeypatch.setattr(Broken, "__init__", counted)
+    with contextlib.suppress(InputError):
+        played(policy, f"LpBroken{env}-v0")
+    assert len(made) >= 2
+    assert Broken.closed == len(made)
+
+
+@pytest.mark.parametrize("played", [_certified, _diagnosed])
+def test_it_is_told_how_far_the_episodes_are(played: Callable[[Path, str], None], policy: Path):
+    told: list[Progress] = []
+    with watching(told.append):
+        played(policy, "LpBrokenGood-v0")
+    names = {"noisy episodes"} if played is _certified else {"episodes", "episodes of independent run"}
+    assert names <= {one.name for one in told}
+    assert all(1 <= one.step <= one.updates for one in told)

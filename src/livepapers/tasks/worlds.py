@@ -127,7 +127,13 @@ def make(name: str, arguments: Mapping[str, Any], *, lanes: int = 1) -> BatchedT
 @contextlib.contextmanager
 def opened(name: str, arguments: Mapping[str, Any], *, lanes: int = 1) -> Iterator[BatchedTask]:
     """`make` for a block, behind which the copies of an environment are closed."""
-    task = make(name, arguments, lanes=lanes)
+    with closing(make(name, arguments, lanes=lanes)) as task:
+        yield task
+
+
+@contextlib.contextmanager
+def closing(task: BatchedTask) -> Iterator[BatchedTask]:
+    """The task for a block, behind which the copies of an environment are closed."""
     try:
         yield task
     finally:

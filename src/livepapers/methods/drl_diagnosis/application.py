@@ -138,15 +138,15 @@ def apply(
 
 def _fitting(policy: AnyPolicy, other: AnyPolicy | None, world: Environment, *, own: bool) -> gymnasium.Space[Any]:
     """The world's observations, once both policies are known to fit it; `own`: the first one named the world itself."""
-    task = task_of(world, 1)
-    if own and not isinstance(task.action_space, Discrete):
-        shown = f"{policy.about}, made for {dict(policy.task or {}).get('name')} with actions {task.action_space}"
-        raise InputError.of("policy", shown, expected="discrete actions")
-    for each in (policy, other):
-        fits(each, task)
-        if each is not None:
-            differentiable(each)
-    return task.observation_space
+    with worlds.closing(task_of(world, 1)) as task:
+        if own and not isinstance(task.action_space, Discrete):
+            shown = f"{policy.about}, made for {dict(policy.task or {}).get('name')} with actions {task.action_space}"
+            raise InputError.of("policy", shown, expected="discrete actions")
+        for each in (policy, other):
+            fits(each, task)
+            if each is not None:
+                differentiable(each)
+        return task.observation_space
 
 
 def parse_changes(text: str, shape: tuple[int, ...]) -> tuple[str, ...]:

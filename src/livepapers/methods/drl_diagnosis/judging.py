@@ -52,7 +52,14 @@ def judge_policy(
     mode = "relabel" if relabel else "act"
     found = diagnose(policy, world, config=config, changes=names, seed=seed, mode=mode)
     count = config.episodes * config.repeats
-    random = walk(None, world, episodes=count, seed=derive(seed, "random") >> 32, horizon=config.horizon)
+    random = walk(
+        None,
+        world,
+        episodes=count,
+        seed=derive(seed, "random") >> 32,
+        horizon=config.horizon,
+        told_as="episodes of random play",
+    )
     own = found.returns.flatten()
     p = _p_better(own, random)
     void = ""
@@ -68,6 +75,7 @@ def judge_policy(
         attacked = walk(
             policy, world, episodes=count, seed=derive(seed, "attacked") >> 32, horizon=config.horizon,
             change=lambda seen: steepest(values, seen, radius=reach, limits=limits),
+            told_as="episodes under attack",
         )  # fmt: skip
         above = max(float(own.mean() - random.mean()), 1e-12)
         kept = float(attacked.mean() - random.mean()) / above

@@ -1,8 +1,9 @@
 """Acting with noise on every observation, and whole episodes of it: clean ones, or against an adversary."""
 
+import contextlib
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -15,6 +16,7 @@ from torch import Tensor
 from livepapers.blocks.distributions import into
 from livepapers.blocks.policy_door import AnyPolicy, PolicySource, as_policy, frames_of, require_actions
 from livepapers.core.errors import InputError
+from livepapers.core.loop import tell
 from livepapers.core.rng import derive, numpy_generator
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.policy_smoothing.certificate import LARGEST, Certificate, Estimator
@@ -286,11 +288,12 @@ def collect_returns(
     parts: list[Episodes] = []
     done = 0
     while done < episodes:
-        task = world.make(min(world.most, episodes - done))
-        agent = smoothed(let_in, task, world, sigma=sigma, frames=frames, seed=derive(seed, "noise", done))
-        found = play(agent, task, seed=derive(seed, "episodes", done) >> 32, adversary=adversary, budget=budget)
-        parts.append(Episodes(*(column[: episodes - done] for column in found)))
-        done += task.lanes
+        with world.opened(min(world.most, episodes - done)) as task:
+            agent = smoothed(let_in, task, world, sigma=sigma, frames=frames, seed=derive(seed, "noise", done))
+            found = play(agent, task, seed=derive(seed, "episodes", done) >> 32, adversary=adversary, budget=budget)
+            parts.append(Episodes(*(column[: episodes - done] for column in found)))
+            done += task.lanes
+        tell("noisy episodes", min(done, episodes), episodes)
     return Episodes(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
@@ -352,6 +355,14 @@ class World:
     most: int  # lanes at once
     frames: int | None  # observations that policies made for it see together; None: it does not say
     bounds: tuple[float, float] | None  # of returns
+    named: bool = False  # made here by its name, so that it is closed here; others are their maker's to close
+
+    @contextlib.contextmanager
+    def opened(self, lanes: int) -> Iterator[BatchedTask]:
+        """`make` for a block, behind which a named environment's copies are closed."""
+        task = self.make(lanes)
+        with worlds.closing(task) if self.named else contextlib.nullcontext(task):
+            yield task
 
 
 def world_of(env: Environment) -> World:
@@ -366,7 +377,7 @@ def world_of(env: Environment) -> World:
         name, arguments = env["name"], env["arguments"]
         if name in worlds.WORLDS:
             return world_of(worlds.simulator(name, arguments))
-        return World(lambda lanes: worlds.make(name, arguments, lanes=lanes), ENVIRONMENTS, None, None)
+        return World(lambda lanes: worlds.make(name, arguments, lanes=lanes), ENVIRONMENTS, None, None, named=True)
     if isinstance(env, VectorEnv):
         task = GymnasiumTask(env)
         return World(lambda _: task, task.lanes, None, None)
