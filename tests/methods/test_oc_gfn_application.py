@@ -330,3 +330,10 @@ def test_no_global_random_stream_is_touched(rewards: Path) -> None:
     before = torch.get_rng_state()
     apply(**GRID, rewards=rewards, samples=5)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_places_may_be_texts(model: Path, rewards: Path, tmp_path: Path) -> None:
+    made = apply(pretrained=str(model), rewards=str(rewards), samples=5, output=str(tmp_path / "out"))
+    assert made.output == tmp_path / "out"
+    assert (tmp_path / "out" / "samples.csv").is_file()
+    load_model(str(model))

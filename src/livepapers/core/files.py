@@ -44,14 +44,14 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
+def new_folder(path: Path | str, *, replace: bool = False) -> Iterator[Path]:
     """Yield an empty folder that becomes `path` when the block ends well, and vanishes when it does not.
 
     Args:
         path: Where the folder shall be.
         replace: Whether an existing folder may be replaced; otherwise one that holds files raises `InputError`.
     """
-    path = path.resolve()  # behind a link is where the files go
+    path = Path(path).resolve()  # behind a link is where the files go
     _check_free(path, replace=replace)
     path.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
@@ -68,7 +68,7 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def unfinished(output: Path | None) -> Iterator[Path | None]:
+def unfinished(output: Path | str | None) -> Iterator[Path | None]:
     """Yield the folder beside `output` that keeps checkpoints, for this process alone; None for no output.
 
     It vanishes when the block ends well, and when it does not and there is no checkpoint to go on from.
@@ -79,6 +79,7 @@ def unfinished(output: Path | None) -> Iterator[Path | None]:
     if output is None:
         yield None
         return
+    output = Path(output)
     folder = partial_of(output)
     lock = folder / "lock"
     with _opened(lock, output) as file:
@@ -127,8 +128,9 @@ def _lock(file: TextIO, output: Path) -> None:
         raise _taken(output) from None
 
 
-def check_output_folder(path: Path) -> None:
+def check_output_folder(path: Path | str) -> None:
     """Raise `InputError` if `path`, which a user typed, cannot become an output folder, before any work is spent."""
+    path = Path(path)
     with _one_line(path, field="output"):
         place = path.resolve()
         if place == Path.cwd():

@@ -21,13 +21,14 @@ _MONITOR = re.compile(r"\A#\{.*")
 _COMMA = re.compile(r"[-+]?\d+(,\d+)+(\.\d*)?")
 
 
-def read_text(path: Path, *, option: str) -> str:
+def read_text(path: Path | str, *, option: str) -> str:
     """A text file's content; one clear line for what is missing, a folder, binary or empty.
 
     Args:
         path: The file.
         option: What the user called it, e.g. "--demand".
     """
+    path = Path(path)
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -46,7 +47,7 @@ def read_text(path: Path, *, option: str) -> str:
 
 
 def read_table(
-    path: Path,
+    path: Path | str,
     *,
     option: str,
     required: Sequence[str],
@@ -70,6 +71,7 @@ def read_table(
     Raises:
         InputError: Naming the file, the column and the line.
     """
+    path = Path(path)
     text, where = _MONITOR.sub("", read_text(path, option=option)), f"{option} {path.name}"
     header = read_header(text, where=where)
     try:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from livepapers.core import artifact
-from livepapers.core.application import Application, Row, check_numbers, refuse_changed, rounded, to_csv
+from livepapers.core.application import Application, Place, Row, as_path, check_numbers, refuse_changed, rounded, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import CorruptFileError, InputError, plainly
 from livepapers.core.files import check_output_folder, new_folder, unfinished
@@ -38,8 +38,8 @@ def apply(
     size: int | None = None,
     word: int = DEFAULT_WORD,
     alphabet: str = "",
-    pretrained: Path | None = None,
-    rewards: Path | None = None,
+    pretrained: Place | None = None,
+    rewards: Place | None = None,
     target: str = "",
     reward_from: str = "",
     mode: Mode = "exact",
@@ -50,7 +50,7 @@ def apply(
     floor: float = 1e-3,
     explorer: Literal["backward", "gafn", "uniform"] = "backward",
     seed: Seed = 0,
-    output: Path | None = None,
+    output: Place | None = None,
 ) -> Application:
     """Pre-train a sampler that reaches any object, then sample for rewards without training again.
 
@@ -90,6 +90,7 @@ def apply(
         livepapers apply oc-gfn --pretrained model --rewards rewards.csv --output samples
         livepapers apply oc-gfn --environment rna --size 6 --target GGGAAACUCGAUUCGC --json
     """
+    model_in, table, output = as_path(pretrained), as_path(rewards), as_path(output)
     check_numbers({"--samples": (samples, 1, 1_000_000), "--outcomes": (outcomes, 1, 65_536)})
     if output is not None:
         check_output_folder(output)
@@ -99,23 +100,23 @@ def apply(
             "explorer": explorer, "mode": mode, "outcomes": outcomes, "samples": samples,
             "adapt_updates": adapt_updates, "floor": floor,
         },
-        pretrained=pretrained is not None, listed=rewards is not None or bool(reward_from), bound=bool(target),
+        pretrained=model_in is not None, listed=table is not None or bool(reward_from), bound=bool(target),
     )  # fmt: skip
-    if pretrained is None:
+    if model_in is None:
         problem = read_problem(environment, size=size, word=word, alphabet=alphabet)
         config = _config(problem, updates=updates, adapt_updates=adapt_updates, explorer=explorer)
         model = OutcomeConditionedGFlowNet(problem.construction(), config, seed=seed)
     else:
-        problem, model = load_model(pretrained)
+        problem, model = load_model(model_in)
         model.config = replace(model.config, adapt_updates=adapt_updates)
-    wanted = read_rewards(problem, rewards, target=target, function=reward_from, floor=floor)
-    if not wanted and (pretrained is not None or output is None):
-        expected = "--rewards, --target or --reward-from" + ("" if pretrained else ", or --output to keep the model")
+    wanted = read_rewards(problem, table, target=target, function=reward_from, floor=floor)
+    if not wanted and (model_in is not None or output is None):
+        expected = "--rewards, --target or --reward-from" + ("" if model_in else ", or --output to keep the model")
         raise InputError.of("rewards", "none", expected=expected)
     graph = listed_graph(problem, mode=mode if wanted else "mc")
     drawing = Drawing(mode=mode, outcomes=outcomes, samples=samples, seed=seed)
     with unfinished(output) as partial:
-        if pretrained is None:
+        if model_in is None:
             made_of = f"{problem} {model.config} {seed}"
             driven(model, model.config.updates, made_of, partial=partial, name="pre-training")
         made = draw_all(model, wanted, graph, drawing, partial=partial)
@@ -123,13 +124,14 @@ def apply(
         return report if output is None else _write(report, problem, model, made, output=output)
 
 
-def load_model(folder: Path) -> tuple[Problem, OutcomeConditionedGFlowNet]:
+def load_model(folder: Place) -> tuple[Problem, OutcomeConditionedGFlowNet]:
     """The pre-trained model that `apply` wrote to `folder`.
 
     Raises:
         InputError: There is none, but perhaps something else.
         CorruptFileError: It does not verify.
     """
+    folder = Path(folder)
     described = _described(folder)
     try:
         values = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
