@@ -55,7 +55,7 @@ def broken_worlds(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("Good", {}), ("RewardNaN", {"reward": math.nan}), ("RewardInf", {"reward": math.inf}),
         ("RewardHuge", {"reward": 1e30}), ("SeenNaN", {"seen": math.nan}), ("SeenInf", {"seen": math.inf}),
     ):  # fmt: skip
-        gymnasium.register(f"LpBroken{name}-v0", Broken, kwargs=given)
+        gymnasium.register(f"LpBroken{name}-v0", lambda **named: Broken(**named), kwargs=given)
     yield
     for name in [name for name in gymnasium.registry if name.startswith("LpBroken")]:
         del gymnasium.registry[name]
