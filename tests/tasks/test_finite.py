@@ -48,6 +48,10 @@ class Broken(gymnasium.Env):
         type(self).closed += 1
 
 
+def _broken(**given: Any) -> Broken:
+    return Broken(**given)
+
+
 @pytest.fixture(autouse=True)
 def broken_worlds(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(Broken, "closed", 0)
@@ -55,7 +59,7 @@ def broken_worlds(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("Good", {}), ("RewardNaN", {"reward": math.nan}), ("RewardInf", {"reward": math.inf}),
         ("RewardHuge", {"reward": 1e30}), ("SeenNaN", {"seen": math.nan}), ("SeenInf", {"seen": math.inf}),
     ):  # fmt: skip
-        gymnasium.register(f"LpBroken{name}-v0", lambda **named: Broken(**named), kwargs=given)
+        gymnasium.register(f"LpBroken{name}-v0", _broken, kwargs=given)
     yield
     for name in [name for name in gymnasium.registry if name.startswith("LpBroken")]:
         del gymnasium.registry[name]
