@@ -144,3 +144,19 @@ def test_actions_are_those_of_their_space():
     ):
         with pytest.raises(InputError, match=says):
             require_actions(actions, space, 2, about="mine")
+
+
+def test_a_file_with_a_fixed_batch_says_how_to_export_it(tmp_path: Path):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    helper, kinds = onnx.helper, onnx.TensorProto
+    for batch, name in ((1, "fixed"), ("batch", "dynamic")):
+        seen = helper.make_tensor_value_info("observation", kinds.FLOAT, [batch, 4])
+        action = helper.make_tensor_value_info("action", kinds.INT64, [batch])
+        node = helper.make_node("ArgMax", ["observation"], ["action"], axis=1, keepdims=0)
+        graph = helper.make_graph([node], "policy", [seen], [action])
+        made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        (tmp_path / f"{name}.onnx").write_bytes(made.SerializeToString())
+    assert as_policy(tmp_path / "dynamic.onnx").act(torch.eye(4)[:3], None).tolist() == [0, 1, 2]
+    with pytest.raises(InputError, match=r"^artifact: got fixed\.onnx: a batch of 1, .*with a dynamic batch axis\)$"):
+        as_policy(tmp_path / "fixed.onnx")

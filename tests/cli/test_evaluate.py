@@ -328,3 +328,11 @@ def test_a_missing_extra_is_named(cli: Cli, saved: Path, tmp_path: Path, monkeyp
 )
 def test_spaces_survive_json(space: Any):
     assert spaces.from_json(json.loads(json.dumps(spaces.to_json(space), allow_nan=False))) == space
+
+
+def test_an_onnx_file_is_named_as_one(cli: Cli, saved: Path, tmp_path: Path):
+    found = cli("export", str(saved), "--onnx", str(tmp_path / "policy.txt"))
+    assert found.status == 2
+    assert found.err.startswith("Error: --onnx: got ")
+    assert "policy.txt, expected a name that ends in .onnx" in found.err
+    assert not (tmp_path / "policy.txt").exists()

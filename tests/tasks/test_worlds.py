@@ -66,3 +66,17 @@ def test_who_asks_for_a_policys_own_world_by_name_gets_it_with_its_arguments():
     assert worlds.asked_for("CartPole-v1", told, field="artifact") == ("gymnasium:CartPole-v1", {})
     with pytest.raises(InputError, match="env: got nothing"):
         worlds.asked_for("", None, field="artifact")
+
+
+@pytest.mark.parametrize("name", ["lot-sizing", "inventory", "stacked", "ride-pooling", "ecosystem", "slippery-lake"])
+def test_a_world_that_needs_arguments_says_where_it_comes_from(name: str):
+    with pytest.raises(InputError) as caught:
+        worlds.make(name, {})
+    expected = "a world that is whole without arguments (this one comes with a policy's artifact only)"
+    assert str(caught.value) == f"world: got {name}, expected {expected}"
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("cart_pole", "cart-pole"), ("MountainCar-v9", "mountain-car")])
+def test_a_misspelt_world_of_livepapers_is_named(typed: str, meant: str):
+    with pytest.raises(InputError, match=rf"^env: got {typed}, .*; or is {meant}, a world of livepapers, meant\?$"):
+        worlds.make(worlds.full_name(typed), {})

@@ -185,6 +185,10 @@ def _of_onnx(path: Path) -> AnyPolicy:
         shown = f"inputs {[each.name for each in inputs]}, outputs {[each.name for each in outputs]}"
         cause = "livepapers export writes such files"
         raise InputError.of("artifact", f"{path.name}: {shown}", expected="observation (, mask) -> action", cause=cause)
+    if inputs[0].shape and isinstance(inputs[0].shape[0], int):
+        shown = f"{path.name}: a batch of {inputs[0].shape[0]}"
+        cause = "export it with a dynamic batch axis"
+        raise InputError.of("artifact", shown, expected="batches of any size", cause=cause)
 
     def act(seen: Tensor, mask: Tensor | None) -> Tensor:
         given = {inputs[0].name: seen.to(torch.float32).numpy()}

@@ -7,6 +7,17 @@ import click
 from livepapers.cli.command import Command, examples, in_a_folder
 
 
+def _onnx_file(ctx: click.Context, param: click.Parameter, path: Path) -> Path:
+    """Of an option: refuse, before any work, a file that could not be written, or that nobody would take for ONNX."""
+    from livepapers.core.errors import InputError
+
+    in_a_folder(ctx, param, path)
+    if path.suffix != ".onnx":
+        cause = "evaluate and apply know such files by it"
+        raise InputError.of(str(param.name), path, expected="a name that ends in .onnx", cause=cause)
+    return path
+
+
 @click.command("export", cls=Command, epilog=examples("export policy --onnx policy.onnx"))
 @click.argument("artifact", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="ARTIFACT")
 @click.option(
@@ -14,7 +25,7 @@ from livepapers.cli.command import Command, examples, in_a_folder
     "target",
     type=click.Path(dir_okay=False, path_type=Path),
     required=True,
-    callback=in_a_folder,
+    callback=_onnx_file,
     help="The ONNX file to write.",
 )
 @click.option("--env", metavar="ID", help="World for the visited states, instead of the policy's own.")

@@ -89,6 +89,8 @@ def digest_of_file(name: str) -> str:
 def running(name: str, *, field: str) -> Iterator[None]:
     """Turn whatever the user's code raises inside the block into one line about it.
 
+    What it prints goes to standard error: standard output is the result's alone.
+
     Args:
         name: Of the code: `module:function`, or an environment's id.
         field: The option by which it came.
@@ -97,7 +99,8 @@ def running(name: str, *, field: str) -> Iterator[None]:
         InputError: It raised something that is not livepapers' own.
     """
     try:
-        yield
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
     except LivepapersError:
         raise
     except (Exception, SystemExit) as error:

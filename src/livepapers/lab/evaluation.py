@@ -20,6 +20,7 @@ from livepapers.core.errors import InputError
 from livepapers.core.rng import derive, numpy_generator
 from livepapers.lab.statistics import bootstrap_interval, interval_inside
 from livepapers.tasks import worlds
+from livepapers.tasks.finite import require_finite
 from livepapers.tasks.vector import BatchedTask, SimulatorTask
 
 LANES = 4096
@@ -178,7 +179,11 @@ def _knows_states(policy: SavedPolicy, task: BatchedTask) -> bool:
 
 @torch.no_grad()
 def run_episodes(policy: Acting, task: BatchedTask, *, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One episode in each lane: (returns float64, lengths int64, terminated bool), `[lane]` each."""
+    """One episode in each lane: (returns float64, lengths int64, terminated bool), `[lane]` each.
+
+    Raises:
+        InputError: An episode does not end, or the world tells numbers that are not finite.
+    """
     observation = task.reset(seed)
     returns = torch.zeros(task.lanes, dtype=torch.float64)
     lengths, fallen = torch.zeros(task.lanes, dtype=torch.int64), torch.zeros(task.lanes, dtype=torch.bool)
@@ -186,9 +191,10 @@ def run_episodes(policy: Acting, task: BatchedTask, *, seed: int) -> tuple[np.nd
     if isinstance(policy, AnyPolicy) and policy.restart is not None:
         policy.restart(going)
     for _ in range(LONGEST):
+        require_finite(observation, going, what="observations")
         actions = act(policy, task, observation)
         step = task.step(require_actions(actions, task.action_space, task.lanes, about=policy.about))
-        returns += torch.where(going, step.reward.double(), 0.0)
+        returns += torch.where(going, require_finite(step.reward, going, what="rewards").double(), 0.0)
         lengths += going
         fallen |= going & step.terminated
         going &= ~(step.terminated | step.truncated)

@@ -6,10 +6,12 @@ what it says goes through `of_file` before `make`, which also takes ids that a p
 """
 
 import contextlib
+import difflib
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import gymnasium
 import torch
 
 from livepapers.core.errors import InputError
@@ -114,7 +116,7 @@ def make(name: str, arguments: Mapping[str, Any], *, lanes: int = 1) -> BatchedT
     if name.startswith(GYMNASIUM):
         if taken := _NOT_ARGUMENTS & set(arguments):
             raise InputError.of(f"world {name}", ", ".join(sorted(taken)), expected="arguments of the environment")
-        return GymnasiumTask.make(name.removeprefix(GYMNASIUM), lanes, **arguments)
+        return _gymnasium(name.removeprefix(GYMNASIUM), arguments, lanes=lanes)
     if name.startswith(ATARI):
         if arguments:
             raise InputError.of("world", dict(arguments), expected=f"no arguments of {name}")
@@ -124,10 +126,29 @@ def make(name: str, arguments: Mapping[str, Any], *, lanes: int = 1) -> BatchedT
     return SimulatorTask(simulator(name, arguments), lanes)
 
 
+def _gymnasium(env_id: str, arguments: Mapping[str, Any], *, lanes: int) -> GymnasiumTask:
+    """Gymnasium's environment; who may have meant a world of livepapers is told its name."""
+    try:
+        return GymnasiumTask.make(env_id, lanes, **arguments)
+    except InputError as error:
+        near = difflib.get_close_matches(env_id.lower(), WORLDS, n=1)
+        if not near or env_id in gymnasium.registry or ":" in env_id:
+            raise
+        made = InputError(f"{error}; or is {near[0]}, a world of livepapers, meant?")
+        made.field = error.field
+        raise made from None
+
+
 @contextlib.contextmanager
 def opened(name: str, arguments: Mapping[str, Any], *, lanes: int = 1) -> Iterator[BatchedTask]:
     """`make` for a block, behind which the copies of an environment are closed."""
-    task = make(name, arguments, lanes=lanes)
+    with closing(make(name, arguments, lanes=lanes)) as task:
+        yield task
+
+
+@contextlib.contextmanager
+def closing(task: BatchedTask) -> Iterator[BatchedTask]:
+    """The task for a block, behind which the copies of an environment are closed."""
     try:
         yield task
     finally:
@@ -149,6 +170,9 @@ def simulator(name: str, arguments: Mapping[str, Any]) -> Simulator[Any, Any, An
     except InputError:
         raise
     except (TypeError, ValueError, KeyError, RuntimeError) as error:  # the arguments may come from anybody's file
+        if not arguments:
+            expected, cause = "a world that is whole without arguments", "this one comes with a policy's artifact only"
+            raise InputError.of("world", name, expected=expected, cause=cause) from None
         raise InputError.of(f"world {name}", dict(arguments), expected="its arguments", cause=str(error)) from None
 
 

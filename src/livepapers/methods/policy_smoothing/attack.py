@@ -327,8 +327,6 @@ def gaps_at(
     values = let_in.values
     if values is None:
         raise InputError.of("policy", let_in.about, expected="differentiable action values")
-    task = world.make(min(world.most, episodes))
-    agent = smoothed(let_in, task, world, sigma=sigma, frames=frames, seed=derive(seed, "gaps"))
     kept: list[Tensor] = []
 
     def watch(seen: Seen) -> Tensor:
@@ -336,7 +334,9 @@ def gaps_at(
         kept.append((found.amax(1) - found.amin(1))[seen.going])
         return torch.zeros_like(seen.observation)
 
-    play(agent, task, seed=derive(seed, "policy-smoothing", "gaps") >> 32, adversary=watch)
+    with world.opened(min(world.most, episodes)) as task:
+        agent = smoothed(let_in, task, world, sigma=sigma, frames=frames, seed=derive(seed, "gaps"))
+        play(agent, task, seed=derive(seed, "policy-smoothing", "gaps") >> 32, adversary=watch)
     spread = torch.cat(kept).double().numpy()
     return tuple(float(np.quantile(spread, share)) if share > 0.0 else 0.0 for share in shares)
 

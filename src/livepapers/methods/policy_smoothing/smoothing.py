@@ -1,8 +1,9 @@
 """Acting with noise on every observation, and whole episodes of it: clean ones, or against an adversary."""
 
+import contextlib
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -15,10 +16,12 @@ from torch import Tensor
 from livepapers.blocks.distributions import into
 from livepapers.blocks.policy_door import AnyPolicy, PolicySource, as_policy, frames_of, require_actions
 from livepapers.core.errors import InputError
+from livepapers.core.loop import tell
 from livepapers.core.rng import derive, numpy_generator
 from livepapers.core.rng import generator as make_generator
-from livepapers.methods.policy_smoothing.certificate import Certificate, Estimator
+from livepapers.methods.policy_smoothing.certificate import LARGEST, Certificate, Estimator
 from livepapers.tasks import worlds
+from livepapers.tasks.finite import require_finite
 from livepapers.tasks.observations import NoisyObservations, StackedObservations, pushed
 from livepapers.tasks.simulator import Simulator
 from livepapers.tasks.vector import BatchedTask, GymnasiumTask, SimulatorTask
@@ -218,8 +221,11 @@ def play(
         seed: Of the task's episodes.
         adversary: None: nothing is changed.
         budget: B of the adversary, in the observation's units, or in sigmas where sigma has one value a feature.
+
+    Raises:
+        InputError: An episode does not end, or the world tells numbers that are not finite.
     """
-    observation = task.reset(seed).to(torch.float32)
+    observation = _seen(task.reset(seed), torch.ones(task.lanes, dtype=torch.bool))
     policy.reset(observation)
     scale = policy.sigma if policy.sigma.dim() else torch.ones(())
     ledger, inside = Ledger(budget, task.lanes, scale=scale), into(task.action_space)
@@ -236,17 +242,21 @@ def play(
         action = policy(observation, task.mask())
         action = require_actions(action, task.action_space, task.lanes, about=policy.policy.about)
         result = task.step(inside(action))
-        returns += torch.where(going, result.reward.double(), 0.0)
+        returns += torch.where(going, require_finite(result.reward, going, what="rewards").double(), 0.0)
         lengths += going
         ended = result.terminated | result.truncated
         going = going & ~ended
         if not bool(going.any()):
             return Episodes(returns.numpy(), lengths.numpy(), ledger.spent.numpy())
-        observation = result.observation.to(torch.float32)
+        observation = _seen(result.observation, going)
         if bool(ended.any()):
             policy.restart(ended)
             clean = torch.where(ended.reshape(-1, *[1] * (clean.dim() - 1)), 0.0, clean)
     raise InputError.of("env", f"an episode of over {LONGEST:,} steps", expected="episodes that end")
+
+
+def _seen(observation: Tensor, going: Tensor) -> Tensor:
+    return require_finite(observation, going, what="observations").to(torch.float32)
 
 
 def collect_returns(
@@ -278,11 +288,12 @@ def collect_returns(
     parts: list[Episodes] = []
     done = 0
     while done < episodes:
-        task = world.make(min(world.most, episodes - done))
-        agent = smoothed(let_in, task, world, sigma=sigma, frames=frames, seed=derive(seed, "noise", done))
-        found = play(agent, task, seed=derive(seed, "episodes", done) >> 32, adversary=adversary, budget=budget)
-        parts.append(Episodes(*(column[: episodes - done] for column in found)))
-        done += task.lanes
+        with world.opened(min(world.most, episodes - done)) as task:
+            agent = smoothed(let_in, task, world, sigma=sigma, frames=frames, seed=derive(seed, "noise", done))
+            found = play(agent, task, seed=derive(seed, "episodes", done) >> 32, adversary=adversary, budget=budget)
+            parts.append(Episodes(*(column[: episodes - done] for column in found)))
+            done += task.lanes
+        tell("noisy episodes", min(done, episodes), episodes)
     return Episodes(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
@@ -326,6 +337,9 @@ def certify(
         policy, env, sigma=sigma, episodes=episodes, seed=derive(seed, "policy-smoothing", "certify"), frames=frames
     )
     least, most = float(found.returns.min()), float(found.returns.max())
+    if max(-least, most) > LARGEST:
+        shown = max(least, most, key=abs)
+        raise InputError.of("the environment's returns", shown, expected=f"numbers up to {LARGEST:g}")
     if low is not None and least < low:
         raise InputError.of("lowest", low, expected=f"at most {least:g}, which one of the episodes returned")
     if high is not None and most > high:
@@ -341,6 +355,14 @@ class World:
     most: int  # lanes at once
     frames: int | None  # observations that policies made for it see together; None: it does not say
     bounds: tuple[float, float] | None  # of returns
+    named: bool = False  # made here by its name, so that it is closed here; others are their maker's to close
+
+    @contextlib.contextmanager
+    def opened(self, lanes: int) -> Iterator[BatchedTask]:
+        """`make` for a block, behind which a named environment's copies are closed."""
+        task = self.make(lanes)
+        with worlds.closing(task) if self.named else contextlib.nullcontext(task):
+            yield task
 
 
 def world_of(env: Environment) -> World:
@@ -355,7 +377,7 @@ def world_of(env: Environment) -> World:
         name, arguments = env["name"], env["arguments"]
         if name in worlds.WORLDS:
             return world_of(worlds.simulator(name, arguments))
-        return World(lambda lanes: worlds.make(name, arguments, lanes=lanes), ENVIRONMENTS, None, None)
+        return World(lambda lanes: worlds.make(name, arguments, lanes=lanes), ENVIRONMENTS, None, None, named=True)
     if isinstance(env, VectorEnv):
         task = GymnasiumTask(env)
         return World(lambda _: task, task.lanes, None, None)
