@@ -133,10 +133,10 @@ def check_output_folder(path: Path | str) -> None:
     path = Path(path)
     with _one_line(path, field="output"):
         place = path.resolve()
+        _check_free(place)
         if place == Path.cwd():
             cause = "a new one takes its place; name one inside it"
             raise InputError.of("output", str(path), expected="another folder than the present one", cause=cause)
-        _check_free(place)
         _check_parent(path, place, field="output")
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}."):
             pass

@@ -15,8 +15,9 @@ from livepapers.core.files import check_output_folder, new_folder, write_atomic
 from livepapers.core.rng import Seed, derive
 from livepapers.methods.policy_smoothing.attack import Search, attack, gaps_at
 from livepapers.methods.policy_smoothing.certificate import Certificate, Estimator, budget_from_per_step
+from livepapers.methods.policy_smoothing.environments import Environment
 from livepapers.methods.policy_smoothing.plot import certificate_svg
-from livepapers.methods.policy_smoothing.smoothing import Environment, certify
+from livepapers.methods.policy_smoothing.smoothing import certify
 from livepapers.tasks import worlds
 from livepapers.tasks.tables import read_table
 

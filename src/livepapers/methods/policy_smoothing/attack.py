@@ -18,8 +18,8 @@ from livepapers.blocks.policy_door import AnyPolicy, PolicySource, as_policy
 from livepapers.core.errors import InputError
 from livepapers.core.rng import derive
 from livepapers.core.rng import generator as make_generator
+from livepapers.methods.policy_smoothing.environments import Environment, world_of
 from livepapers.methods.policy_smoothing.smoothing import (
-    Environment,
     Episodes,
     Seen,
     Sigma,
@@ -27,7 +27,6 @@ from livepapers.methods.policy_smoothing.smoothing import (
     play,
     presented,
     smoothed,
-    world_of,
 )
 from livepapers.tasks.observations import pushed
 

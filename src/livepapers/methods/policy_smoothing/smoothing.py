@@ -1,16 +1,12 @@
 """Acting with noise on every observation, and whole episodes of it: clean ones, or against an adversary."""
 
-import contextlib
-import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.vector import VectorEnv
 from torch import Tensor
 
 from livepapers.blocks.distributions import into
@@ -20,21 +16,12 @@ from livepapers.core.loop import tell
 from livepapers.core.rng import derive, numpy_generator
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.policy_smoothing.certificate import LARGEST, Certificate, Estimator
-from livepapers.tasks import worlds
+from livepapers.methods.policy_smoothing.environments import Environment, World, world_of
 from livepapers.tasks.finite import require_finite
-from livepapers.tasks.observations import NoisyObservations, StackedObservations, pushed
-from livepapers.tasks.simulator import Simulator
-from livepapers.tasks.vector import BatchedTask, GymnasiumTask, SimulatorTask
+from livepapers.tasks.observations import pushed
+from livepapers.tasks.vector import BatchedTask
 
 Sigma: TypeAlias = float | Sequence[float]
-Environment: TypeAlias = (
-    "str | Mapping[str, Any] | Simulator[Any, Any, Any] | BatchedTask | VectorEnv | Callable[[int], BatchedTask]"
-)
-"""A world of livepapers or a Gymnasium id (also with arguments, as `tasks.worlds` has them), a simulator, a task, a
-vector environment, or lanes -> task."""
-
-LANES, ENVIRONMENTS = 10_000, 64
-"""Most episodes side by side, in a simulator and in copies of a Gymnasium environment."""
 LONGEST = 100_000
 """Steps after which an episode is given up."""
 
@@ -347,53 +334,6 @@ def certify(
     return Certificate.from_returns(found.returns, sigma, **settings)
 
 
-@dataclass(frozen=True)
-class World:
-    """An environment in the form that episodes are played in."""
-
-    make: Callable[[int], BatchedTask]
-    most: int  # lanes at once
-    frames: int | None  # observations that policies made for it see together; None: it does not say
-    bounds: tuple[float, float] | None  # of returns
-    named: bool = False  # made here by its name, so that it is closed here; others are their maker's to close
-
-    @contextlib.contextmanager
-    def opened(self, lanes: int) -> Iterator[BatchedTask]:
-        """`make` for a block, behind which a named environment's copies are closed."""
-        task = self.make(lanes)
-        with worlds.closing(task) if self.named else contextlib.nullcontext(task):
-            yield task
-
-
-def world_of(env: Environment) -> World:
-    """Take in an environment; a simulator that stacks its observations is unwrapped, so that noise comes before stacks.
-
-    Raises:
-        InputError: It is unknown, or adds noise itself.
-    """
-    if isinstance(env, str):
-        return world_of({"name": worlds.full_name(env), "arguments": {}})
-    if isinstance(env, Mapping):
-        name, arguments = env["name"], env["arguments"]
-        if name in worlds.WORLDS:
-            return world_of(worlds.simulator(name, arguments))
-        return World(lambda lanes: worlds.make(name, arguments, lanes=lanes), ENVIRONMENTS, None, None, named=True)
-    if isinstance(env, VectorEnv):
-        task = GymnasiumTask(env)
-        return World(lambda _: task, task.lanes, None, None)
-    if isinstance(env, SimulatorTask):
-        inside = world_of(env.simulator)
-        return World(lambda _: inside.make(env.lanes), env.lanes, inside.frames, inside.bounds)
-    if all(hasattr(env, name) for name in ("lanes", "reset", "step", "mask")):
-        fixed: Any = env
-        return World(lambda _: fixed, fixed.lanes, None, None)
-    if isinstance(env, Simulator):
-        return _of_simulator(env)
-    if callable(env) and not inspect.isclass(env):
-        return World(env, LANES, None, None)
-    raise InputError.of("env", env, expected="a world, a Gymnasium id, a simulator, a task or a vector environment")
-
-
 def smoothed(
     policy: AnyPolicy, task: BatchedTask, world: World, *, sigma: Sigma, frames: int | None, seed: int
 ) -> SmoothedPolicy:
@@ -412,14 +352,3 @@ def smoothed(
 
 def _kind(space: gymnasium.Space[Any]) -> tuple[Any, ...]:
     return type(space), space.shape, int(getattr(space, "n", 0))
-
-
-def _of_simulator(simulator: Simulator[Any, Any, Any]) -> World:
-    frames = None
-    if isinstance(simulator, StackedObservations):
-        frames, simulator = simulator.frames, simulator.simulator
-    if isinstance(simulator, NoisyObservations):
-        cause = "the noise that a certificate rests on is added here, once; give the simulator without it"
-        raise InputError.of("env", "a simulator with noise on its observations", expected="one without", cause=cause)
-    bounds = getattr(simulator, "return_bounds", None)
-    return World(lambda lanes: SimulatorTask(simulator, lanes), LANES, frames, bounds)
