@@ -12,8 +12,9 @@ import importlib
 import inspect
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import click
@@ -137,11 +138,39 @@ def paper_page(slug: str) -> str:
         *(_figures(table, results["current"]) for table in study.tables if results),
         f"## Method\n\n```text\n{inspect.cleandoc(module.__doc__ or '')}\n```",
         f"## On your own data\n\n```text\n{apply_help}\n```",
+        f"## In Python\n\n{_python(module)}",
         "## Study\n\n" + _study(study),
         *_benchmarks(slug),
         f"## Citation\n\n```bibtex\n{citation.bibtex(card).strip()}\n```",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _python(module: ModuleType) -> str:
+    """What a method offers to programs: functions and classes with their arguments and the first line they say."""
+    rows = []
+    for name in module.__all__:
+        made = getattr(module, name)
+        if (inspect.isclass(made) or inspect.isfunction(made)) and (said := inspect.getdoc(made)):
+            rows.append(f"| `{name}({_arguments(made)})` | {_cell(said.splitlines()[0])} |")
+    short = module.__name__.rpartition(".")[2]
+    return "\n".join(
+        [
+            f"```python\nfrom livepapers.methods import {short}\n\nhelp({short}.apply)\n```\n",
+            "| name | what it is |",
+            "|---|---|",
+            *rows,
+        ]
+    )
+
+
+def _arguments(made: Callable[..., Any]) -> str:
+    """Names of arguments, `*` before those that have to be named; those that may be left out become dots."""
+    given = inspect.signature(made).parameters.values()
+    needed = [one for one in given if one.default is one.empty and one.kind is not one.VAR_KEYWORD]
+    named = [one.name for one in needed if one.kind is one.KEYWORD_ONLY]
+    first = [one.name for one in needed if one.kind is not one.KEYWORD_ONLY]
+    return ", ".join([*first, *(["*", *named] if named else []), *(["..."] if len(needed) < len(given) else [])])
 
 
 def _verdicts(current: Mapping[str, Any]) -> str:

@@ -39,6 +39,33 @@ def test_functions_modules_and_agents_give_the_same_actions():
     assert as_policy(First()).values is None
 
 
+def test_masks_reach_agents_that_take_them():
+    class Maskable(Agent):
+        def predict(
+            self, observation: np.ndarray, *, deterministic: bool, action_masks: np.ndarray | None = None
+        ) -> tuple[np.ndarray, None]:
+            preferred = super().predict(observation, deterministic=deterministic)[0]
+            if action_masks is None:
+                return preferred, None
+            allowed = action_masks[np.arange(len(preferred)), preferred]
+            return np.where(allowed, preferred, action_masks.argmax(1)), None
+
+    seen, mask = torch.ones(2, 4), torch.tensor([[True, False], [True, True]])
+    assert as_policy(Maskable()).act(seen, None).tolist() == [1, 1]
+    assert as_policy(Maskable()).act(seen, mask).tolist() == [0, 1]
+    assert as_policy(Agent()).act(seen, mask).tolist() == [1, 1]
+
+
+def test_an_agent_whose_memory_would_be_lost_is_refused():
+    class Recurrent:
+        def predict(self, observation: np.ndarray, *, deterministic: bool) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+            assert deterministic
+            return np.zeros(len(observation), np.int64), (np.zeros(3), np.zeros(3))
+
+    with pytest.raises(InputError, match=r"^policy: got Recurrent\.predict, which returns a state, expected no memory"):
+        as_policy(Recurrent()).act(torch.zeros(2, 4), None)
+
+
 def test_preferences_of_actions_can_be_differentiated():
     seen = torch.zeros(2, 4, requires_grad=True)
     for policy in (
@@ -117,3 +144,19 @@ def test_actions_are_those_of_their_space():
     ):
         with pytest.raises(InputError, match=says):
             require_actions(actions, space, 2, about="mine")
+
+
+def test_a_file_with_a_fixed_batch_says_how_to_export_it(tmp_path: Path):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    helper, kinds = onnx.helper, onnx.TensorProto
+    for batch, name in ((1, "fixed"), ("batch", "dynamic")):
+        seen = helper.make_tensor_value_info("observation", kinds.FLOAT, [batch, 4])
+        action = helper.make_tensor_value_info("action", kinds.INT64, [batch])
+        node = helper.make_node("ArgMax", ["observation"], ["action"], axis=1, keepdims=0)
+        graph = helper.make_graph([node], "policy", [seen], [action])
+        made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        (tmp_path / f"{name}.onnx").write_bytes(made.SerializeToString())
+    assert as_policy(tmp_path / "dynamic.onnx").act(torch.eye(4)[:3], None).tolist() == [0, 1, 2]
+    with pytest.raises(InputError, match=r"^artifact: got fixed\.onnx: a batch of 1, .*with a dynamic batch axis\)$"):
+        as_policy(tmp_path / "fixed.onnx")

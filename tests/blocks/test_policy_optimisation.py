@@ -28,7 +28,7 @@ from livepapers.core import checkpoint
 from livepapers.core.compiling import missing_compiler
 from livepapers.core.config import replace
 from livepapers.core.errors import CorruptFileError, InputError
-from livepapers.tasks.vector import Step
+from livepapers.tasks.vector import GymnasiumTask, Step
 
 SMALL = PPOConfig(steps=16, epochs=4, minibatches=4, learning_rate=3e-3)
 
@@ -341,3 +341,107 @@ def test_the_policy_is_a_copy_that_keeps_to_its_box():
     learner.update()
     assert torch.equal(before, policy(observation))
     assert not torch.equal(before, learner.policy()(observation))
+
+
+class Plain(nn.Module):
+    """An agent of one's own, with dropout; its critic gives `[batch, 1]` where it is told to."""
+
+    log_std = None
+
+    def __init__(self, *, squeezed: bool = True) -> None:
+        super().__init__()
+        self.actor, self.critic, self.squeezed = nn.Linear(1, 2), nn.Linear(1, 1), squeezed
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        value = self.critic(observation)
+        return self.actor(self.dropout(observation)), value.squeeze(-1) if self.squeezed else value
+
+
+def test_a_critic_that_forgets_to_squeeze_is_refused_instead_of_broadcast():
+    with pytest.raises(InputError, match=r"values \['batch', 1\], expected \[batch\]"):
+        PPO(task(Match), Plain(squeezed=False), config=SMALL, seed=0).update()
+
+
+def test_the_policy_of_an_agent_of_ones_own_is_a_copy_and_training_goes_on():
+    learner = PPO(task(Match), Plain(), config=SMALL, seed=0)
+    learner.agent.train()
+    policy = learner.policy()
+    before = {name: value.clone() for name, value in policy.state_dict().items()}
+    learner.update()
+    assert learner.agent.training
+    assert not policy.training
+    assert all(torch.equal(value, before[name]) for name, value in policy.state_dict().items())
+
+
+class Far(Match):
+    """What is shown is about a thousand."""
+
+    observation_space = gymnasium.spaces.Box(-2000.0, 2000.0, (1,))
+
+    def observe(self, state: Place) -> Tensor:
+        return 1000.0 + 100.0 * state.place[:, None]
+
+
+def test_the_first_update_learns_from_normalised_observations_too():
+    learner = ppo(Far)
+    agent: Any = learner.agent
+    seen: list[Tensor] = []
+    agent.critic.register_forward_pre_hook(lambda _, features: seen.append(features[0].detach()))
+    learner.update()
+    assert all(bool((features == 10.0).all()) for features in seen[: SMALL.steps]), "collected as they are"
+    assert all(float(features.abs().max()) < 1.5 for features in seen[SMALL.steps :])
+    assert int(agent.normaliser.count) == 16 * SMALL.steps, "each observation once"
+    learner.update()
+    assert int(agent.normaliser.count) == 2 * 16 * SMALL.steps
+
+
+def test_a_frozen_base_goes_on_seeing_what_it_knows():
+    learner = ppo(Far)
+    learner.update()
+    agent: Any = learner.agent
+    agent.normaliser.frozen = True
+    before = agent.normaliser.mean.clone()
+    learner.update()
+    assert torch.equal(agent.normaliser.mean, before)
+
+
+def test_kl_is_that_of_the_whole_action():
+    """All four allowed actions of a uniform policy together give its divergence to a second one exactly."""
+    learner = ppo(MaskedParts)
+    agent: Any = learner.agent
+    agent.actor.forward = lambda features: torch.tensor([1.0, 0.0, 0.0, 0.5, 0.0]).expand(len(features), -1)
+    observation, mask = torch.ones(4, 1), torch.tensor([True, True, False, True, True]).expand(4, -1)
+    action = torch.tensor([[a, b] for a in (0, 1) for b in (1, 2)])
+    before = learner._actions_of(torch.zeros(4, 5), mask=mask).log_prob(action)
+    now = learner._actions_of(agent(observation)[0], mask=mask).log_prob(action)
+    batch = Minibatch(observation, action, before, torch.zeros(4), None, mask, (torch.zeros(4),))
+    assert float(learner._measured_loss(batch)[1][3]) == pytest.approx(float((before - now).sum(-1).mean()), rel=1e-5)
+
+
+def test_a_state_is_a_snapshot_and_the_configured_rate_holds_after_loading():
+    learner = ppo(MaskedParts)
+    learner.update()
+    kept = learner.state_dict()
+    expected = [learner.update() for _ in range(2)]
+    learner.load_state_dict(kept)
+    assert [learner.update() for _ in range(2)] == expected
+    other = ppo(MaskedParts, replace(SMALL, learning_rate=0.1))
+    other.load_state_dict(kept)
+    assert other._optimizer.param_groups[0]["lr"] == 0.1
+
+
+def test_a_single_step_has_no_standardised_advantage():
+    with pytest.raises(InputError, match="two steps or more"):
+        ppo(Match, replace(SMALL, minibatches=256))
+
+
+def test_a_refused_state_leaves_a_gymnasium_environment_where_it_stands():
+    where = GymnasiumTask.make("CartPole-v1", 4)
+    agent = actor_critic(where.observation_space, where.action_space, hidden=(4,), generator=stream())
+    learner = PPO(where, agent, config=SMALL, seed=0)
+    learner.update()
+    stands = learner._observation.clone()
+    with pytest.raises(CorruptFileError):
+        learner.load_state_dict({**learner.state_dict(), "optimizer": {"state": {}, "param_groups": []}})
+    assert torch.equal(learner._observation, stands)

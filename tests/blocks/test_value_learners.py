@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box
@@ -181,3 +182,70 @@ def test_unfit_spaces_are_refused():
         QLearning(task(Steer), nn.Identity(), config=DQN, seed=0)
     with pytest.raises(InputError, match="DDPG"):
         td3(critics=0)
+
+
+def test_a_critic_that_forgets_to_squeeze_is_refused_instead_of_broadcast():
+    class Column(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(2, 1)
+
+        def forward(self, observation: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+            return self.inner(torch.cat([observation, action], 1))
+
+    given = td3()
+    config = replace(TD3, warm_up=0)
+    learner = DeterministicPolicyGradient(given.task, given.actor, [Column()], config=config, seed=0)
+    with pytest.raises(InputError, match="squeeze"):
+        learner.update()
+
+
+def test_the_actors_loss_is_a_mean_over_its_own_steps():
+    for delay in (1, 4):
+        learner = td3(replace(TD3, policy_delay=delay, steps=8, warm_up=0))
+        measured: list[float] = []
+        learn = learner.learn
+        learner.learn = lambda batch: (found := learn(batch), measured.append(found[1]))[0]  # type: ignore[method-assign]  # noqa: B023
+        reported = learner.update()["actor_loss"]
+        moved = [loss for loss in measured if loss]
+        assert len(moved) == len(measured) // delay
+        assert reported == pytest.approx(sum(moved) / len(moved))
+
+
+def test_nothing_to_train_is_refused_and_an_unused_parameter_is_not():
+    learner = td3()
+    with pytest.raises(InputError, match="actor: got no parameter"):
+        DeterministicPolicyGradient(
+            learner.task, learner.actor.requires_grad_(False), learner.critics, config=TD3, seed=0
+        )
+    walker = dqn()
+    with pytest.raises(InputError, match="network: got no parameter"):
+        QLearning(walker.task, walker.network.requires_grad_(False), config=DQN, seed=0)
+    spare = td3()
+    spare.critics[0].register_parameter("spare", nn.Parameter(torch.zeros(1)))
+    made = DeterministicPolicyGradient(
+        spare.task, spare.actor, list(spare.critics), config=replace(TD3, warm_up=0), seed=0
+    )
+    made.update()
+
+
+def test_whole_numbers_and_endless_boxes_are_refused_and_a_side_without_width_is_not():
+    with pytest.raises(InputError, match="real numbers"):
+        ActionValue(Box(-1, 1, (2,)), Box(0, 10, (1,), np.int32), hidden=(4,), generator=stream())
+    for edge in (np.inf, float(np.finfo(np.float32).max)):
+        with pytest.raises(InputError, match="bounds within"):
+            ActionValue(Box(-1, 1, (2,)), Box(-edge, edge, (1,)), hidden=(4,), generator=stream())
+    low, high = np.array([-1.0, 3.0], np.float32), np.array([1.0, 3.0], np.float32)
+    value = ActionValue(Box(-1, 1, (2,)), Box(low, high), hidden=(4,), generator=stream())
+    assert bool(value(torch.zeros(1, 2), torch.tensor([[0.5, 3.0]])).isfinite().all())
+
+
+@pytest.mark.parametrize("make", [td3, dqn])
+def test_a_state_is_a_snapshot_and_the_configured_rate_holds_after_loading(make: Any):
+    learner = make()
+    for _ in range(30):
+        learner.update()
+    kept = learner.state_dict()
+    expected = [learner.update() for _ in range(5)]
+    learner.load_state_dict(kept)
+    assert [learner.update() for _ in range(5)] == expected

@@ -13,6 +13,7 @@ from livepapers.cli import apply, signature
 from livepapers.core import loop
 from livepapers.core.application import Application
 from livepapers.core.errors import InputError, Interrupted
+from livepapers.core.files import unfinished
 from livepapers.core.learner import Learner, State
 from livepapers.papers import catalogue
 
@@ -108,6 +109,24 @@ def test_ctrl_c_gives_the_same_status_before_training_and_within(
     assert outcome.status == 3
     assert outcome.err.startswith("stopped")
     assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_was_stopped_says_whether_it_goes_on(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kept: bool
+):
+    def stopped(*, output: Path | None = None) -> Application:
+        with unfinished(output) as partial:
+            if kept and partial is not None:
+                (partial / "step-1").write_text("x")
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["stand_in_method"], "apply", stopped)
+    anew = "stopped; nothing was kept: the same command begins anew\n"
+    on = "stopped; the same command goes on from its last checkpoint\n"
+    outcome = cli("apply", "hdpo", "--output", str(tmp_path / "out"))
+    assert (outcome.status, outcome.err) == (3, on if kept else anew)
+    assert cli("apply", "hdpo").err == anew
 
 
 def test_bad_input_is_one_line(cli: Cli):

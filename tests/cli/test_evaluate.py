@@ -152,6 +152,35 @@ def test_artifacts_that_are_no_policies_or_name_no_world_are_refused(cli: Cli, t
     assert "one of cart-pole" in cli("evaluate", str(foreign)).err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("evaluate",), ("export", "--onnx", "x.onnx"), ("apply", "drl-diagnosis"),
+        ("apply", "policy-smoothing", "--sigma", "0.1", "--budgets", "0.1"),
+    ],
+    ids=lambda words: "-".join(words[:2]),
+)  # fmt: skip
+def test_no_file_makes_a_command_import_a_module(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+):
+    (tmp_path / "named_by_a_file_lp.py").write_text("", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    world = {"task": {"name": "gymnasium:named_by_a_file_lp:Foo-v0", "arguments": {}}}
+    space = CartPole().observation_space, CartPole().action_space
+    hostile = save(tmp_path / "hostile", QPolicy(*space, hidden=(8,)), world)
+    given = [*words, str(hostile)] if words[0] == "apply" else [words[0], str(hostile), *words[1:]]
+    found = cli(*given)
+    assert found.status == 2
+    assert "named_by_a_file_lp" not in sys.modules
+    assert "the world gymnasium:named_by_a_file_lp:Foo-v0, expected" in found.err
+    assert "(a file may not name a module to import; say --env if you trust it)" in found.err
+    assert not found.err.startswith("Error: env")
+    assert "No module named" not in found.err
+    assert "Foo" in cli(*given, "--env", "named_by_a_file_lp:Foo-v0").err  # who types it trusts it
+    assert sys.modules.pop("named_by_a_file_lp")
+
+
 def test_masked_actions_are_never_taken(monkeypatch: pytest.MonkeyPatch):
     class OnlyLeft(CartPole):
         def mask(self, state: Any) -> Any:
@@ -172,8 +201,14 @@ def test_policies_of_states_are_evaluated_but_not_exported(cli: Cli, tmp_path: P
     assert refused.status == 2
     assert "states" in refused.err
     assert not (tmp_path / "x.onnx").exists()
-    elsewhere = cli("evaluate", str(samples_of_hdpo), "--env", "CartPole-v1").err
-    assert "world: got gymnasium:CartPole-v1, expected a simulator (this policy acts on its states)" in elsewhere
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "cart-pole", "reactor", "hard-maze"])
+def test_a_policy_of_states_says_whose_they_are(cli: Cli, samples_of_hdpo: Path, env: str):
+    found = cli("evaluate", str(samples_of_hdpo), "--env", env)
+    said = "expected inventory, which it was made for (this policy acts on a simulator's states)"
+    world = f"gymnasium:{env}" if env == "CartPole-v1" else env
+    assert (found.status, found.err) == (2, f"Error: world: got {world}, {said}\n")
 
 
 @pytest.fixture
@@ -214,6 +249,35 @@ def test_the_onnx_file_gives_the_same_actions(cli: Cli, tmp_path: Path, policy: 
         expected = policy(observation).numpy()
     assert np.allclose(session.run(None, {"observation": observation.numpy()})[0], expected, atol=1e-5)
     assert as_policy(target).task == world.get("task")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_onnx_file_is_evaluated_as_its_artifact_is(cli: Cli, tmp_path: Path):
+    pytest.importorskip("onnxruntime")
+    onnx = pytest.importorskip("onnx")
+    world = {"task": {"name": "cart-pole", "arguments": {"horizon": 30}}}
+    folder, file = save(tmp_path / "policy", greedy(), world), tmp_path / "policy.onnx"
+    assert cli("export", str(folder), "--onnx", str(file)).status == 0
+    words = ("--episodes", "8", "--seed", "2", "--json")
+    own, theirs = cli("evaluate", str(folder), *words).json, cli("evaluate", str(file), *words).json
+    assert theirs == {**own, "artifact": str(file), "slug": None}
+    assert "ONNX file policy.onnx, seed 0" in cli("evaluate", str(file), "--episodes", "1").out
+    model = onnx.load(str(file))
+    del model.metadata_props[:]
+    onnx.save(model, str(file))  # as other programs write them
+    nowhere = cli("evaluate", str(file), *words)
+    assert (nowhere.status, nowhere.err.count("\n")) == (2, 1)
+    assert "the policy does not say what it was made for; name a world with --env" in nowhere.err
+    assert cli("evaluate", str(file), *words, "--env", "cart-pole").json["episodes"] == 8
+    misfit = cli("evaluate", str(file), *words, "--env", "mountain-car").err
+    assert misfit == "Error: world: got observations of shape (2,), expected (4,), which the policy takes\n"
+
+
+def test_a_file_that_is_no_onnx_file_is_refused(cli: Cli, tmp_path: Path):
+    (tmp_path / "policy.txt").write_text("no policy")
+    found = cli("evaluate", str(tmp_path / "policy.txt"), "--env", "cart-pole")
+    assert found.status == 2
+    assert "expected a folder with artifact.json, or an .onnx file" in found.err
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -264,3 +328,11 @@ def test_a_missing_extra_is_named(cli: Cli, saved: Path, tmp_path: Path, monkeyp
 )
 def test_spaces_survive_json(space: Any):
     assert spaces.from_json(json.loads(json.dumps(spaces.to_json(space), allow_nan=False))) == space
+
+
+def test_an_onnx_file_is_named_as_one(cli: Cli, saved: Path, tmp_path: Path):
+    found = cli("export", str(saved), "--onnx", str(tmp_path / "policy.txt"))
+    assert found.status == 2
+    assert found.err.startswith("Error: --onnx: got ")
+    assert "policy.txt, expected a name that ends in .onnx" in found.err
+    assert not (tmp_path / "policy.txt").exists()

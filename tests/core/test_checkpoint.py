@@ -1,15 +1,21 @@
 """Checkpoints keep every bit, refuse what was altered, and run no code."""
 
+import json
+import os
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save as save_tensors
 
 from livepapers.core import checkpoint
 from livepapers.core.errors import CorruptFileError
+from livepapers.core.files import sha256
 
 LEAVES = st.one_of(
     st.none(),
@@ -109,3 +115,27 @@ def test_require_keys_names_what_is_wrong():
         with pytest.raises(CorruptFileError) as caught:
             checkpoint.require_keys(bad, own, what="net")
         assert words in str(caught.value)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+import torch
+from livepapers.core.checkpoint import save_state
+save_state(Path(sys.argv[1]), {"b": torch.arange(3.0), "a": {"c": torch.ones(2), "d": [1, "x"]}})
+"""
+
+
+def test_equal_states_are_equal_bytes_in_any_process(tmp_path: Path):
+    for seed in range(3):  # three entries stood in any order
+        environment = {**os.environ, "PYTHONHASHSEED": str(seed)}
+        subprocess.run([sys.executable, "-c", WRITER, str(tmp_path / f"{seed}")], env=environment, check=True)
+    assert len({sha256(path) for path in tmp_path.iterdir()}) == 1
+
+
+def test_files_of_earlier_versions_are_read(tmp_path: Path):
+    tensors = {"/a": torch.arange(3.0)}
+    text = json.dumps({"a": {"$tensor": "/a"}, "b": 2})
+    metadata = {"format": checkpoint.FORMAT, "json": text, "sha256": checkpoint._digest(text, tensors)}
+    (tmp_path / "old").write_bytes(save_tensors(tensors, metadata=metadata))
+    assert same(checkpoint.load_state(tmp_path / "old"), {"a": torch.arange(3.0), "b": 2})

@@ -10,7 +10,7 @@ import pytest
 
 from livepapers.core import files
 from livepapers.core.errors import InputError
-from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished, write_atomic
+from livepapers.core.files import check_output_file, check_output_folder, new_folder, sha256, unfinished, write_atomic
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -58,6 +58,53 @@ def test_outputs_that_would_overwrite_are_refused_before_any_work(tmp_path: Path
     (tmp_path / "empty").mkdir()
     with new_folder(tmp_path / "empty"):
         pass
+
+
+def test_an_output_behind_a_link_is_where_the_link_points(tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "new"):
+        link = tmp_path / f"to {name}"
+        link.symlink_to(tmp_path / name)
+        check_output_folder(link)
+        with unfinished(link) as partial, new_folder(link) as made:
+            assert partial == tmp_path / f"{name}.partial"
+            (made / "file").write_text("x")
+        assert link.is_symlink()
+        assert (tmp_path / name / "file").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (".", "expected another folder than the present one"),
+        ("../here", "expected another folder than the present one"),
+        ("x" * 300, "expected a writable place (file name too long)"),
+        ("x" * 250, "expected a writable place (file name too long)"),
+        ("circle", "output: got circle"),
+        ("/proc/foo", "expected a writable place"),
+    ],
+)
+def test_places_that_could_not_be_written_are_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str
+):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    if name == "circle":
+        Path(name).symlink_to(name)
+    with pytest.raises(InputError) as caught:
+        check_output_folder(Path(name))
+    assert said in str(caught.value)
+    if name[0] in "x/":
+        with pytest.raises(InputError, match=r"^table: got .*expected a writable place"):
+            check_output_file(Path(name), field="table")
+    assert len(list(tmp_path.rglob("*"))) == 1 + (name == "circle")
+
+
+def test_a_device_is_no_file_to_be_replaced(tmp_path: Path):
+    with pytest.raises(InputError, match=r"^table: got /dev/null, expected a file"):
+        check_output_file(Path("/dev/null"), field="table")
+    check_output_file(tmp_path / "new.csv", field="table")
+    assert not list(tmp_path.iterdir())
 
 
 def test_sha256_of_a_known_file(tmp_path: Path):

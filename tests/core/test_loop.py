@@ -107,6 +107,25 @@ def test_a_torn_checkpoint_falls_back_to_the_one_before(tmp_path: Path):
     assert torch.equal(resumed.weight, whole.weight)
 
 
+def test_slow_checkpoints_become_rare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """An update takes a second, a checkpoint five: after the first one, ten times as long passes until the next."""
+    clock, saves = [0.0], []
+
+    class Timed(Noisy):
+        def update(self) -> dict[str, float]:
+            clock[0] += 1.0
+            return super().update()
+
+    def save_step(folder: Path, step: int, state: State) -> None:
+        clock[0] += 5.0
+        saves.append(step)
+
+    monkeypatch.setattr("livepapers.core.loop.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("livepapers.core.loop.checkpoint.save_step", save_step)
+    drive(Timed(), 120, folder=tmp_path, save_every=2.0)
+    assert saves == [2, 52, 102, 120]
+
+
 def test_metrics_that_are_not_finite_stop_the_run():
     class Broken(Noisy):
         def update(self) -> dict[str, float]:

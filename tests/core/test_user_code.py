@@ -28,6 +28,10 @@ def lazy(texts):
     yield 1.0
     raise KeyError("second")
 
+def prints(texts):
+    print("hello")
+    return [1.0 for _ in texts]
+
 def good(texts):
     return [1.0 for _ in texts]
 """
@@ -88,3 +92,9 @@ def test_the_digest_is_that_of_the_file_that_holds_the_function():
     file = Path(str(sys.modules["own_code_lp"].__file__))
     assert digest_of_file("own_code_lp:good") == sha256(file)
     assert digest_of_file("sys:exit") == digest_of_file("not_imported_lp:good") == ""
+
+
+def test_what_it_prints_is_no_part_of_the_result(capsys: pytest.CaptureFixture[str]):
+    assert function_named("own_code_lp:prints", field="--reward-from")(["1 2"]) == [1.0]
+    print("result")
+    assert tuple(capsys.readouterr()) == ("result\n", "hello\n")

@@ -249,6 +249,19 @@ def test_curves_stand_in_the_order_and_words_of_the_study_and_others_follow_by_n
     assert in_words(made, in_words(study(), logged)) == in_words(made, logged)  # words of today, whatever they were
 
 
+def test_an_arm_that_repeats_anothers_training_has_no_line_that_would_hide_it():
+    arms = study().arms
+    first, second = list(arms)[:2]
+    made = replace(study(), arms={**arms, second: replace(arms[second], trains_as=first)})
+
+    def drawn(*names: str) -> list[str]:
+        logged = [{"setting": "small", "name": "cost", "arms": [{"arm": name} for name in names]}]
+        return [line["arm"] for line in in_words(made, logged)[0]["arms"]]
+
+    assert drawn(first, second) == [first]
+    assert drawn(second) == [second]
+
+
 def test_metrics_that_differ_by_a_number_are_drawn_as_a_sweep():
     rows = {"ours": {"kept_0.5": 3.0, "kept_10": 1.0}, "rival": {"kept_0.5": 2.0}}
     values = {

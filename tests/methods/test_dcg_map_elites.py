@@ -279,6 +279,32 @@ def test_what_describes_an_episode():
         player(act, 3, seed=1)
 
 
+def test_a_function_that_works_in_place_leaves_the_replay_as_it_was():
+    def plain(seen: np.ndarray, actions: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+        return seen[-1, :1]
+
+    def spoiling(seen: np.ndarray, actions: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+        said = plain(seen, actions, rewards).copy()
+        for given_to_it in (seen, actions, rewards):
+            given_to_it.fill(0)
+        return said
+
+    found = []
+    for function in (plain, spoiling):
+        player = dcg.Player(World.of("point-omni", Descriptor(("x",), (-9.0,), (9.0,), function=function)), 0.0)
+        found.append(player(lambda seen: torch.full((len(seen), 2), 0.5), 3, seed=0))
+    assert torch.equal(found[0].descriptor, found[1].descriptor)
+    for name, column in found[0].steps.items():
+        assert torch.equal(column, found[1].steps[name]), name
+
+
+def test_spaces_without_a_number_are_refused():
+    some, none = Box(-1, 1, (2,)), Box(-1, 1, (0,))
+    for seen, acts in ((none, some), (some, none)):
+        with pytest.raises(InputError, match="at least one number"):
+            Genotypes(seen, acts, hidden=(4,))
+
+
 def test_negative_rewards_and_impossible_descriptors_are_refused():
     box = Descriptor(("x",), (-1.0,), (1.0,), columns=(0,))
     pendulum = dcg.Player(World.of("Pendulum-v1", box), 0.0)

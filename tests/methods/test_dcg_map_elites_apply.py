@@ -1,8 +1,10 @@
 """`livepapers apply dcg-map-elites` on worlds and archives, good and bad."""
 
 import csv
+import html
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -22,6 +24,7 @@ from livepapers.lab import evaluation
 from livepapers.methods.dcg_map_elites import Archive, apply, voronoi_centroids
 from livepapers.methods.dcg_map_elites import application as module
 from livepapers.methods.dcg_map_elites.atlas import map_svg, voronoi_polygons
+from livepapers.methods.dcg_map_elites.replaying import CELLS
 from livepapers.tasks.descriptors import Descriptor
 
 QUICK: dict[str, Any] = {
@@ -41,7 +44,8 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_world_gives_an_archive_its_page_and_one_policy(places: Path):
     names = {"artifact.json", "weights.safetensors", "archive.safetensors", "atlas.html", "cells.csv", "iterations.csv"}
-    assert {path.name for path in places.iterdir()} == names
+    assert {path.name for path in places.iterdir()} == {*names, "application.json"}
+    assert len(json.loads((places / "application.json").read_text())["tables"][module.RESULT]) == 3
     assert not places.with_name("places.partial").exists()
     with (places / "iterations.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -54,7 +58,7 @@ def test_a_world_gives_an_archive_its_page_and_one_policy(places: Path):
     assert page.count("<polygon") == 16
     assert "<script" not in page
     assert not re.search(r'(src|href)="(?!#)', page)
-    assert f"--archive places --cell {cells[0]['cell']}" in page
+    assert f"--archive {places} --cell {cells[0]['cell']}" in page
 
 
 def test_other_commands_take_the_distilled_policy_and_a_cell(places: Path, tmp_path: Path):
@@ -65,6 +69,7 @@ def test_other_commands_take_the_distilled_policy_and_a_cell(places: Path, tmp_p
     done = apply(archive=places, cell=int(cell), test_episodes=3, output=tmp_path / "one")
     assert done.headline.startswith(f"cell {cell}: fitness")
     assert artifact.load(tmp_path / "one").architecture == "blocks.policies:BoxPolicy"
+    assert json.loads((tmp_path / "one" / "application.json").read_text())["headline"] == done.headline
     assert (
         evaluation.evaluate(evaluation.load_policy(tmp_path / "one"), episodes=3, seed=0).lengths.tolist() == [50] * 3
     )
@@ -103,7 +108,10 @@ def test_distances_count_every_side_of_the_box_alike():
 def test_any_environment_with_real_actions_will_do(tmp_path: Path):
     done = apply(**PENDULUM, **{**QUICK, "iterations": 1, "offspring": 4, "critic_steps": 2}, output=tmp_path / "swing")
     assert done.headline.startswith("gymnasium:Pendulum-v1")
-    assert apply(archive=tmp_path / "swing", at="0,0", test_episodes=1).tables["Replay"]
+    again = apply(archive=tmp_path / "swing", at="0,0", test_episodes=2, output=tmp_path / "one")
+    told = re.search(r": return (\S+) \(fitness (\S+), the offset of 17 a step included\)", again.headline)
+    assert told is not None
+    assert float(told[1]) == pytest.approx(float(told[2]) - 200 * 17, abs=0.02)  # 200 steps an episode
     task = artifact.load(tmp_path / "swing").spaces["task"]
     assert task == {"name": "gymnasium:Pendulum-v1", "arguments": {}}
 
@@ -117,6 +125,87 @@ def test_a_function_may_describe_an_episode_and_is_asked_for_again(tmp_path: Pat
     with pytest.raises(InputError, match="no file may name code"):
         apply(archive=tmp_path / "out")
     assert apply(archive=tmp_path / "out", descriptor_from="my_ends:end").tables["Best cells"]
+
+
+ARM = """
+import gymnasium
+import numpy as np
+
+
+class Arm(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float32)
+    action_space = gymnasium.spaces.Box(-0.1, 0.1, (2,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t, self.place = 0, self.np_random.uniform(-0.5, 0.5, 2).astype(np.float32)
+        return self.place.copy(), {}
+
+    def step(self, action):
+        self.t, self.place = self.t + 1, (self.place + action).astype(np.float32)
+        ended = self.t == 5
+        told = {"x": float(self.place[0]), "y": float(self.place[1])} if ended else {"label": "still going"}
+        return self.place.copy(), 1.0, False, ended, told
+
+
+gymnasium.register(id="ARM-v0", entry_point="MODULE:Arm")
+"""
+"""An environment of one's own; what it ends with is told in the last step only."""
+
+
+def _arm(folder: Path, module: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """An environment in a module of this name, and the options of a search in it."""
+    name = module.replace("_", "").title()
+    (folder / f"{module}.py").write_text(ARM.replace("ARM", name).replace("MODULE", module))
+    monkeypatch.chdir(folder)
+    return {"env": f"{module}:{name}-v0", "descriptor": "obs:0,1", "low": "-1,-1", "high": "1,1"}
+
+
+def test_an_archive_of_ones_own_environment_opens_when_it_is_named_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    words = _arm(tmp_path, "my_opened", monkeypatch)
+    apply(**words, **{**QUICK, "iterations": 1}, output=Path("my arm"))
+    page = (tmp_path / "my arm" / "atlas.html").read_text()
+    command = re.search(r"<code>livepapers (.*?)</code>", page)
+    assert command is not None
+    typed = shlex.split(html.unescape(command[1]))
+    assert typed[2:6] == ["--archive", "my arm", "--env", words["env"]]
+    done = CliRunner().invoke(group, typed)
+    assert done.exit_code == 0, done.output
+    with pytest.raises(InputError, match=r"say --env if you trust it"):
+        apply(archive=Path("my arm"))
+    with pytest.raises(InputError, match=r"env: got Pendulum-v1, expected gymnasium:my_opened:Myopened-v0"):
+        apply(archive=Path("my arm"), env="Pendulum-v1")
+
+
+def end(seen: np.ndarray, actions: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+    return seen[-1, :2]
+
+
+def test_python_may_give_sequences_functions_and_paths_as_text(places: Path, tmp_path: Path):
+    words: dict[str, Any] = {"env": "point-omni", "descriptor_from": end, **QUICK, "iterations": 1, "hidden": (8,)}
+    output: Any = str(tmp_path / "out")
+    apply(**{**words, "low": (-9, -9.5), "high": np.array([9.0, 9.0])}, output=output)
+    opened: dict[str, Any] = {"archive": output, "descriptor_from": end, "at": (1.5, 2.0)}
+    assert apply(**opened, test_episodes=1).tables["Replay"]
+    for wrong in ({"descriptor_from": 3}, {"low": None}, {"hidden": 8.5}, {"descriptor": ("obs", 0)}, {"env": 1}):
+        field = next(iter(wrong)).replace("_", "-")
+        with pytest.raises(InputError, match=f"^{field}: "):
+            apply(**{**words, "low": (-9, -9), "high": (9, 9), **wrong})
+    with pytest.raises(InputError, match="made without one"):
+        apply(archive=places, descriptor_from=end)  # type: ignore[arg-type]
+
+
+def test_a_key_of_the_last_step_is_asked_for_there_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    words = _arm(tmp_path, "my_ending", monkeypatch)
+    done = apply(**{**words, "descriptor": "info:x,y"}, **{**QUICK, "iterations": 1})
+    columns = apply(**words, **{**QUICK, "iterations": 1})
+    assert [list(row.values()) for row in done.tables[CELLS]] == [list(row.values()) for row in columns.tables[CELLS]]
+    with pytest.raises(InputError, match=r"info key: got x, expected a number of none$"):
+        apply(**{**words, "descriptor": "mean-info:x,y"}, **QUICK)
+    with pytest.raises(InputError, match=r"info key: got z, expected a number of x, y$"):
+        apply(**{**words, "descriptor": "info:x,z"}, **QUICK)
 
 
 def test_a_function_that_breaks_is_told_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -144,14 +233,16 @@ def test_an_interrupted_search_goes_on_to_the_same_bits(places: Path, tmp_path: 
     assert output.with_name("places.partial").is_dir()
     assert not output.exists()
     done = apply(env="point-omni", **QUICK, output=output)
-    for name in set(done.files) - {"archive.safetensors"}:
-        assert (output / name).read_bytes() == (places / name).read_bytes(), name
+    for name in set(done.files) - {"archive.safetensors", "artifact.json"}:  # which holds the page's hash
+        there = (places / name).read_bytes().replace(str(places).encode(), str(output).encode())  # the page's commands
+        assert (output / name).read_bytes() == there, name
     kept = [state_digest(load_state(folder / "archive.safetensors")) for folder in (output, places)]
     assert kept[0] == kept[1], "its header names its entries in any order"
 
 
-def test_a_search_does_not_go_on_with_another_function_of_the_same_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", ["function", "environment"])
+def test_a_search_does_not_go_on_with_other_code_of_the_same_name(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     update = module.DescriptorConditionedSearch.update
 
@@ -160,17 +251,20 @@ def test_a_search_does_not_go_on_with_another_function_of_the_same_name(
             raise Interrupted("stopped")
         return update(self)
 
-    file, words = tmp_path / "my_turning.py", {"descriptor_from": "my_turning:end", "low": "-1", "high": "1"}
-    file.write_text("def end(seen, actions, rewards):\n    return [seen[-1, 0]]\n")
-    monkeypatch.chdir(tmp_path)
+    words = _arm(tmp_path, "my_turning_arm", monkeypatch)
+    file = tmp_path / "my_turning_arm.py"
+    if kind == "function":
+        file = tmp_path / "my_turning.py"
+        words = {"env": "point-omni", "descriptor_from": "my_turning:end", "low": "-1", "high": "1"}
+        file.write_text("def end(seen, actions, rewards):\n    return [seen[-1, 0]]\n")
     monkeypatch.setattr(module.DescriptorConditionedSearch, "update", stopping)
     defaults = module.loop.drive.__kwdefaults__ or {}
     monkeypatch.setattr(module.loop.drive, "__kwdefaults__", {**defaults, "save_every": 0.0})
     with pytest.raises(Interrupted):
-        apply(env="point-omni", **words, **QUICK, output=tmp_path / "out")
-    file.write_text("def end(seen, actions, rewards):\n    return [seen[-1, 1]]\n")
+        apply(**words, **QUICK, output=tmp_path / "out")
+    file.write_text(file.read_text() + "\nCHANGED = True\n")
     with pytest.raises(CorruptFileError, match="other work"):
-        apply(env="point-omni", **words, **QUICK, output=tmp_path / "out")
+        apply(**words, **QUICK, output=tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -205,6 +299,8 @@ def test_a_search_does_not_go_on_with_another_function_of_the_same_name(
         ({"env": "point-omni", "seed": -1}, "seed"),
         ({"env": "point-omni", "test_episodes": 0}, "test-episodes"),
         ({"env": "point-omni", "cell": 3}, "--archive"),
+        ({"env": "point-omni", "cell": -7}, "^cell: got -7"),
+        ({"env": "point-omni", "test_episodes": 7}, "--test-episodes: got 7, expected nothing"),
         ({"env": "point-omni", "archive": Path("x")}, "archive"),
         ({"archive": Path("no_such_folder")}, "archive"),
         ({"archive": Path("x"), "iterations": 500}, "searches nothing"),
@@ -228,6 +324,9 @@ def test_bad_options_give_one_line_and_write_nothing(options: dict[str, Any], na
         ({"distilled": True}, "distilled"),
         ({"descriptor_from": "my_ends:end", "cell": 0}, "made without one"),
         ({}, "output"),
+        ({"test_episodes": 777}, "--test-episodes.*listed"),
+        ({"seed": 9}, "--seed.*listed"),
+        ({"cell": -7}, "^cell: got -7"),
     ],
 )
 def test_bad_requests_to_an_archive_give_one_line(options: dict[str, Any], named: str, places: Path, tmp_path: Path):

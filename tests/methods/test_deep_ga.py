@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -182,6 +183,42 @@ def test_actions_of_each_kind_of_space():
             Layout(box, space)
     with pytest.raises(InputError, match="images"):
         Layout(box, Discrete(2), hidden="large")
+
+
+def test_a_box_is_left_at_none_of_its_sides_whichever_it_has():
+    low, high = (
+        np.array([0, 5, -np.inf, -np.inf, -2], np.float32),
+        np.array([1, np.inf, -3, np.inf, np.inf], np.float32),
+    )
+    layout = Layout(Box(-1, 1, (3,)), Box(low, high))
+    chosen = layout.chosen(torch.tensor([[0.0] * 5, [0.25, 2.0, -2.0, 41.0, 2.0], [-9.0, -9.0, 9.0, -41.0, -9.0]]))
+    assert chosen.tolist() == [[0.5, 5, -3, 0, 0], [0.75, 7, -5, 41, 2], [0, 5, -3, -41, -2]]
+
+
+@pytest.mark.parametrize(
+    ("seen", "acts", "hidden", "said"),
+    [
+        (Box(-1, 1, (3,)), Box(0, 5, (2,), np.int64), (8,), "action space.*real numbers.*MultiDiscrete"),
+        (Box(-1, 1, (3,)), Box(0, 5, (0,)), (8,), "action space.*at least one number"),
+        (Box(-1, 1, (0,)), Discrete(2), (8,), "observation space.*at least one number"),
+        (Box(0, 255, (36, 40, 3), np.uint8), Discrete(2), "small", "36 x 40 x 3.*channels come last"),
+        (Box(0, 255, (10, 10, 6), np.uint8), Discrete(2), "large", "channels x height x width"),
+    ],
+)
+def test_spaces_that_no_network_fits_are_told_in_one_line(seen: Box, acts: Any, hidden: Any, said: str):
+    with pytest.raises(InputError, match=said) as caught:
+        Layout(seen, acts, hidden=hidden)
+    assert "\n" not in str(caught.value)
+
+
+def test_genomes_of_bounded_and_of_free_boxes_mean_what_they_did():
+    for name, signature in (("cart-pole", "88364fbdace8f925"), ("clipped-pendulum", "5388cf2468b54e4d")):
+        assert Layout(*deep_ga.world_of(name)[1:]).signature == signature
+    assert MAZE.signature == "724f5c93ef9845ec"
+    low, high = torch.tensor([0.1, -0.3]), torch.tensor([0.7, 0.4])
+    outputs = torch.randn(100, 2, generator=generator(0))
+    expected = torch.clamp((low + high) / 2.0 + (high - low) * outputs, low, high)
+    assert torch.equal(Layout(Box(-1, 1, (3,)), Box(low.numpy(), high.numpy())).chosen(outputs), expected)
 
 
 def test_ties_keep_their_order_and_scores_that_are_no_numbers_are_refused():

@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import gymnasium
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -12,10 +14,10 @@ from click.testing import CliRunner
 from livepapers.blocks.policy_door import as_policy
 from livepapers.cli.main import group
 from livepapers.core import artifact
-from livepapers.core.errors import InputError, Interrupted
+from livepapers.core.errors import CorruptFileError, InputError, Interrupted
 from livepapers.lab import evaluation
 from livepapers.methods import policy_smoothing
-from livepapers.methods.deep_ga import Genome, Layout, apply, spreading, world_of
+from livepapers.methods.deep_ga import Genome, Layout, apply, individuals, spreading, world_of
 from livepapers.methods.deep_ga import application as module
 
 QUICK: dict[str, Any] = {"generations": 3, "population": 12, "parents": 3, "validation": 2, "test_episodes": 20}
@@ -32,11 +34,13 @@ def test_a_world_gives_a_policy_its_seeds_and_the_course_of_the_search(tmp_path:
     done = apply(env="cart-pole", **QUICK, output=tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(done.files)
     assert not (tmp_path / "out.partial").exists()
-    assert [row["policy"] for row in done.tables[module.RESULT]] == ["elite", "20 networks with initial weights"]
+    assert [row["policy"] for row in done.tables[individuals.RESULT]] == ["elite", "20 networks with initial weights"]
     with (tmp_path / "out" / "generations.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["evaluations"]) for row in rows] == [12, 24, 36]
     assert "bytes of seeds" in done.headline
+    told = json.loads((tmp_path / "out" / "application.json").read_text())
+    assert (told["headline"], told["tables"][individuals.RESULT]) == (done.headline, done.tables[individuals.RESULT])
     assert any("36 evaluations" in note for note in done.notes)
 
 
@@ -67,7 +71,7 @@ def test_it_runs_in_gymnasium_and_with_novelty(tmp_path: Path):
     found = evaluation.evaluate(evaluation.load_policy(tmp_path / "out"), episodes=3, seed=0)
     assert len(found.returns) == 3
     again = apply(genome=tmp_path / "out" / "genome.json", test_episodes=4)
-    assert again.tables[module.RESULT][0]["episodes"] == 4
+    assert again.tables[individuals.RESULT][0]["episodes"] == 4
 
 
 def test_real_actions_and_discrete_observations():
@@ -98,8 +102,101 @@ def test_an_interrupted_search_goes_on_to_the_same_bits(tmp_path: Path, monkeypa
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
 
+WALK = """
+import gymnasium
+import numpy as np
+
+
+class Walk(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(-1.0, 1.0, (3,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.np_random.uniform(-1, 1, 3).astype(np.float32), {}
+
+    def step(self, action):
+        seen = self.np_random.uniform(-1, 1, 3).astype(np.float32)
+        return seen, float(action), False, False, {}
+
+
+gymnasium.register(id="MODULEendless-v0", entry_point="MODULE:Walk")
+gymnasium.register(id="MODULElimited-v0", entry_point="MODULE:Walk", max_episode_steps=20)
+"""
+"""Environments of one's own that never end by themselves."""
+
+
+def _walk(folder: Path, module: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the names of its environments begin with, once it can be imported."""
+    (folder / f"{module}.py").write_text(WALK.replace("MODULE", module))
+    monkeypatch.chdir(folder)
+    return f"{module}:{module}"
+
+
+def test_fresh_episodes_are_cut_where_nothing_else_ends_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    mine = _walk(tmp_path, "my_walk", monkeypatch)
+    endless = apply(env=f"{mine}endless-v0", cap=5, **QUICK, output=tmp_path / "out")
+    limited = apply(env=f"{mine}limited-v0", cap=5, **QUICK)
+    assert "cut at 5 steps" in endless.notes[-1]
+    assert not any("cut at 5 steps" in note for note in limited.notes)
+    assert float(endless.tables[individuals.RESULT][0]["highest"]) <= 5.0  # type: ignore[arg-type]
+    assert float(limited.tables[individuals.RESULT][0]["highest"]) > 5.0  # type: ignore[arg-type]
+
+
+def test_an_elite_whose_fresh_episodes_fail_is_written_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: Any) -> Any:
+        raise InputError("env: mine raised RuntimeError: motor on fire")
+
+    monkeypatch.setattr(module, "judged", broken)
+    done = apply(env="cart-pole", **QUICK, output=tmp_path / "out")
+    assert "NOT tested" in done.headline
+    assert "motor on fire" in done.headline
+    monkeypatch.undo()
+    assert apply(genome=tmp_path / "out" / "genome.json", test_episodes=2).tables[individuals.RESULT]
+    assert (tmp_path / "out" / "generations.csv").is_file()
+
+
+def test_a_search_does_not_go_on_in_another_environment_of_the_same_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    mine, update = _walk(tmp_path, "my_turning_walk", monkeypatch), module.Evolution.update
+
+    def stopping(self: Any) -> dict[str, float]:
+        if self.history:  # after the first step
+            raise Interrupted("stopped")
+        return update(self)
+
+    monkeypatch.setattr(module.Evolution, "update", stopping)
+    defaults = module.loop.drive.__kwdefaults__ or {}
+    monkeypatch.setattr(module.loop.drive, "__kwdefaults__", {**defaults, "save_every": 0.0})
+    for _ in range(2):  # the second goes on from the first
+        with pytest.raises(Interrupted):
+            apply(env=f"{mine}limited-v0", **QUICK, output=tmp_path / "out")
+    file = tmp_path / "my_turning_walk.py"
+    file.write_text(file.read_text().replace("float(action)", "-float(action)"))
+    with pytest.raises(CorruptFileError, match="other work"):
+        apply(env=f"{mine}limited-v0", **QUICK, output=tmp_path / "out")
+
+
+def test_python_may_give_sequences_and_paths_as_text(tmp_path: Path):
+    words: dict[str, Any] = {"env": "cart-pole", **QUICK, "generations": 1}
+    typed = apply(**words, hidden="8,4", output=tmp_path / "typed")
+    for number, hidden in enumerate([(8, 4), [8, 4], np.array([8, 4])]):
+        folder: Any = str(tmp_path / f"given{number}")
+        assert apply(**words, hidden=hidden, output=folder).tables == typed.tables  # type: ignore[arg-type]
+    genome: Any = str(tmp_path / "typed" / "genome.json")
+    assert apply(genome=genome, test_episodes=2).tables[individuals.RESULT]
+    for wrong in ({"hidden": (8, 0)}, {"hidden": None}, {"hidden": (8.5,)}, {"env": gymnasium.make("CartPole-v1")}):
+        with pytest.raises(InputError, match=f"^{next(iter(wrong))}: "):
+            apply(**{**words, **wrong})
+
+
+def test_random_search_asks_for_no_parents():
+    assert apply(env="cart-pole", algorithm="random", population=4, generations=2, validation=0, test_episodes=2).tables
+
+
 def test_an_elite_that_learned_nothing_is_called_that(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module.Evaluator, "__call__", _flat(module.Evaluator.__call__))
+    monkeypatch.setattr(individuals.Evaluator, "__call__", _flat(individuals.Evaluator.__call__))
     done = apply(env="cart-pole", **{**QUICK, "generations": 1})
     assert "NO better" in done.notes[0]
 
@@ -121,6 +218,8 @@ def _flat(call: Any) -> Any:
         ({"env": "atari of old"}, "env"),
         ({"env": "cart-pole", "algorithm": "pso"}, "algorithm"),
         ({"env": "cart-pole", "population": 1}, "population"),
+        ({"env": "cart-pole", "algorithm": "random", "sigma": 3.0}, "--sigma: got 3.0, expected nothing"),
+        ({"env": "cart-pole", "algorithm": "random", "parents": 20}, "--parents: got 20, expected nothing"),
         ({"env": "cart-pole", "population": 10, "parents": 11}, "parents"),
         ({"env": "cart-pole", "parents": 0}, "parents"),
         ({"env": "cart-pole", "sigma": 0.0}, "sigma"),

@@ -344,3 +344,22 @@ def test_a_missing_emulator_is_said_in_one_line(picture: Path, monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "ale_py.roms", None)
     with pytest.raises(MissingExtraError, match=r"livepapers\[atari\]"):
         apply(picture, env="atari:freeway", **SHORT)
+
+
+def test_a_p_that_is_no_number_voids_the_verdict(balance: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(judging, "_p_better", lambda *_: math.nan)
+    assert apply(balance, changes="none", **SHORT).headline.startswith("void: ")
+
+
+def test_places_may_be_texts_and_a_diagnosis_takes_any_policy(balance: Path, tmp_path: Path):
+    made = apply(str(balance), against=str(balance), changes="none", output=str(tmp_path / "out"), **SHORT)
+    assert made.output == tmp_path / "out"
+    config = replace(method.Config(), **SHORT)
+    network = as_policy(balance).network
+    assert network is not None
+    found = [
+        method.diagnose(source, CartPole(100), config=config, changes=(), seed=0).direction
+        for source in (as_policy(balance), str(balance), network)
+    ]
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])

@@ -45,14 +45,39 @@ def test_a_threshold_is_where_fishing_begins_for_good() -> None:
     assert fishery.quiet_width(STOCK, torch.zeros(101)) == pytest.approx(1.0)
 
 
-def test_slopes_are_those_of_an_exact_line_and_of_a_noisy_one() -> None:
+def _left(values: Tensor, other: Tensor) -> Tensor:
+    """What a line in `other` leaves of `values`."""
+    line = torch.stack([torch.ones_like(other), other], 1)
+    return values - line @ torch.linalg.lstsq(line, values[:, None]).solution[:, 0]
+
+
+def test_slopes_are_those_of_a_noisy_line_and_explain_what_partial_correlation_says() -> None:
     states = torch.rand(80, 2, generator=generator(0, "slopes"), dtype=torch.float64)
     noise = 0.05 * torch.randn(80, generator=generator(1, "slopes"), dtype=torch.float64)
-    first, second = fishery.slopes(0.3 + 0.7 * states[:, 0] + noise, states)
+    target = 0.3 + 0.7 * states[:, 0] + noise
+    first, second = fishery.slopes(target, states)
     assert first.slope == pytest.approx(0.7, abs=0.1)
-    assert first.t > 3 > abs(second.t)
-    with pytest.raises(ValueError, match="need more than"):
-        fishery.slopes(torch.zeros(2), states[:2])
+    assert first.explains > 0.9 > 0.1 > second.explains
+    both = torch.stack([_left(target, states[:, 1]), _left(states[:, 0], states[:, 1])])
+    assert first.explains == pytest.approx(float(torch.corrcoef(both)[0, 1] ** 2))
+    with pytest.raises(ValueError, match="slopes of 2 species need more than 3 states, got 3"):
+        fishery.slopes(torch.zeros(3), states[:3])
+
+
+@pytest.mark.parametrize("count", [200, 20_000])
+def test_more_states_do_not_make_a_faint_dependence_explain_more(count: int) -> None:
+    states = torch.rand(count, 2, generator=generator(0, "many"), dtype=torch.float64)
+    target = states[:, 0] + 0.05 * states[:, 1] + 0.2 * torch.randn(count, generator=generator(1, "many"))
+    assert fishery.slopes(target, states)[1].explains < 0.05
+
+
+def test_what_is_constant_neither_explains_nor_is_explained() -> None:
+    states = torch.rand(50, 2, generator=generator(0, "constant"), dtype=torch.float64)
+    assert [s.explains for s in fishery.slopes(torch.full((50,), 0.4), states)] == [0.0, 0.0]
+    states[:, 1] = 0.7
+    moved, still = fishery.slopes(0.3 + 0.5 * states[:, 0], states)
+    assert moved == (pytest.approx(0.5), pytest.approx(1.0))
+    assert still == (0.0, 0.0)
 
 
 def test_threshold_slopes_find_the_weights_of_a_linear_escapement() -> None:

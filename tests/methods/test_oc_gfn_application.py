@@ -140,6 +140,60 @@ def test_a_function_of_ones_own_is_a_reward(model: Path, tmp_path: Path, monkeyp
             apply(pretrained=model, reward_from=f"my_reward_oc:{name}", samples=10)
 
 
+def test_the_floor_of_a_function_is_a_share_of_its_largest_reward(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "small_reward_oc.py").write_text(
+        "def small(cells):\n    return [1e-4 if c == '2 2' else 1e-6 if c != '0 0' else 1e-9 for c in cells]\n"
+        "def nothing(cells):\n    return [0.0 for _ in cells]\n",
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    made = apply(pretrained=model, reward_from="small_reward_oc:small", samples=200, output=tmp_path / "out")
+    small, total = 1e-4 * 1e-3, 1e-4 + 7e-6 + 1e-7
+    exact = (1e-4**2 + 7 * 1e-6**2 + small**2) / total
+    assert made.tables["Rewards"][0]["target's"] == pytest.approx(exact)
+    rows = list(csv.DictReader((tmp_path / "out" / "samples.csv").read_text(encoding="utf-8").splitlines()))
+    assert {row["object"]: row["floor"] for row in rows}.get("0 0", "below the floor") == "below the floor"
+    assert {row["value"] for row in rows if not row["floor"]} <= {"0.0001", "1e-06"}
+    assert any(note.endswith(f"the target gives such objects {small / total:.2g}.") for note in made.notes)
+    with pytest.raises(InputError, match=r"^--reward-from: got 0 for all 9 objects, expected at least one reward"):
+        apply(pretrained=model, reward_from="small_reward_oc:nothing", samples=10)
+
+
+def test_a_function_of_too_many_objects_is_asked_about_a_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "many_reward_oc.py").write_text(
+        "def ones(texts):\n    return [1e-5 * t.count('1') for t in texts]\n"
+        "def nothing(texts):\n    return [0.0 for _ in texts]\n",
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    given: dict[str, Any] = {"environment": "bits", "size": 20, "updates": 2, "mode": "mc", "outcomes": 4}
+    made = apply(**given, reward_from="many_reward_oc:ones", samples=5)
+    assert 1e-5 < float(made.tables["Rewards"][0]["mean reward"] or 0) <= 2e-4
+    with pytest.raises(InputError, match=r"got 0 for each of 4,096 objects, .* for objects drawn at random"):
+        apply(**given, reward_from="many_reward_oc:nothing", samples=5)
+
+
+def test_values_are_the_users_own_and_others_are_said_not_to_be(model: Path, tmp_path: Path) -> None:
+    table = tmp_path / "nines.csv"
+    table.write_text("x,y,r\n0,0,9\n2,2,10\n1,1,0.001\n", encoding="utf-8")
+    made = apply(pretrained=model, rewards=table, samples=400, output=tmp_path / "out")
+    rows = list(csv.DictReader((tmp_path / "out" / "samples.csv").read_text(encoding="utf-8").splitlines()))
+    told = {row["object"]: (row["value"], row["floor"]) for row in rows}
+    own = {"0 0": ("9.0", ""), "2 2": ("10.0", ""), "1 1": ("0.01", "below the floor")}
+    assert len(told) > 3
+    assert all(found == own.get(name, ("0.01", "not listed")) for name, found in told.items())
+    assert {(row["object"], row["value"], row["floor"]) for row in made.tables["Best objects"][:2]} == {
+        ("2 2", 10.0, ""), ("0 0", 9.0, ""),
+    }  # fmt: skip
+    count = sum(bool(row["floor"]) for row in rows)
+    said = f"r: {count} of 400 samples are objects at the floor; the target gives such objects {0.07 / 19.07:.2g}."
+    assert said in made.notes
+
+
 def test_equal_seeds_write_equal_samples(rewards: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         apply(**GRID, rewards=rewards, samples=30, seed=7, output=tmp_path / name)
@@ -197,6 +251,13 @@ MALFORMED: dict[str, tuple[bytes | None, dict[str, Any], str]] = {
     "a cell twice": (b"x,y,r\n0,1,1\n2,2,1\n0,1,3\n", {}, "line 4: got 0 1.*once"),
     "a column twice": (b"x,y,r,r\n0,0,1,2\n", {}, "column r.*each column once|r.*once"),
     "more cells than columns": (b"x,y,r\n0,0,1,9\n", {}, "header"),
+    "a cell outside below blank lines": (b"x,y,r\n\n0,0,1\n\n0,3,1\n", {}, "line 5: x, y.*0 to 2"),
+    "a negative reward below blank lines": (b"x,y,r\n\n0,0,1\n\n1,1,-2\n", {}, "line 5: r.*>= 0"),
+    "a cell twice with blank lines": (b"x,y,r\n\n0,1,1\n\n0,1,3\n", {}, "line 5: got 0 1.*once"),
+    "a wrong string below blank lines": (
+        b"string,r\n\nABC,1\n", {"environment": "strings", "alphabet": "AB"}, "line 3.*'C' is no",
+    ),
+    "pandas' index": (b",x,y,r\n0,0,0,1\n", {}, "a column without a name.*index=False"),
     "a floor of zero": (b"x,y,r\n0,0,1\n", {"floor": 0.0}, "--floor.*above 0"),
     "a floor of one": (b"x,y,r\n0,0,1\n", {"floor": 1.0}, "--floor.*below 1"),
     "no samples": (b"x,y,r\n0,0,1\n", {"samples": 0}, "--samples: got 0"),
@@ -269,3 +330,10 @@ def test_no_global_random_stream_is_touched(rewards: Path) -> None:
     before = torch.get_rng_state()
     apply(**GRID, rewards=rewards, samples=5)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_places_may_be_texts(model: Path, rewards: Path, tmp_path: Path) -> None:
+    made = apply(pretrained=str(model), rewards=str(rewards), samples=5, output=str(tmp_path / "out"))
+    assert made.output == tmp_path / "out"
+    assert (tmp_path / "out" / "samples.csv").is_file()
+    load_model(str(model))

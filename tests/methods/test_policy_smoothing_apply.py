@@ -295,3 +295,11 @@ def test_policies_that_cannot_be_certified_get_one_line(policy: Path, returns: P
     pytest.importorskip("onnxruntime")
     with pytest.raises(InputError, match="an ONNX file"):
         apply(bad, sigma="0.2", env="cart-pole")
+
+
+def test_places_may_be_texts(policy: Path, returns: Path, tmp_path: Path):
+    for name, given in (("one", {"returns": str(returns)}), ("two", {"episodes": 5})):
+        source = (str(policy),) if name == "two" else ()
+        made = apply(*source, sigma="0.2", output=str(tmp_path / name), **given)
+        assert made.output == tmp_path / name
+        assert (tmp_path / name / "curve.csv").is_file()

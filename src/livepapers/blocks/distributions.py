@@ -20,6 +20,12 @@ FEW = 8
 """Choices up to which compiled code compares instead of gathering: it can then use vector instructions."""
 
 
+FARTHEST = 1e12
+"""Half-width of an action beyond which float32 has no sense of its inside."""
+LEAST_REACH = 1e-6
+"""Half-width of an action that can only be one number; a logarithm is taken of it."""
+
+
 class Distribution(Protocol):
     """A batch of distributions over actions."""
 
@@ -216,8 +222,24 @@ def into(space: gymnasium.Space) -> Callable[[Tensor], Tensor]:
 
 
 def bounds(space: Box) -> tuple[Tensor, Tensor]:
-    """A box's lower and upper bounds in float32, infinite where it has none."""
+    """A box's lower and upper bounds in float32, infinite where it has none; raises `InputError` for whole numbers."""
+    if space.dtype.kind != "f":  # type: ignore[union-attr]
+        cause = "a Gaussian gives fractions; a MultiDiscrete has whole numbers"
+        raise InputError.of("action space", str(space), expected="real numbers", cause=cause)
     return torch.tensor(space.low, dtype=torch.float32), torch.tensor(space.high, dtype=torch.float32)
+
+
+def middle(space: Box) -> tuple[Tensor, Tensor]:
+    """Centre and half-widths of a box with bounds, float32; a side without width has the least half-width.
+
+    Raises:
+        InputError: A side has no bound, or one so far away that it is none.
+    """
+    low, high = (bound.double() for bound in bounds(space))
+    reach = (high - low) / 2.0
+    if not bool((reach <= FARTHEST).all()):
+        raise InputError.of("action space", str(space), expected=f"bounds within {FARTHEST:g} of each other")
+    return ((low + high) / 2.0).float(), reach.clamp(min=LEAST_REACH).float()
 
 
 def _sizes(space: gymnasium.Space) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ import torch
 from gymnasium.spaces import Box
 from torch import Tensor, nn
 
-from livepapers.blocks.distributions import bounds, distribution, into, parameter_count
+from livepapers.blocks.distributions import bounds, distribution, into, middle, parameter_count
 from livepapers.blocks.networks import MLP, Activation, orthogonal
 from livepapers.core.errors import InputError
 from livepapers.core.rng import generator as make_generator
@@ -21,6 +21,9 @@ class Normaliser(nn.Module):
 
     Args:
         width: Numbers in a flat observation.
+
+    Attributes:
+        frozen: Whether `update` changes nothing: a base that was trained before shall see what it knows.
     """
 
     mean: Tensor
@@ -29,6 +32,7 @@ class Normaliser(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        self.frozen = False
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("variance", torch.ones(width))
         self.register_buffer("count", torch.zeros((), dtype=torch.int64))
@@ -40,6 +44,8 @@ class Normaliser(nn.Module):
     @torch.no_grad()
     def update(self, observation: Tensor) -> None:
         """Take `[batch, width]` more observations into the mean and the variance (Chan et al. 1983)."""
+        if self.frozen:
+            return
         seen, total = observation.shape[0], self.count + observation.shape[0]
         variance, mean = torch.var_mean(observation, 0, correction=0)
         share, shift = float(seen / total), mean - self.mean
@@ -89,9 +95,9 @@ class Actor(nn.Module):
         network = MLP(width, hidden, outputs=outputs, activation=activation, generator=generator)
         self.network, self.log_std = orthogonal(network, gain=0.01, generator=generator), log_std
         self.scaled = isinstance(space, Box) and bool(space.is_bounded("both"))
-        low, high = bounds(space) if isinstance(space, Box) and self.scaled else (-torch.ones(1), torch.ones(1))
-        self.register_buffer("centre", ((low + high) / 2.0).flatten(), persistent=False)
-        self.register_buffer("reach", ((high - low) / 2.0).flatten(), persistent=False)
+        centre, reach = middle(space) if isinstance(space, Box) and self.scaled else (torch.zeros(1), torch.ones(1))
+        self.register_buffer("centre", centre.flatten(), persistent=False)
+        self.register_buffer("reach", reach.flatten(), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
         """`[batch, width] -> [batch, parameters]`."""
@@ -221,9 +227,9 @@ class ActionValue(nn.Module):
         super().__init__()
         width = flat_width(observation_space) + flat_width(action_space)
         self.network = MLP(width, hidden, outputs=1, activation=activation, generator=generator)
-        low, high = bounds(action_space)
-        self.register_buffer("centre", ((low + high) / 2.0).flatten(), persistent=False)
-        self.register_buffer("reach", ((high - low) / 2.0).flatten(), persistent=False)
+        centre, reach = middle(action_space)
+        self.register_buffer("centre", centre.flatten(), persistent=False)
+        self.register_buffer("reach", reach.flatten(), persistent=False)
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
         """`[batch, ...]` each -> `[batch]`."""

@@ -5,6 +5,7 @@ Whatever comes in acts on batches afterwards: observations `[lane, ...]` and, wh
 """
 
 import importlib
+import inspect
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -184,6 +185,10 @@ def _of_onnx(path: Path) -> AnyPolicy:
         shown = f"inputs {[each.name for each in inputs]}, outputs {[each.name for each in outputs]}"
         cause = "livepapers export writes such files"
         raise InputError.of("artifact", f"{path.name}: {shown}", expected="observation (, mask) -> action", cause=cause)
+    if inputs[0].shape and isinstance(inputs[0].shape[0], int):
+        shown = f"{path.name}: a batch of {inputs[0].shape[0]}"
+        cause = "export it with a dynamic batch axis"
+        raise InputError.of("artifact", shown, expected="batches of any size", cause=cause)
 
     def act(seen: Tensor, mask: Tensor | None) -> Tensor:
         given = {inputs[0].name: seen.to(torch.float32).numpy()}
@@ -223,16 +228,29 @@ def _called(policy: Callable[..., Any], seen: Tensor, mask: Tensor | None, name:
 
 
 def _predicting(source: Any) -> Act:
-    """As agents of Stable-Baselines3 act: arrays in, (actions, memory) out, the most likely ones."""
+    """As agents of Stable-Baselines3 act: arrays in, (actions, memory) out, the most likely ones that are allowed."""
     name = f"{type(source).__name__}.predict"
+    masked = _takes_masks(source.predict)
 
     def act(seen: Tensor, mask: Tensor | None) -> Tensor:
-        del mask
+        given = {"action_masks": mask.numpy()} if masked and mask is not None else {}
         with running(name, field="policy"):
-            answer = source.predict(seen.numpy(), deterministic=True)
-        return _as_actions(answer[0] if isinstance(answer, tuple) else answer, name)
+            answer = source.predict(seen.numpy(), deterministic=True, **given)
+        actions, *memory = answer if isinstance(answer, tuple) else (answer,)
+        if any(part is not None for part in memory):
+            cause = "what it remembers would be lost at every step; give a function with restart(lanes) that keeps it"
+            raise InputError.of("policy", f"{name}, which returns a state", expected="no memory", cause=cause)
+        return _as_actions(actions, name)
 
     return act
+
+
+def _takes_masks(predict: Callable[..., Any]) -> bool:
+    """Whether `predict` has the parameter of MaskablePPO."""
+    try:
+        return "action_masks" in inspect.signature(predict).parameters
+    except (TypeError, ValueError):  # compiled code may not say what it takes
+        return False
 
 
 def _as_actions(answer: Any, name: str) -> Tensor:

@@ -8,6 +8,7 @@ with one ratio for each component c of the action. What a paper changes comes in
 included: what needs no gradient is not touched), the estimate of advantages, further losses.
 """
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -40,7 +41,7 @@ their mean return (of the latest that ended when none did, 0 before the first)."
 
 @config_dataclass
 class PPOConfig(Presets):
-    """Settings of PPO; the defaults are those of Stable-Baselines3, but for steps and minibatches, which suit lanes."""
+    """Settings of PPO: defaults of Stable-Baselines3, but for steps, epochs and minibatches, which suit many lanes."""
 
     steps: int = setting(128, "T: steps of each lane an update", ge=1)
     epochs: int = setting(4, "passes over an update's steps", ge=1)
@@ -53,7 +54,7 @@ class PPOConfig(Presets):
     clip_high: float = setting(0.2, "a ratio above 1 + this gets no gradient to rise further", gt=0)
     value_clip: float = setting(0.0, "how far a value may move from the collected one, in its unit; 0 = no limit", ge=0)
     value_weight: float = setting(0.5, "of the squared error of the value", ge=0)
-    entropy_weight: float = setting(0.0, "of the entropy bonus", ge=0)
+    entropy_weight: float = setting(0.0, "of the entropy, a sum over components where the gain is a mean", ge=0)
     clip_norm: float = setting(0.5, "largest gradient norm, 0 = no clipping", ge=0)
     target_kl: float = setting(0.0, "an update stops at an epoch whose KL is over 1.5 times this; 0 = never", ge=0)
     standardise: Literal["minibatch", "update", "never"] = setting("minibatch", "over what advantages are standardised")
@@ -216,7 +217,8 @@ class PPO(Learner):
 
     Args:
         task: Where to act.
-        agent: A module like `ActorCritic`; parameters that need no gradient stay as they are, bit for bit.
+        agent: A module like `ActorCritic`; parameters that need no gradient stay as they are, bit for bit. What they
+            see stays too where `agent.normaliser.frozen` is set.
         config: Settings.
         seed: Of the task's episodes, the drawn actions and the minibatches.
         estimate: Advantages (and targets of the value) of a rollout whose `extra[0]` is the value; generalised
@@ -237,6 +239,9 @@ class PPO(Learner):
         if (config.steps * task.lanes) % config.minibatches:
             expected = f"a divisor of steps x lanes = {config.steps} x {task.lanes}"
             raise InputError.of("minibatches", config.minibatches, expected=expected)
+        if config.standardise == "minibatch" and config.steps * task.lanes == config.minibatches > 1:
+            cause = "the advantage of a single step, standardised, is 0"
+            raise InputError.of("minibatches", config.minibatches, expected="two steps or more in each", cause=cause)
         self.task, self.agent, self.config, self._seed = task, agent, config, seed
         self._actions_of = Actions(task.action_space)
         self.compiler = Compiler(config.compile)
@@ -258,7 +263,10 @@ class PPO(Learner):
         rollout, self._observation = collect(
             self.task, self._act, steps=config.steps, generator=self._actions, observation=self._observation
         )
+        normaliser = getattr(self.agent, "normaliser", None)
+        fresh = normaliser is not None and not int(normaliser.count)
         with torch.no_grad():
+            rollout = self._normalised(rollout) if fresh else rollout
             estimate = self._estimate(rollout)
         steps = _flat(rollout, estimate, standardised=config.standardise == "update")
         if config.anneal:
@@ -269,8 +277,7 @@ class PPO(Learner):
             sums, taken = sums + measured.sum(0), taken + len(measured)
             if config.target_kl and float(measured[:, 3].mean()) > 1.5 * config.target_kl:
                 break
-        normaliser = getattr(self.agent, "normaliser", None)
-        if normaliser is not None:
+        if normaliser is not None and not fresh:
             normaliser.update(steps.observation.flatten(1).to(torch.float32))
         self._updates += 1
         self._gradient_steps += taken
@@ -279,9 +286,25 @@ class PPO(Learner):
         means = dict(zip(METRICS, [*(sums / taken).tolist(), rollout.reward.mean().item()], strict=False))
         return means | self._returns.report()
 
+    def _normalised(self, rollout: Rollout) -> Rollout:
+        """The first rollout, as the agent sees it under the statistics of its own observations.
+
+        Else networks would learn a whole update from raw observations, and then meet normalised ones.
+        """
+        observation, action = rollout.observation.flatten(0, 1), rollout.action.flatten(0, 1)
+        self.agent.normaliser.update(observation.flatten(1).to(torch.float32))  # type: ignore[union-attr, operator]
+        parameters, value = self.agent(observation)
+        mask = None if rollout.mask is None else rollout.mask.flatten(0, 1)
+        log_prob = self._actions_of(parameters, log_std=_log_std(self.agent), mask=mask).log_prob(action)
+        shape = rollout.reward.shape
+        return rollout._replace(log_prob=log_prob.unflatten(0, shape), extra=(value.unflatten(0, shape),))
+
     def generalised(self, rollout: Rollout) -> Estimate:
-        """Generalised advantages, and targets advantage + value."""
+        """Generalised advantages, and targets advantage + value; raises `InputError` where values are no numbers."""
         value, ended = rollout.extra[0], rollout.ended
+        if value.shape != rollout.reward.shape:
+            shown = ["batch", *value.shape[2:]]
+            raise InputError.of("agent", f"values {shown}", expected="[batch]", cause="squeeze(-1) is missing?")
         following = torch.empty_like(value)
         following[:-1] = value[1:]
         cut = rollout.truncated.clone()  # here the next value in line is that of another episode
@@ -295,9 +318,9 @@ class PPO(Learner):
         return Estimate(advantage, advantage + value)
 
     def policy(self) -> nn.Module:
-        """The agent's most likely actions, clipped to a Box; a copy that artifacts know where the agent offers one."""
+        """A copy that takes the likeliest actions, clipped to a Box; one that artifacts know if the agent offers it."""
         make = getattr(self.agent, "policy", None)
-        return Greedy(self.agent, self.task.action_space).eval() if make is None else make()
+        return Greedy(copy.deepcopy(self.agent), self.task.action_space).eval() if make is None else make()
 
     def work(self) -> dict[str, int]:
         """Environment steps over all lanes, and gradient steps."""
@@ -312,7 +335,7 @@ class PPO(Learner):
             "actions": self._actions.get_state(),
             "shuffles": self._shuffles.get_state(),
             "task": task_state(self.task),
-            "observation": self._observation,
+            "observation": self._observation.clone(),
             "returns": self._returns.state_dict(),
             "updates": self._updates,
             "gradient_steps": self._gradient_steps,
@@ -327,10 +350,15 @@ class PPO(Learner):
         require_keys(state, self.state_dict(), what="ppo state")
         require_keys(state["agent"], self.agent.state_dict(), what="agent")
         self.compiler.check(bool(state["compiled"]))
-        load_or_keep(self, self._load, state)
+        if not load_or_keep(self, self._load, state):
+            self._observation = self.task.reset(derive(self._seed, "ppo", "task", self._updates) >> 32)
+            self._returns.restart()
 
-    def _load(self, state: State) -> None:
-        load_optimizer_state(self._optimizer, state["optimizer"])
+    def _load(self, state: State) -> bool:
+        """Whether the task stands where it stood."""
+        config = self.config
+        constant = {} if config.anneal else {"lr": config.learning_rate}  # a rate that falls is set at each update
+        load_optimizer_state(self._optimizer, state["optimizer"], eps=config.adam_epsilon, **constant)
         restored = load_task_state(self.task, state["task"])
         self.agent.load_state_dict(state["agent"])
         self._actions.set_state(state["actions"].clone())
@@ -339,9 +367,7 @@ class PPO(Learner):
         self._updates, self._gradient_steps = int(state["updates"]), int(state["gradient_steps"])
         self._observation = state["observation"].clone()
         self.compiler.follow(bool(state["compiled"]))
-        if not restored:
-            self._observation = self.task.reset(derive(self._seed, "ppo", "task", self._updates) >> 32)
-            self._returns.restart()
+        return restored
 
     def _act(self, observation: Tensor, mask: Tensor | None, generator: torch.Generator) -> tuple[Tensor, ...]:
         self._actions_of.check(mask)
@@ -396,7 +422,7 @@ class PPO(Learner):
             change = log_prob - batch.log_prob
             ratio = change.exp()
             beyond = (ratio < 1.0 - config.clip_low) | (ratio > 1.0 + config.clip_high)
-            measured = [-gain, error, entropy.mean(), (ratio - 1.0 - change).mean(), beyond.float().mean()]
+            measured = [-gain, error, entropy.mean(), (ratio - 1.0 - change).sum(-1).mean(), beyond.float().mean()]
             return loss, torch.stack(measured)
 
 

@@ -77,6 +77,8 @@ class QLearning(Learner):
         self.network = network.values if isinstance(network, QPolicy) else network
         self.target = copy.deepcopy(self.network).requires_grad_(False)
         self._trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+        if not self._trained:
+            raise InputError.of("network", "no parameter that needs a gradient", expected="at least one to train")
         self._optimizer = torch.optim.Adam(self._trained, lr=config.learning_rate, fused=True)
         self._actions = make_generator(seed, "q learning", "actions")
         self._batches = make_generator(seed, "q learning", "batches")
@@ -135,9 +137,10 @@ class QLearning(Learner):
         require_keys(state["network"], self.network.state_dict(), what="network")
         require_keys(state["target"], self.target.state_dict(), what="target")
         load_or_keep(self, self._load, state)
+        self.experience.go_on()
 
     def _load(self, state: State) -> None:
-        load_optimizer_state(self._optimizer, state["optimizer"])
+        load_optimizer_state(self._optimizer, state["optimizer"], lr=self.config.learning_rate)
         self.experience.load_state_dict(state["experience"])
         self.network.load_state_dict(state["network"])
         self.target.load_state_dict(state["target"])

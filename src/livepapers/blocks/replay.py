@@ -39,6 +39,10 @@ class Replay:
             }
         if rows.keys() != self._columns.keys():
             raise InputError.of("columns", sorted(rows), expected=f"{sorted(self._columns)}")
+        for name, column in rows.items():
+            if column.shape[1:] != self._columns[name].shape[1:]:
+                expected = f"rows {list(self._columns[name].shape[1:])}, as the first ones"
+                raise InputError.of(name, f"rows {list(column.shape[1:])}", expected=expected)
         count = len(next(iter(rows.values())))
         kept = min(count, self.capacity)
         places = (self._next + torch.arange(count - kept, count)) % self.capacity
@@ -56,7 +60,7 @@ class Replay:
 
     def state_dict(self) -> dict[str, Any]:
         """The rows in use and where the next one goes."""
-        columns = {name: column[: self._size] for name, column in self._columns.items()}
+        columns = {name: column[: self._size].clone() for name, column in self._columns.items()}
         return {"capacity": self.capacity, "next": self._next, "columns": columns}
 
     def load_state_dict(self, state: State) -> None:
@@ -83,8 +87,7 @@ class Replay:
 class Experience:
     """Acting in a task, each step remembered as observation, action, reward, terminated, following (, masks).
 
-    Where the task states masks, truncated steps are not remembered: which actions the state they led to allows is no
-    longer known after the restart.
+    Where a task states masks but not that of the state which a truncated step led to, such steps are not remembered.
 
     Args:
         task: Where.
@@ -96,7 +99,7 @@ class Experience:
         self.task, self.replay, self.steps = task, Replay(capacity), 0
         self.returns = EpisodeReturns(task.lanes)
         self.observation = task.reset(derive(seed, "experience") >> 32)
-        self._seed, self._inside = seed, into(task.action_space)
+        self._seed, self._inside, self._restored = seed, into(task.action_space), True
 
     def step(self, act: Callable[[Tensor, Tensor | None], Tensor]) -> float:
         """Act once in all lanes; the mean reward."""
@@ -109,7 +112,11 @@ class Experience:
         }  # fmt: skip
         next_mask = self.task.mask()
         if next_mask is not None:
-            rows = {name: column[~step.truncated] for name, column in {**rows, "mask": next_mask}.items()}
+            rows["mask"] = next_mask
+            if step.final_mask is not None:
+                rows["mask"] = torch.where(step.truncated[:, None], step.final_mask, next_mask)
+            elif bool(step.truncated.any()):
+                rows = {name: column[~step.truncated] for name, column in rows.items()}
         self.replay.add(**rows)
         self.returns.add(step.reward, step.terminated | step.truncated)
         self.observation = step.observation
@@ -121,7 +128,7 @@ class Experience:
         return {
             "replay": self.replay.state_dict(),
             "task": task_state(self.task),
-            "observation": self.observation,
+            "observation": self.observation.clone(),
             "returns": self.returns.state_dict(),
             "steps": self.steps,
         }
@@ -133,12 +140,19 @@ class Experience:
         self.returns.check(state["returns"])
 
     def load_state_dict(self, state: State) -> None:
-        """Take over a state; raises `CorruptFileError` and changes nothing if it does not fit."""
+        """Take over a state; raises `CorruptFileError` and changes nothing if it does not fit.
+
+        `go_on` follows, once whatever is loaded beside it has been accepted.
+        """
         self.check(state)
-        restored = load_task_state(self.task, state["task"])
+        self._restored = load_task_state(self.task, state["task"])
         self.replay.load_state_dict(state["replay"])
         self.returns.load_state_dict(state["returns"])
         self.steps, self.observation = int(state["steps"]), state["observation"].clone()
-        if not restored:  # new episodes, seeded by how far the learner is
+
+    def go_on(self) -> None:
+        """Begin new episodes, seeded by how far the learner is, in a task that cannot be put where it stood."""
+        if not self._restored:
+            self._restored = True
             self.observation = self.task.reset(derive(self._seed, "experience", self.steps) >> 32)
             self.returns.restart()

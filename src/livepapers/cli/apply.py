@@ -6,6 +6,7 @@ import inspect
 import os
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -49,7 +50,7 @@ class ApplyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            raise Interrupted("stopped; the same command goes on from its last checkpoint, if it has one") from None
+            raise Interrupted("stopped; nothing was kept: the same command begins anew") from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The papers with their titles; nothing is imported."""
@@ -92,7 +93,7 @@ def method_command(slug: str, apply: Callable[..., "Application"]) -> click.Comm
         }
         in_place = [given.pop(name) for name in positional]
         _one_thread()
-        with progress(), spread_over(**place) as found:
+        with progress(), spread_over(**place) as found, _stopped_at_checkpoint(values.get("output")):
             outcome = apply(*in_place, **given, **found)
         show(outcome, as_json=as_json)
 
@@ -102,6 +103,20 @@ def method_command(slug: str, apply: Callable[..., "Application"]) -> click.Comm
     params = [*options(apply), *(place_options() if spreads else [])]
     made = Command(slug, params=params, callback=callback, help=text.about, epilog=text.examples or None)
     return json_option(made)
+
+
+@contextlib.contextmanager
+def _stopped_at_checkpoint(output: Path | None) -> Iterator[None]:
+    """Say of work that Ctrl-C breaks off that it goes on, where a checkpoint of it is there."""
+    from livepapers.core.errors import Interrupted
+    from livepapers.core.files import partial_of
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        if output is None or not partial_of(output).is_dir():
+            raise
+        raise Interrupted("stopped; the same command goes on from its last checkpoint") from None
 
 
 def place_options() -> list[click.Parameter]:

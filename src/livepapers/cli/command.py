@@ -131,10 +131,10 @@ store_option = click.option(
 
 def in_a_folder(_: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
     """Of an option: refuse, before any work, a file that could not be written where it is wanted."""
-    from livepapers.core.files import check_parent
+    from livepapers.core.files import check_output_file
 
     if path is not None:
-        check_parent(path, field=str(param.name))
+        check_output_file(path, field=str(param.name))
     return path
 
 

@@ -1,7 +1,7 @@
 """The entry point `livepapers`: finds the command, and turns every error into one line and an exit status.
 
-Exit status: 0 done, 1 unexpected error or a check that failed, 2 unusable input, 3 stopped and resumable,
-130 broken off at once.
+Exit status: 0 done, 1 unexpected error or a check that failed, 2 unusable input, 3 stopped (the last
+line says whether the same command goes on), 130 broken off at once.
 """
 
 import importlib

@@ -17,6 +17,14 @@ Row = Mapping[str, str | int | float | bool | None]
 Content: TypeAlias = "str | bytes | Callable[[Path], None]"
 """Of a file: text, bytes, or what writes it (or a folder of that name) to a path."""
 
+Place: TypeAlias = Path | str
+"""A file or folder, as Python callers write it; on the command line a path."""
+
+
+def as_path(place: Place | None) -> Path | None:
+    """The path of what was given, if it was."""
+    return None if place is None else Path(place)
+
 
 class Spread(Protocol):
     """As the built-in `map`, but perhaps in other processes or on other machines: the `map` of an engine.

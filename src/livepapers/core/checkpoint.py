@@ -25,7 +25,8 @@ def save_state(path: Path, state: State) -> None:
     tensors: dict[str, torch.Tensor] = {}
     skeleton = _split(state, tensors, "")
     text = json.dumps(skeleton, sort_keys=True, allow_nan=True)
-    metadata = {"format": FORMAT, "json": text, "sha256": _digest(text, tensors)}
+    about = {"format": FORMAT, "json": text, "sha256": _digest(text, tensors)}
+    metadata = {"state": json.dumps(about, sort_keys=True)}  # one entry: several are written in any order
     write_atomic(path, save_tensors(tensors, metadata=metadata))
 
 
@@ -40,7 +41,8 @@ def load_state(path: Path) -> dict[str, Any]:
         tensors = load_tensors(data)
         length = int.from_bytes(data[:8], "little")
         metadata = json.loads(data[8 : 8 + length])["__metadata__"]
-        text, expected, kind = metadata["json"], metadata["sha256"], metadata["format"]
+        about = json.loads(metadata["state"]) if "state" in metadata else metadata  # older files had three entries
+        text, expected, kind = about["json"], about["sha256"], about["format"]
         skeleton = json.loads(text)
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CorruptFileError(f"{path}: not a readable checkpoint ({plainly(error)})") from None

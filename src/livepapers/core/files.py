@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from livepapers.core.errors import InputError
+from livepapers.core.errors import InputError, plainly
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -44,13 +44,14 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
+def new_folder(path: Path | str, *, replace: bool = False) -> Iterator[Path]:
     """Yield an empty folder that becomes `path` when the block ends well, and vanishes when it does not.
 
     Args:
         path: Where the folder shall be.
         replace: Whether an existing folder may be replaced; otherwise one that holds files raises `InputError`.
     """
+    path = Path(path).resolve()  # behind a link is where the files go
     _check_free(path, replace=replace)
     path.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
@@ -67,7 +68,7 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def unfinished(output: Path | None) -> Iterator[Path | None]:
+def unfinished(output: Path | str | None) -> Iterator[Path | None]:
     """Yield the folder beside `output` that keeps checkpoints, for this process alone; None for no output.
 
     It vanishes when the block ends well, and when it does not and there is no checkpoint to go on from.
@@ -78,7 +79,8 @@ def unfinished(output: Path | None) -> Iterator[Path | None]:
     if output is None:
         yield None
         return
-    folder = output.with_name(output.name + ".partial")
+    output = Path(output)
+    folder = partial_of(output)
     lock = folder / "lock"
     with _opened(lock, output) as file:
         _lock(file, output)
@@ -92,6 +94,12 @@ def unfinished(output: Path | None) -> Iterator[Path | None]:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def partial_of(output: Path) -> Path:
+    """The folder that keeps the checkpoints of work whose output will be `output`."""
+    place = output.resolve()
+    return place.with_name(place.name + ".partial")
 
 
 def _opened(lock: Path, output: Path) -> TextIO:
@@ -120,18 +128,44 @@ def _lock(file: TextIO, output: Path) -> None:
         raise _taken(output) from None
 
 
-def check_output_folder(path: Path) -> None:
+def check_output_folder(path: Path | str) -> None:
     """Raise `InputError` if `path`, which a user typed, cannot become an output folder, before any work is spent."""
-    _check_free(path)
-    check_parent(path, field="output")
-    parent = path if path.is_dir() else path.absolute().parent
-    if not os.access(parent, os.W_OK):
-        raise InputError.of("output", str(path), expected="a writable place", cause=f"no right to write in {parent}")
+    path = Path(path)
+    with _one_line(path, field="output"):
+        place = path.resolve()
+        _check_free(place)
+        if place == Path.cwd():
+            cause = "a new one takes its place; name one inside it"
+            raise InputError.of("output", str(path), expected="another folder than the present one", cause=cause)
+        _check_parent(path, place, field="output")
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}."):
+            pass
 
 
-def check_parent(path: Path, *, field: str) -> None:
-    """Raise `InputError` if the folder that `path` would be in is not there: it is mistyped more often than meant."""
-    if not path.absolute().parent.is_dir():
+def check_output_file(path: Path, *, field: str) -> None:
+    """Raise `InputError` if `path`, which a user typed, cannot become a file, before any work is spent."""
+    with _one_line(path, field=field):
+        if path.exists() and not path.is_file():
+            raise InputError.of(field, str(path), expected="a file", cause="something else of that name exists")
+        _check_parent(path, path.absolute(), field=field)
+        with tempfile.NamedTemporaryFile(dir=path.absolute().parent, prefix=f".{path.name}."):
+            pass
+
+
+@contextlib.contextmanager
+def _one_line(path: Path, *, field: str) -> Iterator[None]:
+    """Turn what the system says about `path` into one line: too long a name, no right to write, a circle of links."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError.of(field, str(path), expected="a writable place", cause=plainly(error)) from None
+
+
+def _check_parent(path: Path, place: Path, *, field: str) -> None:
+    """Refuse a place in a folder that is not there: it is mistyped more often than meant."""
+    if not place.parent.is_dir():
         cause = "mistyped, or to be made first?"
         raise InputError.of(field, str(path), expected="a place in a folder that exists", cause=cause)
 

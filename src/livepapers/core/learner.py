@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 
@@ -12,12 +12,14 @@ JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | 
 State: TypeAlias = Mapping[str, Any]
 """A nested mapping whose leaves are tensors or JSON values; what a checkpoint holds."""
 
+LoadedT = TypeVar("LoadedT")
+
 
 class Learner(ABC):
     """Improves step by step; driven by `core.loop.drive` in studies and in `apply` alike.
 
     A learner owns its generators and keeps their states in `state_dict`, so that a resumed run is bitwise the run
-    that was never interrupted.
+    that was never interrupted, wherever its world can be put back to where it stood (a Gymnasium environment cannot).
     """
 
     @abstractmethod
@@ -26,7 +28,10 @@ class Learner(ABC):
 
     @abstractmethod
     def state_dict(self) -> State:
-        """Everything the next update depends on: tensors and JSON values, nested; the current phase included."""
+        """Everything the next update depends on, the current phase included: tensors and JSON values, nested.
+
+        A snapshot: later updates change none of its tensors.
+        """
 
     @abstractmethod
     def load_state_dict(self, state: State) -> None:
@@ -37,29 +42,35 @@ class Learner(ABC):
         """What has been spent so far: environment steps, evaluations, samples or tokens."""
 
 
-def load_or_keep(learner: Learner, load: Callable[[State], None], state: State) -> None:
-    """Call `load(state)`; where that raises, put the learner back to where it stood, with `load` too, and raise."""
+def load_or_keep(learner: Learner, load: Callable[[State], LoadedT], state: State) -> LoadedT:
+    """What `load(state)` gives; where that raises, put the learner back where it stood, with `load` too, and raise."""
     before = learner.state_dict()
     try:
-        load(state)
+        return load(state)
     except Exception:
         load(before)
         raise
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """An optimiser's state as a `State`: parameter indices become strings, because JSON keys are strings."""
+    """A snapshot of an optimiser's state; parameter indices become strings, because JSON keys are strings."""
     state = optimizer.state_dict()
     return {
-        "state": {str(index): values for index, values in state["state"].items()},
+        "state": {str(index): {k: _copy(v) for k, v in values.items()} for index, values in state["state"].items()},
         "param_groups": [
             {k: list(v) if isinstance(v, tuple) else v for k, v in group.items()} for group in state["param_groups"]
         ],
     }
 
 
-def load_optimizer_state(optimizer: torch.optim.Optimizer, state: State) -> None:
-    """The inverse of `optimizer_state`; raises `CorruptFileError` and changes nothing if the state does not fit."""
+def load_optimizer_state(optimizer: torch.optim.Optimizer, state: State, **settings: float) -> None:
+    """The inverse of `optimizer_state`; raises `CorruptFileError` and changes nothing if the state does not fit.
+
+    Args:
+        optimizer: Receives the state.
+        state: Of `optimizer_state`.
+        settings: Of every group, in place of the state's: what a configuration says now, "lr" for one.
+    """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     kept, live = state["state"], optimizer.state_dict()["state"]
     names = set().union(*(values for values in (*kept.values(), *live.values())))
@@ -76,7 +87,7 @@ def load_optimizer_state(optimizer: torch.optim.Optimizer, state: State) -> None
     optimizer.load_state_dict(
         {
             "state": {int(index): {k: _copy(v) for k, v in values.items()} for index, values in kept.items()},
-            "param_groups": state["param_groups"],
+            "param_groups": [{**group, **settings} for group in state["param_groups"]],
         }
     )
 

@@ -38,18 +38,14 @@ def function_named(name: str, *, field: str) -> Callable[..., Any]:
     module, _, attribute = name.partition(":")
     if not module or not attribute:
         raise InputError.of(field, name, expected="module:function")
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
     try:
-        with running(name, field=field):
+        with importable(name), running(name, field=field):
             found = importlib.import_module(module)
     except InputError as error:
         if isinstance(error.__cause__, ImportError):
             expected, cause = "a module that can be imported", str(error.__cause__)
             raise InputError.of(field, name, expected=expected, cause=cause) from None
         raise
-    finally:
-        sys.path.remove(here)
     function = getattr(found, attribute, None)
     if function is None:
         raise InputError.of(field, name, expected=f"a function of {module}", cause="misspelt?")
@@ -65,6 +61,24 @@ def function_named(name: str, *, field: str) -> Callable[..., Any]:
     return called
 
 
+@contextlib.contextmanager
+def importable(name: str) -> Iterator[None]:
+    """Inside the block, a file in the present folder counts as a module, as with `python -m`, if a name asks for one.
+
+    Args:
+        name: `module:function` or `module:id`, as typed; nothing changes for one without a module.
+    """
+    if ":" not in name:
+        yield
+        return
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)
+
+
 def digest_of_file(name: str) -> str:
     """The SHA-256 of the file that holds an imported `module:function`, for fingerprints; "" where there is none."""
     file = getattr(sys.modules.get(name.partition(":")[0]), "__file__", None)
@@ -75,6 +89,8 @@ def digest_of_file(name: str) -> str:
 def running(name: str, *, field: str) -> Iterator[None]:
     """Turn whatever the user's code raises inside the block into one line about it.
 
+    What it prints goes to standard error: standard output is the result's alone.
+
     Args:
         name: Of the code: `module:function`, or an environment's id.
         field: The option by which it came.
@@ -83,7 +99,8 @@ def running(name: str, *, field: str) -> Iterator[None]:
         InputError: It raised something that is not livepapers' own.
     """
     try:
-        yield
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
     except LivepapersError:
         raise
     except (Exception, SystemExit) as error:

@@ -15,9 +15,8 @@ from livepapers.blocks.policy_door import TASK
 from livepapers.core.errors import InputError, LivepapersError, MissingExtraError
 from livepapers.core.files import write_atomic
 from livepapers.core.rng import derive
-from livepapers.lab.evaluation import SavedPolicy, act, check_fit, world_of
+from livepapers.lab.evaluation import SavedPolicy, act, check_fit
 from livepapers.tasks import worlds
-from livepapers.tasks.vector import BatchedTask
 
 TOLERANCE = 1e-5
 """Largest difference of an action, relative to its size where that is over 1."""
@@ -25,7 +24,7 @@ TOLERANCE = 1e-5
 OPSET = 17
 
 
-def export(policy: SavedPolicy, path: Path, *, seed: int = 0, probes: int = 256) -> float:
+def export(policy: SavedPolicy, path: Path, *, env: str | None = None, seed: int = 0, probes: int = 256) -> float:
     """Write the policy to `path`; returns the largest difference of actions that was seen.
 
     Inputs: `observation` `[batch, ...]` float32, and `mask` where the policy's world states which actions are allowed.
@@ -34,6 +33,7 @@ def export(policy: SavedPolicy, path: Path, *, seed: int = 0, probes: int = 256)
     Args:
         policy: What is written; it must act on observations.
         path: The new file; whole and verified, or not there.
+        env: Where states are visited, instead of the policy's own world: a registered name or a Gymnasium id.
         seed: Of the observations on which both are compared.
         probes: How many random and how many visited ones.
 
@@ -47,7 +47,7 @@ def export(policy: SavedPolicy, path: Path, *, seed: int = 0, probes: int = 256)
         import onnxruntime
     except ModuleNotFoundError as error:
         raise MissingExtraError(str(error.name), "export") from None
-    batches = [_random(_observed(policy), probes, seed), *_visited(policy, probes, seed)]
+    batches = [_random(_observed(policy, env), probes, seed), *_visited(policy, env, probes, seed)]
     masks = [mask for _, mask in batches[1:]]
     masked = bool(masks) and masks[0] is not None
     if masked:
@@ -68,16 +68,17 @@ def export(policy: SavedPolicy, path: Path, *, seed: int = 0, probes: int = 256)
 Batch = tuple[Tensor, Tensor | None]
 
 
-def _observed(policy: SavedPolicy) -> Box:
-    """What the policy sees: as it says itself, or as the world says that it was made for."""
+def _observed(policy: SavedPolicy, env: str | None) -> Box:
+    """What the policy sees: as it says itself, or as its world says."""
     if policy.takes != "observation":
         raise _refused(policy, "it acts on a simulator's states, which no file outside livepapers has")
     if reason := getattr(policy.network, "beyond_tensors", ""):
         raise _refused(policy, reason)
     space = getattr(policy.network, "observation_space", None)
-    if space is None and policy.description.spaces.get("task"):
-        name, arguments = world_of(policy, None)
-        space = worlds.make(name, arguments, lanes=1).observation_space
+    if space is None and (env or policy.description.spaces.get("task")):
+        name, arguments = worlds.asked_for(env, policy.task, field="artifact")
+        with worlds.opened(name, arguments) as task:
+            space = task.observation_space
     if isinstance(space, Box):
         return space
     raise _refused(policy, "neither it nor a world says what it observes" if space is None else f"it observes {space}")
@@ -117,18 +118,18 @@ def _random(space: Box, count: int, seed: int) -> Batch:
 
 
 @torch.no_grad()
-def _visited(policy: SavedPolicy, count: int, seed: int) -> list[Batch]:
-    """What the policy sees in its own world, if the artifact names one."""
-    if not policy.description.spaces.get("task"):
+def _visited(policy: SavedPolicy, env: str | None, count: int, seed: int) -> list[Batch]:
+    """What the policy sees in its world, if the artifact or a person names one."""
+    if not (env or policy.description.spaces.get("task")):
         return []
-    name, arguments = world_of(policy, None)
-    task: BatchedTask = worlds.make(name, arguments, lanes=4 if name.startswith(worlds.GYMNASIUM) else 16)
-    check_fit(policy, task, world=name)
-    observation = task.reset(derive(seed, "export", "visited") >> 32)
+    name, arguments = worlds.asked_for(env, policy.task, field="artifact")
     batches: list[Batch] = []
-    for _ in range(max(1, count // task.lanes)):
-        batches.append((observation.to(torch.float32), task.mask()))
-        observation = task.step(act(policy, task, observation)).observation
+    with worlds.opened(name, arguments, lanes=4 if name.startswith(worlds.GYMNASIUM) else 16) as task:
+        check_fit(policy, task, world=name)
+        observation = task.reset(derive(seed, "export", "visited") >> 32)
+        for _ in range(max(1, count // task.lanes)):
+            batches.append((observation.to(torch.float32), task.mask()))
+            observation = task.step(act(policy, task, observation)).observation
     return batches
 
 

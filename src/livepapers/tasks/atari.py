@@ -75,3 +75,7 @@ class AtariTask:
     def mask(self) -> Tensor | None:
         """Every action is allowed."""
         return None
+
+    def close(self) -> None:
+        """Give back the emulators."""
+        self._env.close()

@@ -36,7 +36,7 @@ class EcosystemState(NamedTuple):
 
 
 HarvestPolicy: TypeAlias = Callable[[Tensor], Tensor]
-"""Observations `[B, S]` (populations / scale) -> mortalities `[B, fisheries]`; clipped to [0, 1]."""
+"""Observations `[B, S]` (populations that are seen / scale) -> mortalities `[B, fisheries]`; clipped to [0, 1]."""
 
 
 class Episodes(NamedTuple):
@@ -60,14 +60,23 @@ class EcosystemSimulator:
 
     Args:
         model: What is simulated.
+        seen: The species that are observed; None: all.
         clip: Whether mortalities outside [0, 1] are clipped; otherwise they raise `InputError`.
         dtype: Float type of all states.
     """
 
-    def __init__(self, model: Ecosystem, *, clip: bool = True, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        model: Ecosystem,
+        *,
+        seen: Sequence[str] | None = None,
+        clip: bool = True,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         self.model, self.clip, self.dtype, self.horizon = model, clip, dtype, model.horizon
         count, fisheries = len(model.species), len(model.fisheries)
-        self.observation_space = gymnasium.spaces.Box(0.0, HIGHEST, (count,), np.float32)
+        self._seen = _positions(model, model.names if seen is None else seen)
+        self.observation_space = gymnasium.spaces.Box(0.0, HIGHEST, (len(self._seen),), np.float32)
         self.action_space = gymnasium.spaces.Box(0.0, 1.0, (fisheries,), np.float32)
         self._start, self._spread = (self._row([getattr(s, f) for s in model.species]) for f in ("start", "spread"))
         self._counts = torch.tensor([one.counts for one in model.species])
@@ -89,8 +98,8 @@ class EcosystemSimulator:
         return torch.randn(batch, len(self._start), generator=generator, dtype=self.dtype)
 
     def observe(self, state: EcosystemState) -> Tensor:
-        """Populations divided by the model's scale, `[B, S]`."""
-        return state.population / self.model.scale
+        """Populations of the species that are seen, divided by the model's scale, `[B, S]`."""
+        return state.population[:, self._seen] / self.model.scale
 
     def mask(self, state: EcosystemState) -> Tensor | None:
         """Actions are real numbers."""
@@ -183,9 +192,16 @@ class EcosystemSimulator:
         return torch.tensor(values, dtype=self.dtype)
 
 
-def fished_ecosystem(*, model: Mapping[str, Any]) -> EcosystemSimulator:
+def fished_ecosystem(*, model: Mapping[str, Any], seen: Sequence[str] | None = None) -> EcosystemSimulator:
     """The world that artifacts of harvest rules name: `model` is `Ecosystem.to_json()`."""
-    return EcosystemSimulator(Ecosystem.from_json(dict(model)))
+    return EcosystemSimulator(Ecosystem.from_json(dict(model)), seen=seen)
+
+
+def _positions(model: Ecosystem, seen: Sequence[str]) -> list[int]:
+    unknown = [name for name in seen if name not in model.names]
+    if unknown or not seen:
+        raise InputError.of("seen", ", ".join(unknown) or "none", expected=f"some of {', '.join(model.names)}")
+    return [model.names.index(name) for name in seen]
 
 
 _Table: TypeAlias = Callable[[list[tuple[str, float]]], Tensor]

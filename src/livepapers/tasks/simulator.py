@@ -44,7 +44,11 @@ class Simulator(Protocol, Generic[StateT, PostT, NoiseT]):
         ...
 
     def draw(self, batch: int, t: int, generator: torch.Generator) -> NoiseT:
-        """Everything random in step `t`: demands, requests, mutations."""
+        """Everything random in a step: demands, requests, mutations.
+
+        `t` counts the steps of the batch since its lanes last started together. A lane that ended by itself has begun
+        anew since, so what depends on the time of an episode belongs into the state.
+        """
         ...
 
     def observe(self, state: StateT) -> Tensor:

@@ -43,6 +43,8 @@ def from_json(values: Mapping[str, Any]) -> gymnasium.Space:
 
 
 def _bound(side: np.ndarray) -> JSON:
+    if side.dtype.kind != "f":  # whole numbers stay whole: not all of them have a float
+        return side.reshape(-1)[0].item() if side.size and bool((side == side.reshape(-1)[0]).all()) else side.tolist()
     written = np.where(np.isfinite(side), side, np.nan).astype(object)
     written[~np.isfinite(side)] = None
     same = side.size > 0 and bool((side == side.reshape(-1)[0]).all())
@@ -50,5 +52,7 @@ def _bound(side: np.ndarray) -> JSON:
 
 
 def _filled(side: Any, shape: tuple[int, ...], missing: float, dtype: np.dtype) -> np.ndarray:
+    if dtype.kind != "f":
+        return np.broadcast_to(np.array(side).astype(dtype), shape)
     values = np.array(side, dtype=np.float64)  # None becomes NaN
     return np.broadcast_to(np.where(np.isnan(values), missing, values), shape).astype(dtype)

@@ -16,16 +16,19 @@ from livepapers.core.errors import InputError
 LARGEST_NUMBER = 1e12
 """Beyond this, single precision loses whole units and a misplaced column (a time stamp, an id) is the likely cause."""
 _SEPARATORS = {"semicolons": ";", "tabs": "\t"}  # of what spreadsheets save where the comma is for decimals
+_MONITOR = re.compile(r"\A#\{.*")
+"""What monitor files of Stable-Baselines3 begin with; a blank line in its place keeps the numbers of lines."""
 _COMMA = re.compile(r"[-+]?\d+(,\d+)+(\.\d*)?")
 
 
-def read_text(path: Path, *, option: str) -> str:
+def read_text(path: Path | str, *, option: str) -> str:
     """A text file's content; one clear line for what is missing, a folder, binary or empty.
 
     Args:
         path: The file.
         option: What the user called it, e.g. "--demand".
     """
+    path = Path(path)
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -44,7 +47,7 @@ def read_text(path: Path, *, option: str) -> str:
 
 
 def read_table(
-    path: Path,
+    path: Path | str,
     *,
     option: str,
     required: Sequence[str],
@@ -52,7 +55,7 @@ def read_table(
     optional: Sequence[str] = (),
     blank: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Read a CSV file with a header line.
+    """Read a CSV file with a header line; also one of Stable-Baselines3's monitor, which has a comment above it.
 
     Args:
         path: The file.
@@ -68,8 +71,9 @@ def read_table(
     Raises:
         InputError: Naming the file, the column and the line.
     """
-    text = read_text(path, option=option)
-    header = read_header(text, where=f"{option} {path.name}")
+    path = Path(path)
+    text, where = _MONITOR.sub("", read_text(path, option=option)), f"{option} {path.name}"
+    header = read_header(text, where=where)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -79,28 +83,29 @@ def read_table(
     except pd.errors.ParserWarning:  # it would drop the cells beyond the header
         cause = "a decimal comma? write a point; a comma inside a name? put it in quotes"
         shown = "lines with more cells than the header"
-        raise InputError.of(f"{option} {path.name}", shown, expected="a cell for each column", cause=cause) from None
+        raise InputError.of(where, shown, expected="a cell for each column", cause=cause) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         cause = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
         raise InputError.of(option, path, expected="a CSV table with a header line", cause=cause) from None
     table.columns = [str(column).strip() for column in table.columns]
-    refuse_repeated(header, (*required, *optional), where=f"{option} {path.name}")
+    if "" in required:  # by a caller that takes every column of the header
+        cause = "pandas' index? write it with index=False" if not header[0] else "does the header end in a comma?"
+        raise InputError.of(where, "a column without a name", expected="a name for each column", cause=cause)
+    refuse_repeated(header, (*required, *optional), where=where)
     for column in required:
         if column not in table.columns:
             near = near_column(column, header, taken=required)
             cause = f"is {near!r} meant? rename it" if near else f"the header has {', '.join(header)[:100]}"
-            raise InputError.of(
-                f"{option} {path.name}: column {column}", "nothing", expected="this column", cause=cause
-            )
+            raise InputError.of(f"{where}: column {column}", "nothing", expected="this column", cause=cause)
     if table.empty:
-        raise InputError.of(f"{option} {path.name}", "a header without rows", expected="at least one row")
+        raise InputError.of(where, "a header without rows", expected="at least one row")
     kept = [*required, *(column for column in optional if column in table.columns)]
     columns: dict[str, pd.Series | np.ndarray] = {}
     for name in kept:
         column = pd.Series(table[name]).str.strip()
         if name not in blank:
-            _refuse_empty(column, where=f"{option} {path.name}")
-        columns[name] = to_numbers(column, where=f"{option} {path.name}") if name in numbers else column
+            _refuse_empty(column, where=where, text=text)
+        columns[name] = to_numbers(column, where=where, text=text) if name in numbers else column
     return pd.DataFrame(columns)
 
 
@@ -155,8 +160,38 @@ def refuse_repeated(header: Sequence[str], columns: Iterable[str], *, where: str
             raise InputError.of(f"{where}: column {column}", "it twice", expected="each column once")
 
 
-def to_numbers(column: pd.Series, *, where: str) -> np.ndarray:
-    """A text column as float64; raises `InputError` naming the first line that is no finite number."""
+def place_of(row: int, text: str) -> str:
+    """Where a row of a table stands in its file: "line 5", or "row 3" where no line can be told.
+
+    Blank lines are no rows, and a cell in quotes may go over several lines: the line is the row's first.
+
+    Args:
+        row: From 0, the header not counted.
+        text: The file's content.
+    """
+    lines, reader = [], csv.reader(io.StringIO(text), skipinitialspace=True)
+    try:
+        before = 0
+        for cells in reader:
+            if len(cells) > 1 or "".join(cells).strip():
+                lines.append(before + 1)
+            before = reader.line_num
+    except csv.Error:  # such as a cell that is too long for it
+        return f"row {row + 1}"
+    return f"line {lines[row + 1]}" if row + 1 < len(lines) else f"row {row + 1}"
+
+
+def to_numbers(column: pd.Series, *, where: str, text: str | None = None) -> np.ndarray:
+    """A text column as float64.
+
+    Args:
+        column: One text a row.
+        where: What the user called the file; starts the message.
+        text: Its content; None where each row is one line below a header.
+
+    Raises:
+        InputError: Naming the first line that is no finite number.
+    """
     values = np.asarray(pd.to_numeric(column, errors="coerce"), dtype=float)
     bad = ~np.isfinite(values) | (np.abs(values) > LARGEST_NUMBER)
     if bad.any():
@@ -165,13 +200,14 @@ def to_numbers(column: pd.Series, *, where: str) -> np.ndarray:
         expected, cause = "a finite number", comma_cause(value) or "missing or misplaced value?"
         if np.isfinite(values[row]):
             expected, cause = f"a number from {-LARGEST_NUMBER:g} to {LARGEST_NUMBER:g}", "too large to be meant"
-        raise InputError.of(f"{where} line {row + 2}: {column.name}", value, expected=expected, cause=cause)
+        place = f"{where} {f'line {row + 2}' if text is None else place_of(row, text)}: {column.name}"
+        raise InputError.of(place, value, expected=expected, cause=cause)
     return values
 
 
-def _refuse_empty(column: pd.Series, *, where: str) -> None:
+def _refuse_empty(column: pd.Series, *, where: str, text: str) -> None:
     bad = np.asarray(column.isna() | (column == ""))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        place = f"{where} line {row + 2}: {column.name}"
+        place = f"{where} {place_of(row, text)}: {column.name}"
         raise InputError.of(place, "nothing", expected="a value", cause="missing value")

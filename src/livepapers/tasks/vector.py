@@ -35,6 +35,7 @@ class Step(NamedTuple):
     terminated: Tensor  # [lane] bool: the problem ended; nothing follows
     truncated: Tensor  # [lane] bool: the horizon cut it; a critic bootstraps from `final`
     final: Tensor  # [lane, ...] observation the step led to, before the restart; equal to `observation` elsewhere
+    final_mask: Tensor | None = None  # [lane, action] bool allowed there, given where a lane was truncated
 
 
 class BatchedTask(Protocol):
@@ -97,9 +98,10 @@ class SimulatorTask(Generic[StateT]):
             noise = self.simulator.draw(self.lanes, self._time, self._stream("noise"))
             self.state, resolved, terminated = self.simulator.resolve(post, noise)
         self._time += 1
-        self._elapsed += 1
+        self._elapsed = self._elapsed + 1
         truncated = (self._elapsed >= self.simulator.horizon) & ~terminated
         final = self.simulator.observe(self.state)
+        final_mask = self.simulator.mask(self.state) if bool(truncated.any()) else None
         ended = terminated | truncated
         observation = final
         if bool(ended.all()):
@@ -110,7 +112,7 @@ class SimulatorTask(Generic[StateT]):
             self.state = choose(ended, fresh, self.state)
             self._elapsed = torch.where(ended, 0, self._elapsed)
             observation = self.simulator.observe(self.state)
-        return Step(observation, decided + resolved, terminated, truncated, final)
+        return Step(observation, decided + resolved, terminated, truncated, final, final_mask)
 
     @torch.no_grad()
     def _compiled_step(self, action: Tensor) -> Step:
@@ -135,7 +137,8 @@ class SimulatorTask(Generic[StateT]):
         ended = terminated | truncated
         kept = choose(ended, fresh, after)
         final, observation = self.simulator.observe(after), self.simulator.observe(kept)
-        step = Step(observation, decided + resolved, terminated, truncated, final)
+        mask = self.simulator.mask(after)
+        step = Step(observation, decided + resolved, terminated, truncated, final, mask)
         return kept, torch.where(ended, 0, elapsed), ended.all(), step
 
     def mask(self) -> Tensor | None:
@@ -149,7 +152,7 @@ class SimulatorTask(Generic[StateT]):
             "round": self._round,
             "time": self._time,
             "elapsed": self._elapsed,
-            "state": None if self.state is None else leaves(self.state),
+            "state": None if self.state is None else [leaf.clone() for leaf in leaves(self.state)],
             "compiled": self._compiler.on,
         }
 
@@ -219,7 +222,7 @@ def rebuilt(template: StateT, tensors: Iterator[Tensor]) -> StateT:
 class GymnasiumTask:
     """Any Gymnasium vector environment as a batched task; such tasks share reset seeds only.
 
-    Observations that are no boxes (dictionaries, tuples, discrete ones) are flattened as
+    Observations that are no boxes of numbers side by side (dictionaries, tuples, discrete ones) are flattened as
     `gymnasium.spaces.utils.flatten` does it: discrete parts become one-hot.
 
     Args:
@@ -236,7 +239,8 @@ class GymnasiumTask:
         self.observation_space, self.action_space = env.single_observation_space, env.single_action_space
         self.info: Mapping[str, Any] = {}
         """What the last step told beside observations; `told` reads it."""
-        self._flattened = not isinstance(self.observation_space, gymnasium.spaces.Box)
+        seen = self.observation_space
+        self._flattened = not isinstance(seen, gymnasium.spaces.Box) or not seen.shape
         if self._flattened:
             flat = flatten_space(env.single_observation_space)
             if not isinstance(flat, gymnasium.spaces.Box):
@@ -247,10 +251,13 @@ class GymnasiumTask:
 
     @classmethod
     def make(cls, env_id: str, lanes: int, **arguments: Any) -> "GymnasiumTask":
-        """Build `lanes` copies of a registered environment; raises `InputError` for an unknown id or argument."""
+        """Build `lanes` copies of a registered environment; raises `InputError` for an unknown id or argument.
+
+        `module:id` imports the module, also from the present folder: `worlds.of_file` lets no file name one.
+        """
         options = {"autoreset_mode": AutoresetMode.SAME_STEP}
         try:
-            with user_code.running(env_id, field="env"):
+            with user_code.importable(env_id), user_code.running(env_id, field="env"):
                 made = gymnasium.make_vec(env_id, lanes, vectorization_mode="sync", vector_kwargs=options, **arguments)
         except InputError as error:
             if isinstance(error.__cause__, (gymnasium.error.Error, ImportError)):
@@ -268,7 +275,7 @@ class GymnasiumTask:
     def step(self, action: Tensor) -> Step:
         """One step of all lanes; ended lanes have restarted, as Gymnasium's same-step autoreset does."""
         with self._running():
-            observation, reward, terminated, truncated, info = self.env.step(action.cpu().numpy())
+            observation, reward, terminated, truncated, info = self.env.step(self._inside(action.cpu().numpy()))
             observation, self.info = self._flat(observation), info
         final = np.array(observation)
         for lane in np.flatnonzero(info.get("_final_obs", [])):
@@ -279,36 +286,48 @@ class GymnasiumTask:
             _tensor(observation), rewards, torch.as_tensor(terminated), torch.as_tensor(truncated), _tensor(final)
         )
 
-    def told(self, key: str) -> Tensor:
-        """A number that the last step's info gave in every lane, `[lane]`; of ended lanes, before their restart.
+    def told(self, key: str, lanes: Tensor | None = None) -> Tensor:
+        """A number that the last step's info gave, `[lane]`; of ended lanes, before their restart.
+
+        Args:
+            key: Of the info.
+            lanes: Whom to ask, `[lane]` bool; the others are 0. None asks all.
 
         Raises:
-            InputError: There is no such number.
+            InputError: Somebody who was asked has no such number.
         """
         ended = np.asarray(self.info.get("_final_info", np.zeros(self.lanes, dtype=bool)), dtype=bool)
         final, going = self.info.get("final_info", {}), self.info
-        try:
-            values = np.array(
-                [np.asarray((final if ended[lane] else going)[key])[lane] for lane in range(self.lanes)], np.float32
-            )
-        except (KeyError, TypeError, ValueError):
-            known = sorted(name for name in {**going, **final} if not name.startswith(("_", "final_")))
-            raise InputError.of("info key", key, expected=f"a number of {', '.join(known) or 'none'}") from None
+        values = np.zeros(self.lanes, np.float32)
+        for lane in range(self.lanes) if lanes is None else np.flatnonzero(lanes.numpy()):
+            values[lane] = _number(final if ended[lane] else going, key, int(lane))
         return torch.from_numpy(values)
 
     def mask(self) -> Tensor | None:
         """Gymnasium environments state no masks."""
         return None
 
+    def close(self) -> None:
+        """Give back what the environments hold: windows, simulators, processes."""
+        with self._running():
+            self.env.close()
+
     def _running(self) -> AbstractContextManager[None]:
         """Around calls of the environment, which may be of the user's own making."""
         return user_code.running(self.env.spec.id if self.env.spec else type(self.env).__name__, field="env")
+
+    def _inside(self, action: np.ndarray) -> np.ndarray:
+        """Actions of a Box in its own type; a bound rounded to float32 may lie beyond it."""
+        space = self.action_space
+        if not isinstance(space, gymnasium.spaces.Box):
+            return action
+        return np.clip(action.astype(space.dtype), space.low, space.high)
 
     def _flat(self, observation: Any) -> Any:
         if not self._flattened:
             return observation
         lanes = iterate(self.env.observation_space, observation)
-        return np.stack([np.asarray(flatten(self.env.single_observation_space, lane)) for lane in lanes])
+        return np.stack([np.asarray(flatten(self.env.single_observation_space, lane), np.float32) for lane in lanes])
 
 
 class SimulatorVectorEnv(VectorEnv):
@@ -329,15 +348,15 @@ class SimulatorVectorEnv(VectorEnv):
         del options
         first = seed[0] if isinstance(seed, list) else seed
         chosen = int(np.random.default_rng().integers(2**31)) if first is None else first
-        return self.task.reset(chosen).numpy(), {}
+        return self.task.reset(chosen).numpy().copy(), {}
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """One step of all lanes."""
         result = self.task.step(torch.as_tensor(np.asarray(actions)))
         ended = (result.terminated | result.truncated).numpy()
-        info = {"final_obs": result.final.numpy(), "_final_obs": ended} if ended.any() else {}
+        info = {"final_obs": result.final.numpy().copy(), "_final_obs": ended} if ended.any() else {}
         reward = result.reward.double().numpy()
-        return result.observation.numpy(), reward, result.terminated.numpy(), result.truncated.numpy(), info
+        return result.observation.numpy().copy(), reward, result.terminated.numpy(), result.truncated.numpy(), info
 
 
 class SimulatorEnv(gymnasium.Env):
@@ -351,18 +370,31 @@ class SimulatorEnv(gymnasium.Env):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode; without a seed, from the environment's own stream."""
         super().reset(seed=seed, options=options)
-        return self.task.reset(int(self.np_random.integers(2**31))).numpy()[0], {}
+        return self.task.reset(int(self.np_random.integers(2**31))).numpy()[0].copy(), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step; after the end the caller resets."""
         result = self.task.step(torch.as_tensor(np.asarray(action))[None])
         return (
-            result.final.numpy()[0],
+            result.final.numpy()[0].copy(),
             float(result.reward[0]),
             bool(result.terminated[0]),
             bool(result.truncated[0]),
             {},
         )
+
+
+def _number(info: Mapping[str, Any], key: str, lane: int) -> float:
+    """What a lane's info says; beside lanes that told it, Gymnasium has a 0 for those that did not."""
+    try:
+        told = info.get(f"_{key}")
+        if told is None or told[lane]:
+            return float(np.asarray(info[key])[lane])
+    except (KeyError, TypeError, ValueError, IndexError):
+        pass
+    arrays = {name: value for name, value in info.items() if isinstance(value, np.ndarray)}
+    known = sorted(name for name, array in arrays.items() if name[:1] != "_" and array.dtype.kind in "biuf")
+    raise InputError.of("info key", key, expected=f"a number of {', '.join(known) or 'none'}")
 
 
 def _tensor(values: Any) -> Tensor:

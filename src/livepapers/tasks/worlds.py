@@ -1,13 +1,17 @@
 """Worlds by name, so that a policy artifact can say what it was made for and be put back there.
 
 A world is `{"name": ..., "arguments": {JSON}}`: a registered simulator, `gymnasium:<id>` or `atari:<game>`. A
-registered name stands for a module and a callable in it, imported when it is asked for; a file can name nothing else.
+registered name stands for a module and a callable in it, imported when it is asked for; a file can name nothing else:
+what it says goes through `of_file` before `make`, which also takes ids that a person typed with a module of their own.
 """
 
+import contextlib
+import difflib
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import gymnasium
 import torch
 
 from livepapers.core.errors import InputError
@@ -42,10 +46,65 @@ WORLDS = {
 
 GYMNASIUM, ATARI = "gymnasium:", "atari:"
 
+_NOT_ARGUMENTS = {"cls", "env_id", "lanes"}
+"""Names that `GymnasiumTask.make` has itself; an `env_id` would also tell Gymnasium's adapters what else to import."""
+
 
 def full_name(env: str) -> str:
     """A world's name as artifacts have it: a bare id is Gymnasium's."""
     return env if env in WORLDS or env.startswith((GYMNASIUM, ATARI)) else GYMNASIUM + env
+
+
+def of_file(world: Any, *, field: str, option: str = "") -> tuple[str, dict[str, Any]]:
+    """The world that a file tells of, as (name, arguments) for `make`.
+
+    An id with a module is refused: to open somebody's file would be to run somebody's code.
+
+    Args:
+        world: What the file says, of whatever kind.
+        field: What the file is called in messages.
+        option: By which a person may name the world instead; "" where there is none.
+
+    Raises:
+        InputError: It is no world, or its name asks for a module.
+    """
+    told: Mapping[str, Any] = world if isinstance(world, Mapping) else {}
+    name, arguments = str(told.get("name")), told.get("arguments", {})
+    if name not in WORLDS and not name.startswith((GYMNASIUM, ATARI)):
+        raise InputError.of(field, f"the world {name}", expected=_any_world())
+    if name.count(":") > 1:
+        cause = "a file may not name a module to import" + (f"; say {option} if you trust it" if option else "")
+        raise InputError.of(field, f"the world {name}", expected="a world without a module", cause=cause)
+    if not isinstance(arguments, Mapping) or not all(isinstance(key, str) for key in arguments):
+        raise InputError.of(field, arguments, expected=f"arguments of the world {name} by their names")
+    return name, dict(arguments)
+
+
+def asked_for(env: str | None, told: Any, *, field: str) -> tuple[str, dict[str, Any]]:
+    """The world (name, arguments) that a person names with --env, or else the one that a policy's file tells of.
+
+    Who asks for the policy's own world by its name gets it as it was, with its arguments.
+
+    Args:
+        env: As it was typed; None or empty: nothing was.
+        told: What the file says, None where it says nothing.
+        field: What the file is called in messages.
+
+    Raises:
+        InputError: Neither names a world, or see `of_file`.
+    """
+    if env:
+        name = full_name(env)
+        own = told.get("arguments") if isinstance(told, Mapping) and told.get("name") == name else None
+        return name, dict(own) if isinstance(own, Mapping) else {}
+    if told is None:
+        cause = "the policy does not say what it was made for; name a world with --env"
+        raise InputError.of("env", "nothing", expected="a world or a Gymnasium id", cause=cause)
+    return of_file(told, field=field, option="--env")
+
+
+def _any_world() -> str:
+    return f"one of {', '.join(WORLDS)}, {GYMNASIUM}<id> or {ATARI}<game>"
 
 
 def make(name: str, arguments: Mapping[str, Any], *, lanes: int = 1) -> BatchedTask:
@@ -55,14 +114,46 @@ def make(name: str, arguments: Mapping[str, Any], *, lanes: int = 1) -> BatchedT
         InputError: There is no such world, or it refuses the arguments.
     """
     if name.startswith(GYMNASIUM):
-        return GymnasiumTask.make(name.removeprefix(GYMNASIUM), lanes, **arguments)
+        if taken := _NOT_ARGUMENTS & set(arguments):
+            raise InputError.of(f"world {name}", ", ".join(sorted(taken)), expected="arguments of the environment")
+        return _gymnasium(name.removeprefix(GYMNASIUM), arguments, lanes=lanes)
     if name.startswith(ATARI):
         if arguments:
             raise InputError.of("world", dict(arguments), expected=f"no arguments of {name}")
         return AtariTask(name.removeprefix(ATARI), lanes)
     if name not in WORLDS:
-        raise InputError.of("world", name, expected=f"one of {', '.join(WORLDS)}, {GYMNASIUM}<id> or {ATARI}<game>")
+        raise InputError.of("world", name, expected=_any_world())
     return SimulatorTask(simulator(name, arguments), lanes)
+
+
+def _gymnasium(env_id: str, arguments: Mapping[str, Any], *, lanes: int) -> GymnasiumTask:
+    """Gymnasium's environment; who may have meant a world of livepapers is told its name."""
+    try:
+        return GymnasiumTask.make(env_id, lanes, **arguments)
+    except InputError as error:
+        near = difflib.get_close_matches(env_id.lower(), WORLDS, n=1)
+        if not near or env_id in gymnasium.registry or ":" in env_id:
+            raise
+        made = InputError(f"{error}; or is {near[0]}, a world of livepapers, meant?")
+        made.field = error.field
+        raise made from None
+
+
+@contextlib.contextmanager
+def opened(name: str, arguments: Mapping[str, Any], *, lanes: int = 1) -> Iterator[BatchedTask]:
+    """`make` for a block, behind which the copies of an environment are closed."""
+    with closing(make(name, arguments, lanes=lanes)) as task:
+        yield task
+
+
+@contextlib.contextmanager
+def closing(task: BatchedTask) -> Iterator[BatchedTask]:
+    """The task for a block, behind which the copies of an environment are closed."""
+    try:
+        yield task
+    finally:
+        if isinstance(task, (GymnasiumTask, AtariTask)):
+            task.close()
 
 
 def simulator(name: str, arguments: Mapping[str, Any]) -> Simulator[Any, Any, Any]:
@@ -79,6 +170,9 @@ def simulator(name: str, arguments: Mapping[str, Any]) -> Simulator[Any, Any, An
     except InputError:
         raise
     except (TypeError, ValueError, KeyError, RuntimeError) as error:  # the arguments may come from anybody's file
+        if not arguments:
+            expected, cause = "a world that is whole without arguments", "this one comes with a policy's artifact only"
+            raise InputError.of("world", name, expected=expected, cause=cause) from None
         raise InputError.of(f"world {name}", dict(arguments), expected="its arguments", cause=str(error)) from None
 
 

@@ -238,8 +238,17 @@ def in_words(study: Study, logged: Sequence[Mapping[str, Any]]) -> list[dict[str
         declared = [one for one in study.curves if one.metric in here and setting in (one.settings or [setting])]
         said = {one.metric: {"about": one.about, "axis": one.axis} for one in declared}
         unsaid = {name: {"about": name.replace("_", " "), "axis": "step"} for name in here if name not in said}
-        found.extend({**here[name], **words} for name, words in (said | unsaid).items())
+        found.extend(
+            {**here[name], **words, "arms": _own(study, here[name])} for name, words in (said | unsaid).items()
+        )
     return found
+
+
+def _own(study: Study, curve: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Lines of a curve, without those of arms that repeat another's training: one would hide the other."""
+    there = {line["arm"] for line in curve["arms"]}
+    repeats = {arm.name for arm in study.arms.values() if arm.trains_as in there}
+    return [line for line in curve["arms"] if line["arm"] not in repeats]
 
 
 def swept(study: Study, cells: Cells) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from livepapers.core import artifact, loop
@@ -11,7 +12,7 @@ from livepapers.core.application import Application, Row, check_numbers, refuse_
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.rng import Seed, derive
-from livepapers.core.user_code import digest_of_file, function_named
+from livepapers.core.user_code import digest_of_file
 from livepapers.methods.dcg_map_elites import repertoire
 from livepapers.methods.dcg_map_elites.config import Config
 from livepapers.methods.dcg_map_elites.episodes import World
@@ -20,13 +21,14 @@ from livepapers.methods.dcg_map_elites.repertoire import Repertoire
 from livepapers.methods.dcg_map_elites.replaying import (
     CELLS,
     MOST_SHOWN,
+    as_typed,
     cell_rows,
     listed,
     looked_up,
     page_of,
 )
 from livepapers.tasks import worlds
-from livepapers.tasks.descriptors import Descriptor, Statistic
+from livepapers.tasks.descriptors import Describe, Descriptor, Statistic
 
 RESULT = "Repertoire and the one policy"
 _CURVE = ("iteration", "evaluations", "qd_score", "coverage", "best", "accepted_mutated", "accepted_gradient", "drift")
@@ -66,12 +68,15 @@ def apply(
     --at, one policy of it is replayed and saved as a policy of its own.
 
     Args:
-        env: The world: a name of livepapers or a Gymnasium id; its actions are a bounded box.
+        env: The world: a name of livepapers or a Gymnasium id; its actions are a bounded box. An archive knows its own;
+            beside --archive it must be that one, typed again where it is module:id: no file may name code.
         descriptor: What describes an episode: obs:0,1 (columns of the last observation), mean-obs:0,1 (their means
             over the episode), info:x,y or mean-info:x,y (keys of Gymnasium's info). May be left out for point-omni and
             swimmer-omni.
-        descriptor_from: module:function instead, called with the observations, actions and rewards of an episode.
-        low: Lower ends of the descriptor's box, one number each, separated by commas.
+        descriptor_from: module:function instead (from Python, the function, too), called with the observations,
+            actions and rewards of an episode.
+        low: Lower ends of the descriptor's box, one number each, separated by commas (from Python, all such lists may
+            be sequences).
         high: Upper ends.
         iterations: After the initial policies.
         offspring: Policies evaluated an iteration, half of them by gradient; a quarter as many actor episodes on top.
@@ -100,14 +105,20 @@ def apply(
     Examples:
         livepapers apply dcg-map-elites --env point-omni --iterations 60 --output places
         livepapers apply dcg-map-elites --archive places --at 5,-3 --output there
+        livepapers apply dcg-map-elites --archive mine --env my_envs:Arm-v0 --cell 7
         livepapers apply dcg-map-elites --env Pendulum-v1 --descriptor mean-obs:0,2 --low=-1,-8 --high 1,8 \
             --reward-offset 17
     """
+    for field, given in (("env", env), ("descriptor", descriptor)):
+        if not isinstance(given, str):
+            raise InputError.of(field, type(given).__name__, expected="text")
+    low, high, hidden, at = map(as_typed, (low, high, hidden, at))
+    output, archive = (None if path is None else Path(path) for path in (output, archive))
     if not env and archive is None:
         raise InputError.of("env and archive", "neither", expected="a world to search, or an archive to look into")
-    if env and archive is not None:
-        raise InputError.of("archive", archive, expected="no --env beside it", cause="an archive knows its world")
     check_numbers({"seed": (seed, 0, 2**63 - 1), "test-episodes": (test_episodes, 1, 10_000)})
+    if cell < -1:
+        raise InputError.of("cell", cell, expected="the number of a cell, 0 or more")
     if output is not None:
         check_output_folder(output)
     if archive is not None:
@@ -116,18 +127,23 @@ def apply(
             offspring=offspring, cells=cells, critic_steps=critic_steps, gradient_steps=gradient_steps, length=length,
             reward_offset=reward_offset, hidden=hidden,
         )  # fmt: skip
-        return looked_up(archive, descriptor_from, cell, at, distilled, test_episodes, seed, output)
+        if cell < 0 and not at and not distilled:
+            because = "without --cell or --at an archive is listed, and nothing else"
+            refuse_changed(apply, because, test_episodes=test_episodes, seed=seed, output=output)
+        kept = repertoire.read(archive, function=descriptor_from, env=env)
+        return looked_up(archive, kept, cell, at, distilled, test_episodes, seed, output)
     if cell >= 0 or at or distilled:
         raise InputError.of(
             "cell, at or distilled", "given with --env", expected="--archive", cause="there is none yet"
         )
+    refuse_changed(apply, "only a policy that --archive replays is tested", test_episodes=test_episodes)
     config = _config(
         iterations=iterations, offspring=offspring, cells=cells, critic_steps=critic_steps,
         gradient_steps=gradient_steps, length=length, reward_offset=reward_offset, hidden=hidden,
     )  # fmt: skip
     worlds.make(worlds.full_name(env), {})  # who mistyped the world reads that first, and not of its descriptor
     world = World.of(env, _described(descriptor, descriptor_from, low, high))
-    return _search(world, config, seed, descriptor_from, output)
+    return _search(world, config, seed, repertoire.name_of(descriptor_from), output)
 
 
 def _config(
@@ -168,7 +184,7 @@ def _widths(text: str) -> tuple[int, ...]:
     return tuple(int(width) for width in widths)
 
 
-def _described(text: str, function: str, low: str, high: str) -> Descriptor | None:
+def _described(text: str, function: str | Describe, low: str, high: str) -> Descriptor | None:
     """The descriptor that the options name; None leaves it to the world."""
     if not text and not function:
         if low or high:
@@ -179,7 +195,7 @@ def _described(text: str, function: str, low: str, high: str) -> Descriptor | No
     ends = [listed(name, given, "numbers") for name, given in (("low", low), ("high", high))]
     if function:
         names = tuple(f"d{index}" for index in range(len(ends[0])))
-        return Descriptor(names, ends[0], ends[1], function=function_named(function, field="descriptor-from"))
+        return Descriptor(names, ends[0], ends[1], function=repertoire.function_of(function))
     source, _, names_of = text.partition(":")
     parts = tuple(part.strip() for part in names_of.split(","))
     if source not in _SOURCES or not all(parts):
@@ -206,7 +222,7 @@ def _drive(learner: DescriptorConditionedSearch, function: str, partial: Path | 
 
     world = learner.world
     told = [world.descriptor.names, world.descriptor.low, world.descriptor.high, world.descriptor.statistic, function]
-    told.append(digest_of_file(function) if function else "")  # a function is not its name
+    told += [digest_of_file(name) for name in (function, world.name.removeprefix(worlds.GYMNASIUM))]  # code, not names
     identity = ["dcg-map-elites", 1, world.name, world.arguments, told, learner.config.to_json(), learner.seed]
     fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     loop.drive(
@@ -253,14 +269,17 @@ def _write(
     """The distilled policy with archive, page, cells and curve, whole or not at all."""
     files = {
         "cells.csv": to_csv(cell_rows(kept)), "iterations.csv": to_csv(curve),
-        "atlas.html": page_of(kept, done.headline, output.name),
+        "atlas.html": page_of(kept, done.headline, output),
     }  # fmt: skip
     holds = {
         "artifact.json": "what the distilled policy is", artifact.WEIGHTS: "its weights",
         repertoire.FILE: "the archive, for --archive", "atlas.html": "its cells to look at and to click",
         "cells.csv": "its cells as a table", "iterations.csv": "the course of the search",
+        "application.json": "all of it, for programs",
     }  # fmt: skip
+    done = replace(done, files=holds)
+    files["application.json"] = json.dumps(done.to_json(), indent=2) + "\n"
     with new_folder(output) as folder:
         artifact.save(folder, learner.artifact(), weights=learner.policy().state_dict(), files=files)
         kept.save(folder / repertoire.FILE)
-    return Application("dcg-map-elites", done.headline, done.tables, done.notes, holds, output)
+    return replace(done, output=output)

@@ -125,18 +125,19 @@ class Player:
                 "observation": flat, "action": action, "reward": step.reward.to(torch.float32) + self.offset,
                 "terminated": step.terminated, "truncated": step.truncated, "following": final, "going": going,
             })  # fmt: skip
-            told.append(self._told(task, final))
-            going = going & ~(step.terminated | step.truncated)
+            ends = step.terminated | step.truncated
+            told.append(self._told(task, final, going & ends if self.world.descriptor.statistic == "last" else going))
+            going = going & ~ends
             seen = step.observation
         return self._gathered({name: torch.stack([one[name] for one in columns]) for name in columns[0]}, told)
 
-    def _told(self, task: BatchedTask, final: Tensor) -> Tensor:
-        """What a step says about the descriptor, `[P, D]`; `[P, 0]` where a function will."""
+    def _told(self, task: BatchedTask, final: Tensor, asked: Tensor) -> Tensor:
+        """What a step says about the descriptor, `[P, D]`, by keys of `asked` ones; `[P, 0]` where a function will."""
         descriptor = self.world.descriptor
         if descriptor.columns:
             return descriptor.unit * final[:, list(descriptor.columns)]
         if isinstance(task, GymnasiumTask) and descriptor.keys:
-            return descriptor.unit * torch.stack([task.told(key) for key in descriptor.keys], 1)
+            return descriptor.unit * torch.stack([task.told(key, asked) for key in descriptor.keys], 1)
         return torch.empty(len(final), 0)
 
     def _gathered(self, steps: dict[str, Tensor], told: list[Tensor]) -> Episodes:
@@ -168,14 +169,13 @@ class Player:
 
 
 def _by_function(descriptor: Descriptor, steps: dict[str, Tensor], lengths: Tensor) -> Tensor:
-    """What the user's function says of each episode, `[P, D]`."""
+    """What the user's function says of each episode, `[P, D]`; it is given copies, and may work in place."""
     assert descriptor.function is not None
     name, found = getattr(descriptor.function, "__qualname__", "the function"), []
     for lane, length in enumerate(lengths.tolist()):
         first, last = steps["observation"][:length, lane], steps["following"][length - 1 : length, lane]
         seen = torch.cat([first, last]).numpy()
-        given = descriptor.function(
-            seen, steps["action"][:length, lane].numpy(), steps["reward"][:length, lane].numpy()
-        )
+        action, reward = (steps[name][:length, lane].numpy().copy() for name in ("action", "reward"))
+        given = descriptor.function(seen, action, reward)
         found.append(numbers(given, descriptor.size, name=name, field="descriptor-from", each="one a descriptor"))
     return torch.from_numpy(np.stack(found)).to(torch.float32)

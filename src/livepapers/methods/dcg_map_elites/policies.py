@@ -31,6 +31,9 @@ class Genotypes:
     ) -> None:
         if not isinstance(observation_space, Box):
             raise InputError.of("observation space", str(observation_space), expected="a box")
+        for field, space in (("observation space", observation_space), ("action space", action_space)):
+            if 0 in (space.shape or ()):
+                raise InputError.of(field, str(space), expected="at least one number")
         if not isinstance(action_space, Box) or not action_space.is_bounded("both"):
             cause = "a critic's gradient needs real actions"
             raise InputError.of("action space", str(action_space), expected="a box with bounds", cause=cause)

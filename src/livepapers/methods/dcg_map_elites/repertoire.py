@@ -1,5 +1,6 @@
 """An archive as a file: everything that replays a cell, checked when it is read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from livepapers.core.user_code import function_named
 from livepapers.methods.dcg_map_elites.archive import Archive
 from livepapers.methods.dcg_map_elites.episodes import World
 from livepapers.tasks import worlds
-from livepapers.tasks.descriptors import Descriptor
+from livepapers.tasks.descriptors import Describe, Descriptor
 
 FILE, FORMAT = "archive.safetensors", 1
 
@@ -46,15 +47,34 @@ class Repertoire:
         return self.world.descriptor.restored(self.archive.descriptors[cell])
 
 
-def read(folder: Path, *, function: str = "") -> Repertoire:
+def name_of(function: str | Describe) -> str:
+    """A descriptor's function as `module:function`: as it was typed, or of the function that was given in Python.
+
+    Raises:
+        InputError: It is neither.
+    """
+    if isinstance(function, str):
+        return function
+    if not callable(function):
+        raise InputError.of("descriptor-from", function, expected="module:function, or a function")
+    return f"{function.__module__}:{getattr(function, '__qualname__', type(function).__name__)}"
+
+
+def function_of(function: str | Describe) -> Describe:
+    """The function that was typed, or given in Python; raises `InputError`."""
+    return function_named(function, field="descriptor-from") if isinstance(function, str) else function
+
+
+def read(folder: Path, *, function: str | Describe = "", env: str = "") -> Repertoire:
     """The archive that an earlier application left in a folder.
 
     Args:
         folder: Of `apply --output`.
         function: The descriptor's function, typed again where the archive was made with one: no file may name code.
+        env: The archive's world, typed again where it is `module:id`, for the same reason.
 
     Raises:
-        InputError: There is none, it does not verify, or it needs the function.
+        InputError: There is none, it does not verify, it needs the function or the world, or is of another world.
     """
     path = folder / FILE
     if not path.is_file():
@@ -63,32 +83,41 @@ def read(folder: Path, *, function: str = "") -> Repertoire:
     try:
         state = load_state(path)
         archive, hidden = Archive.of_state(state["archive"]), tuple(int(width) for width in state["hidden"])
-        name, arguments = str(state["world"]["name"]), dict(state["world"]["arguments"])
         told, offset, version = dict(state["descriptor"]), float(state["offset"]), int(state["format"])
+        world = state["world"]
     except (CorruptFileError, OSError, KeyError, TypeError, ValueError) as error:
         raise InputError.of("archive", path, expected="an archive of this command", cause=str(error)) from None
     if version != FORMAT:
         raise InputError.of("archive", f"format {version}", expected=f"format {FORMAT}", cause="another version's")
-    if name not in worlds.WORLDS and (name.count(":") > 1 or not name.startswith(worlds.GYMNASIUM)):
-        cause = "a file may not name a module to import"
-        raise InputError.of("archive", f"the world {name}", expected="a registered world", cause=cause)
+    name, arguments = _world(world, env)
     descriptor = _descriptor(told, function)
     if len(archive.centroids[0]) != descriptor.size or not bool(torch.isfinite(archive.fitness).any()):
         raise InputError.of("archive", path, expected="policies in cells of its descriptor", cause="it was altered")
     return Repertoire(World(name, descriptor, arguments), archive, hidden, offset, str(told["function"]))
 
 
-def _descriptor(told: dict[str, Any], function: str) -> Descriptor:
+def _world(told: Any, env: str) -> tuple[str, dict[str, Any]]:
+    """The archive's own world (name, arguments), which a person may have named too."""
+    name, arguments = worlds.asked_for(env, told, field="archive")
+    own = str(told.get("name")) if isinstance(told, Mapping) else "none"
+    if name != own:
+        raise InputError.of("env", env, expected=own, cause="the archive's policies were made there")
+    return name, arguments
+
+
+def _descriptor(told: dict[str, Any], function: str | Describe) -> Descriptor:
     needed = str(told.get("function", ""))
     if needed and not function:
         cause = "the archive was made with a function, and no file may name code"
         raise InputError.of("descriptor-from", "nothing", expected=needed, cause=cause)
     if function and not needed:
-        raise InputError.of("descriptor-from", function, expected="nothing", cause="the archive was made without one")
+        raise InputError.of(
+            "descriptor-from", name_of(function), expected="nothing", cause="the archive was made without one"
+        )
     try:
         return Descriptor(
             tuple(told["names"]), tuple(told["low"]), tuple(told["high"]), columns=tuple(told["columns"]),
-            keys=tuple(told["keys"]), function=function_named(function, field="descriptor-from") if needed else None,
+            keys=tuple(told["keys"]), function=function_of(function) if needed else None,
             statistic=told["statistic"], unit=float(told["unit"]),
         )  # fmt: skip
     except (KeyError, TypeError) as error:

@@ -1,8 +1,13 @@
 """An archive that an earlier application left: listed, drawn, and its policies replayed."""
 
+import json
 import math
+import shlex
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,28 +19,26 @@ from livepapers.core.errors import InputError
 from livepapers.core.files import new_folder
 from livepapers.core.learner import JSON
 from livepapers.core.rng import derive
-from livepapers.methods.dcg_map_elites import atlas, repertoire
-from livepapers.methods.dcg_map_elites.episodes import Player
+from livepapers.methods.dcg_map_elites import atlas
+from livepapers.methods.dcg_map_elites.episodes import Episodes, Player
 from livepapers.methods.dcg_map_elites.policies import ConditionedPolicy, Genotypes
 from livepapers.methods.dcg_map_elites.repertoire import Repertoire
+from livepapers.tasks import worlds
 
 CELLS, REPLAY = "Best cells", "Replay"
 MOST_SHOWN = 20
 
 
 def looked_up(
-    folder: Path, function: str, cell: int, at: str, distilled: bool, episodes: int, seed: int, output: Path | None
+    folder: Path, kept: Repertoire, cell: int, at: str, distilled: bool, episodes: int, seed: int, output: Path | None
 ) -> Application:
-    """An archive listed, or one of its policies replayed."""
-    kept = repertoire.read(folder, function=function)
+    """The archive of a folder listed, or one of its policies replayed."""
     archive, described = kept.archive, kept.world.descriptor
     if distilled and not at:
         raise InputError.of("distilled", True, expected="--at with what it shall do")
     if at and cell >= 0:
         raise InputError.of("cell", cell, expected="no --at beside it")
     if not at and cell < 0:
-        if output is not None:
-            raise InputError.of("output", output, expected="--cell or --at", cause="a list is not written")
         headline = (
             f"{folder.name}: {len(archive.occupied)} policies in {len(archive.fitness)} cells of {kept.world.name}"
         )
@@ -60,7 +63,7 @@ def looked_up(
         seed=derive(seed, "dcg-map-elites", "replay"),
     )  # fmt: skip
     name = f"distilled policy at {at}" if distilled else f"cell {cell}"
-    done = _replayed(kept, name, places, described.restored(played.descriptor), played.fitness)
+    done = _replayed(kept, name, places, played)
     return done if output is None else _write_policy(done, output, made, kept, {"from": name, "seed": seed})
 
 
@@ -82,18 +85,22 @@ def _told(folder: Path, wanted: Tensor) -> BoxPolicy:
     return network.specialise(wanted)
 
 
-def _replayed(kept: Repertoire, name: str, places: dict[str, Tensor], reached: Tensor, fitness: Tensor) -> Application:
+def _replayed(kept: Repertoire, name: str, places: dict[str, Tensor], played: Episodes) -> Application:
     """A policy's fresh episodes beside what was asked of it, or what it is kept for."""
     described = kept.world.descriptor
+    reached = described.restored(played.descriptor)
     target, place = next(iter(places.items()))
     gap = float(described.apart(reached, place).mean())
     rows: list[Row] = [
         {"": what, **dict(zip(described.names, map(rounded, values.tolist()), strict=True))}
         for what, values in (*places.items(), ("reached, mean", reached.mean(0)))
     ]
-    count = len(fitness)
+    count, fitness = len(played.fitness), f"fitness {rounded(float(played.fitness.mean())):g}"
+    if kept.offset:
+        returned = float(played.fitness.mean()) - kept.offset * len(played.owner) / count
+        fitness = f"return {rounded(returned):g} ({fitness}, the offset of {kept.offset:g} a step included)"
     headline = (
-        f"{name}: fitness {rounded(float(fitness.mean())):g} on {count} fresh episode{'s' if count > 1 else ''}, "
+        f"{name}: {fitness} on {count} fresh episode{'s' if count > 1 else ''}, "
         f"{gap:.3g} % of the box's diagonal from what is {target}"
     )
     return Application("dcg-map-elites", headline, {REPLAY: rows})
@@ -107,10 +114,15 @@ def _write_policy(
         kind="policy", slug="dcg-map-elites", architecture="blocks.policies:BoxPolicy", made_by=made_by,
         arguments=made.arguments, spaces={"task": {"name": kept.world.name, "arguments": kept.world.arguments}},
     )  # fmt: skip
+    holds = {
+        "artifact.json": "what the policy is and what made it", artifact.WEIGHTS: "its weights",
+        "application.json": "all of it, for programs",
+    }  # fmt: skip
+    done = replace(done, files=holds)
+    files = {"application.json": json.dumps(done.to_json(), indent=2) + "\n"}
     with new_folder(output) as folder:
-        artifact.save(folder, described, weights=made.state_dict())
-    holds = {"artifact.json": "what the policy is and what made it", artifact.WEIGHTS: "its weights"}
-    return Application("dcg-map-elites", done.headline, done.tables, done.notes, holds, output)
+        artifact.save(folder, described, weights=made.state_dict(), files=files)
+    return replace(done, output=output)
 
 
 def cell_rows(kept: Repertoire) -> list[Row]:
@@ -125,7 +137,7 @@ def cell_rows(kept: Repertoire) -> list[Row]:
     ]
 
 
-def page_of(kept: Repertoire, headline: str, folder: str) -> str:
+def page_of(kept: Repertoire, headline: str, folder: Path) -> str:
     """The archive as HTML; drawn where the descriptor has two numbers."""
     described, archive = kept.world.descriptor, kept.archive
     rows = cell_rows(kept)
@@ -140,15 +152,30 @@ def page_of(kept: Repertoire, headline: str, folder: str) -> str:
             archive.centroids.double().numpy(), archive.fitness.double().numpy(), names=described.names, labels=labels,
             ends=tuple(zip(described.low, described.high, strict=True)),
         )  # fmt: skip
-    function = f" --descriptor-from {kept.function}" if kept.function else ""
-    command = f"livepapers apply dcg-map-elites --archive {folder}{function} --cell"
+    command = _command(kept, folder)
     lines = [
-        (int(row["cell"]), [*(str(value) for value in row.values()), f"{command} {row['cell']}"])  # type: ignore[arg-type]
+        (int(row["cell"]), [*(str(value) for value in row.values()), f"{command} --cell {row['cell']}"])  # type: ignore[arg-type]
         for row in rows
     ]
     header = ["cell", *described.names, "fitness", "replay it"]
     title = f"Repertoire for {kept.world.name}"
     return atlas.page(title=title, about=headline, drawing=drawing, header=header, rows=lines)
+
+
+def _command(kept: Repertoire, folder: Path) -> str:
+    """What opens the archive again, for a shell; what a file may not name is typed there."""
+    words = ["livepapers", "apply", "dcg-map-elites", "--archive", str(folder)]
+    env = kept.world.name.removeprefix(worlds.GYMNASIUM)
+    if kept.world.name.startswith(worlds.GYMNASIUM) and ":" in env:
+        words += ["--env", env]
+    if kept.function:
+        words += ["--descriptor-from", kept.function]
+    return shlex.join(words)
+
+
+def as_typed(given: Any) -> str:
+    """A list of numbers as one types it, separated by commas; whoever calls from Python may give a sequence."""
+    return given if isinstance(given, str) else ",".join(map(str, np.ravel(given).tolist()))
 
 
 def listed(field: str, text: str, expected: str) -> tuple[float, ...]:

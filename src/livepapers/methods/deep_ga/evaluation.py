@@ -13,7 +13,7 @@ from livepapers.core.rng import generator as make_generator
 from livepapers.methods.deep_ga.networks import Layout
 from livepapers.tasks import worlds
 from livepapers.tasks.simulator import Simulator
-from livepapers.tasks.vector import BatchedTask, choose
+from livepapers.tasks.vector import BatchedTask, GymnasiumTask, choose
 
 World: TypeAlias = "Simulator[Any, Any, Any] | Callable[[int], BatchedTask]"
 """A simulator, or what makes a batched task of so many lanes."""
@@ -172,7 +172,10 @@ class Evaluator:
                 return returns, steps, behaviour
             seen = step.observation
         if not self.cap:
-            raise InputError.of("env", f"an episode of over {LONGEST:,} steps", expected="episodes that end")
+            cause = "--cap cuts them"
+            raise InputError.of(
+                "env", f"an episode of over {LONGEST:,} steps", expected="episodes that end", cause=cause
+            )
         return returns, steps, behaviour
 
 
@@ -188,3 +191,15 @@ def world_of(name: str, arguments: dict[str, Any] | None = None) -> tuple[World,
         return worlds.make(full, arguments or {}, lanes=lanes)
 
     return make, task.observation_space, task.action_space
+
+
+def names_limit(world: World) -> bool:
+    """Whether the world itself says after how many steps an episode is cut: Gymnasium's say it in their registration.
+
+    Whether episodes without such a limit end, nobody knows before they do.
+    """
+    task = None if isinstance(world, Simulator) else world(1)
+    if not isinstance(task, GymnasiumTask):
+        return True
+    task.close()
+    return task.env.spec is not None and task.env.spec.max_episode_steps is not None

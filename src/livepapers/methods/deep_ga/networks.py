@@ -93,7 +93,7 @@ class Layout:
     def _plan(self) -> list[_Part]:
         convolutions, dense = self._layers()
         shape = self.observation_space.shape or ()
-        parts, inputs = [], flat_width(self.observation_space)
+        parts, inputs = [], _some(self.observation_space, "observation space")
         if convolutions:
             channels, height, width = list(shape)
             for layer in convolutions:
@@ -116,6 +116,11 @@ class Layout:
         if len(self.observation_space.shape or ()) != 3:
             seen = str(self.observation_space.shape)
             raise InputError.of("hidden", self.hidden, expected="images", cause=f"observations have shape {seen}")
+        rows, columns, last = list(self.observation_space.shape or ())
+        if last < min(rows, columns):  # of a picture, the channels are fewer than its rows and columns
+            seen = f"an observation of {rows} x {columns} x {last}"
+            cause = "its channels come last; gymnasium.wrappers.TransformObservation moves them"
+            raise InputError.of("hidden", seen, expected="images of channels x height x width", cause=cause)
         return CONVOLUTIONS[self.hidden]
 
     def scale(self) -> np.ndarray:
@@ -161,7 +166,8 @@ class Layout:
     def chosen(self, outputs: Tensor) -> Tensor:
         """The largest output of each discrete choice; a Box's outputs in its widths from its centre, cut at its edge.
 
-        The maze's box is one wide and centred at 0, so there the outputs are the actions, as published.
+        The maze's box is one wide and centred at 0, so there the outputs are the actions, as published. Where a side
+        has no edge, the width is 1 and the centre is 0, or else the one edge if 0 lies beyond it.
         """
         space = self.action_space
         if isinstance(space, Discrete):
@@ -176,8 +182,8 @@ class Layout:
         actions = outputs.reshape(*outputs.shape[:-1], *space.shape)
         if self._edges is None:
             return actions
-        low, high = self._edges
-        return torch.clamp((low + high) / 2.0 + (high - low) * actions, low, high)
+        low, high, centre, width = self._edges
+        return torch.clamp(centre + width * actions, low, high)
 
 
 class EvolvedPolicy(nn.Module):
@@ -228,17 +234,32 @@ def _outputs(space: gymnasium.Space) -> int:
         return int(space.n)
     if isinstance(space, MultiDiscrete):
         return int(space.nvec.sum())
-    if isinstance(space, Box):
-        return flat_width(space)
-    raise InputError.of("action space", str(space), expected="Discrete, MultiDiscrete or Box")
+    if not isinstance(space, Box):
+        raise InputError.of("action space", str(space), expected="Discrete, MultiDiscrete or Box")
+    if np.dtype(space.dtype).kind != "f":
+        cause = "a network gives fractions; a MultiDiscrete has whole numbers"
+        raise InputError.of("action space", str(space), expected="real numbers", cause=cause)
+    return _some(space, "action space")
 
 
-def _edges(space: gymnasium.Space) -> tuple[Tensor, Tensor] | None:
-    """The least and the largest actions of a bounded box; for any other space None."""
-    if not isinstance(space, Box) or not space.is_bounded("both"):
+def _some(space: gymnasium.Space, field: str) -> int:
+    """Numbers in a box; raises `InputError` where there is none."""
+    width = flat_width(space)
+    if not width:
+        raise InputError.of(field, str(space), expected="at least one number")
+    return width
+
+
+def _edges(space: gymnasium.Space) -> tuple[Tensor, Tensor, Tensor, Tensor] | None:
+    """A box's least and largest actions, centre and width; None for any other space and where there is no edge."""
+    if not isinstance(space, Box):
         return None
     low, high = (torch.from_numpy(side).to(torch.float32) for side in (space.low, space.high))
-    return low, high
+    if not bool((low.isfinite() | high.isfinite()).any()):
+        return None
+    both = low.isfinite() & high.isfinite()
+    centre = torch.where(both, (low + high) / 2.0, torch.zeros(()).clamp(low, high))
+    return low, high, centre, torch.where(both, high - low, 1.0)
 
 
 def _convolved(x: Tensor, weight: Tensor, bias: Tensor, layer: Convolution) -> Tensor:

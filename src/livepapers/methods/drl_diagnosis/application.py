@@ -12,7 +12,7 @@ from gymnasium.spaces import Discrete
 from torch import Tensor
 
 from livepapers.blocks.policy_door import AnyPolicy, as_policy
-from livepapers.core.application import Application, Row, check_numbers, refuse_changed, to_csv
+from livepapers.core.application import Application, Place, Row, as_path, check_numbers, refuse_changed, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, write_atomic
@@ -32,6 +32,7 @@ from livepapers.methods.drl_diagnosis.direction import Loss, squared_cosine
 from livepapers.methods.drl_diagnosis.judging import Judged, judge_policy, not_robust
 from livepapers.methods.drl_diagnosis.plot import heat_maps_svg, series_svg
 from livepapers.methods.drl_diagnosis.reporting import rows_of_both, rows_of_figures, rows_of_sets
+from livepapers.tasks import worlds
 
 SETS, POLICY, AGAINST = "Sets of states", "Policy", "Beside the other policy"
 SATURATED = 0.999
@@ -40,11 +41,11 @@ SMALL = 0.1
 
 
 def apply(
-    artifact: Path,
+    artifact: Place,
     /,
     *,
     env: str = "",
-    against: Path | None = None,
+    against: Place | None = None,
     changes: str = "",
     relabel: bool = False,
     episodes: int = 10,
@@ -56,7 +57,7 @@ def apply(
     radius: float = 0.05,
     confidence: float = 0.95,
     seed: Seed = 0,
-    output: Path | None = None,
+    output: Place | None = None,
 ) -> Application:
     """Diagnose your policy: the input direction along which its decisions are fragile, in all states it visits.
 
@@ -101,6 +102,7 @@ def apply(
         livepapers apply drl-diagnosis policy --env atari:freeway --changes blur,nesterov --horizon 100
         livepapers apply drl-diagnosis plain --against robust --radius 0.05 --output report
     """
+    output = as_path(output)
     config = _config(
         episodes=episodes, repeats=repeats, horizon=horizon, temperature=temperature, loss=loss,
         attack_size=1.0 if attack_size is None else attack_size,
@@ -137,15 +139,15 @@ def apply(
 
 def _fitting(policy: AnyPolicy, other: AnyPolicy | None, world: Environment, *, own: bool) -> gymnasium.Space[Any]:
     """The world's observations, once both policies are known to fit it; `own`: the first one named the world itself."""
-    task = task_of(world, 1)
-    if own and not isinstance(task.action_space, Discrete):
-        shown = f"{policy.about}, made for {dict(policy.task or {}).get('name')} with actions {task.action_space}"
-        raise InputError.of("policy", shown, expected="discrete actions")
-    for each in (policy, other):
-        fits(each, task)
-        if each is not None:
-            differentiable(each)
-    return task.observation_space
+    with worlds.closing(task_of(world, 1)) as task:
+        if own and not isinstance(task.action_space, Discrete):
+            shown = f"{policy.about}, made for {dict(policy.task or {}).get('name')} with actions {task.action_space}"
+            raise InputError.of("policy", shown, expected="discrete actions")
+        for each in (policy, other):
+            fits(each, task)
+            if each is not None:
+                differentiable(each)
+        return task.observation_space
 
 
 def parse_changes(text: str, shape: tuple[int, ...]) -> tuple[str, ...]:
@@ -196,10 +198,8 @@ def _check_positive(name: str, value: float) -> None:
 
 def _world(policy: AnyPolicy, env: str) -> Environment:
     """The world that was asked for, or the one the policy says it was made for."""
-    if not env and policy.task is None:
-        cause = "this policy does not say what it was made for"
-        raise InputError.of("env", "nothing", expected="a world or a Gymnasium id", cause=cause)
-    return env or dict(policy.task or {})
+    name, arguments = worlds.asked_for(env, policy.task, field="policy")
+    return {"name": name, "arguments": arguments} if arguments else name
 
 
 def _headline(first: Judged, second: Judged | None, void: str, rows: list[Row]) -> str:

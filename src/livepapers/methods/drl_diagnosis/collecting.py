@@ -12,10 +12,12 @@ from torch import Tensor
 from livepapers.blocks.distributions import into
 from livepapers.blocks.policy_door import AnyPolicy, require_actions
 from livepapers.core.errors import InputError
+from livepapers.core.loop import tell
 from livepapers.methods.drl_diagnosis import attacks, changes
 from livepapers.methods.drl_diagnosis.attacks import Limits
 from livepapers.methods.drl_diagnosis.direction import Values
 from livepapers.tasks import worlds
+from livepapers.tasks.finite import require_finite
 from livepapers.tasks.simulator import Simulator
 from livepapers.tasks.vector import BatchedTask, SimulatorTask
 
@@ -58,9 +60,8 @@ def task_of(env: Environment, lanes: int) -> BatchedTask:
     """An environment as a batched task; raises `InputError` for one that does not exist."""
     if isinstance(env, str):
         return worlds.make(worlds.full_name(env), {}, lanes=lanes)
-    if isinstance(env, Mapping):
-        arguments = env.get("arguments")
-        return worlds.make(str(env.get("name")), arguments if isinstance(arguments, dict) else {}, lanes=lanes)
+    if isinstance(env, Mapping):  # a policy said it, and whoever made its file
+        return worlds.make(*worlds.of_file(env, field="policy", option="--env"), lanes=lanes)
     return SimulatorTask(env, lanes)
 
 
@@ -76,6 +77,7 @@ def walk(
     horizon: int = 0,
     take: Take | None = None,
     unit: Tensor | None = None,
+    told_as: str = "episodes",
 ) -> np.ndarray:
     """Play the first episodes of as many lanes; of the states nothing is kept, `take` sees them pass.
 
@@ -90,23 +92,25 @@ def walk(
         horizon: Steps that are looked at; 0: whole episodes.
         take: Called after each step; the states of an episode come in the order of time.
         unit: `[number]`, what changes are measured in; None: the observation's units.
+        told_as: What progress calls them.
 
     Returns:
         Return of the steps that were looked at, `[episode]` float64.
 
     Raises:
-        InputError: The policy does not fit the environment, or an episode does not end.
+        InputError: The policy does not fit the environment, an episode does not end, or the environment tells numbers
+            that are not finite.
     """
     if episodes < 1:
         raise InputError.of("episodes", episodes, expected="a whole number >= 1")
     parts: list[np.ndarray] = []
     done, stream = 0, torch.Generator().manual_seed(seed)
     while done < episodes:
-        task = task_of(env, min(MOST_LANES, episodes - done))
-        fits(policy, task)
-        played = _Round(policy, task, change, mode, take, unit, first=done)
-        parts.append(played.play((seed + done) % 2**31, horizon, stream))
-        done += task.lanes
+        with worlds.closing(task_of(env, min(MOST_LANES, episodes - done))) as task:
+            fits(policy, task)
+            played = _Round(policy, task, change, mode, take, unit, told_as, first=done)
+            parts.append(played.play((seed + done) % 2**31, horizon, stream))
+            done += task.lanes
     return np.concatenate(parts)
 
 
@@ -228,6 +232,7 @@ class _Round:
     mode: Mode
     take: Take | None
     unit: Tensor | None
+    told_as: str
     first: int
 
     def play(self, seed: int, horizon: int, stream: torch.Generator) -> np.ndarray:
@@ -235,18 +240,20 @@ class _Round:
         task, policy = self.task, self.policy
         inside, going = into(task.action_space), torch.ones(task.lanes, dtype=torch.bool)
         returns = torch.zeros(task.lanes, dtype=torch.float64)
-        observation = task.reset(seed).to(torch.float32)
+        observation = task.reset(seed)
         if policy is not None and policy.restart is not None:
             policy.restart(going)
-        for _ in range(horizon or LONGEST):
+        for step in range(1, (horizon or LONGEST) + 1):
+            observation = require_finite(observation, going, what="observations").to(torch.float32)
             shown = self._shown(observation, torch.nonzero(going)[:, 0])
             acted_on = shown if self.mode == "act" else observation
             result = task.step(inside(_action(policy, task, acted_on, stream)))
-            returns += torch.where(going, result.reward.double(), 0.0)
+            returns += torch.where(going, require_finite(result.reward, going, what="rewards").double(), 0.0)
             going = going & ~(result.terminated | result.truncated)
+            tell(self.told_as, *((step, horizon) if horizon else (int((~going).sum()), task.lanes)))
             if not bool(going.any()):
                 break
-            observation = result.observation.to(torch.float32)
+            observation = result.observation
         else:
             if not horizon:
                 raise InputError.of("env", f"an episode of over {LONGEST:,} steps", expected="episodes that end")

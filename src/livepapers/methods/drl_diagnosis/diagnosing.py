@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from livepapers.blocks.policy_door import AnyPolicy
+from livepapers.blocks.policy_door import AnyPolicy, PolicySource, as_policy
 from livepapers.core.errors import InputError
 from livepapers.core.rng import derive
 from livepapers.methods.drl_diagnosis import measures
@@ -33,6 +33,7 @@ from livepapers.methods.drl_diagnosis.direction import (
     squared_cosine,
     subspace_quotient,
 )
+from livepapers.tasks import worlds
 
 INDEPENDENT = "independent run"
 ALL_CHANGES = (*ATTACKS, "brightness", "rotation", "perspective", "blur", "compression")
@@ -65,7 +66,7 @@ class Diagnosis:
 
 
 def diagnose(
-    policy: AnyPolicy, env: Environment, *, config: Config, changes: Sequence[str] = ALL_CHANGES, seed: int,
+    policy: PolicySource, env: Environment, *, config: Config, changes: Sequence[str] = ALL_CHANGES, seed: int,
     mode: Mode = "act",
 ) -> Diagnosis:  # fmt: skip
     """Collect sets of states and compare their directions with that of the policy's own states.
@@ -73,7 +74,7 @@ def diagnose(
     Each repeat has a reference set, an independent run, and for each change a run that starts like the independent one.
 
     Args:
-        policy: One with differentiable preferences.
+        policy: One with differentiable preferences, of whatever kind `blocks.policy_door` lets in.
         env: Where it acts.
         config: Settings.
         changes: Names of attacks and natural changes.
@@ -83,15 +84,17 @@ def diagnose(
     Raises:
         InputError: The policy has no preferences to differentiate, does not fit the environment, or nothing moves it.
     """
-    values = differentiable(policy)
-    space = task_of(env, 1).observation_space
+    acting = as_policy(policy)
+    values = differentiable(acting)
+    with worlds.closing(task_of(env, 1)) as task:
+        space = task.observation_space
 
     def sets(name: str, **given: Any) -> _Sets:
         """All repeats side by side: a step of many lanes costs little more."""
         start, made = derive(seed, "drl-diagnosis", name) >> 32, _Sets(values, config)
         count = config.episodes * config.repeats
         made.returns = walk(
-            policy, env, episodes=count, seed=start, horizon=config.horizon, take=made.take, **given
+            acting, env, episodes=count, seed=start, horizon=config.horizon, take=made.take, **given
         ).reshape(config.repeats, config.episodes)
         return made
 
@@ -102,7 +105,7 @@ def diagnose(
     others: dict[str, Tensor] = {}
     for name in (INDEPENDENT, *changes):
         change = None if name == INDEPENDENT else change_called(name, values, limits, space.shape or ())
-        seen = sets(INDEPENDENT, change=change, mode=mode, unit=limits.unit)
+        seen = sets(INDEPENDENT, change=change, mode=mode, unit=limits.unit, told_as=f"episodes of {name}")
         moved = seen.directions()
         rows = [_compared(*each) for each in zip(references, moved, strict=True)]
         table[name], others[name] = _columns(rows), moved[0].direction

@@ -52,11 +52,18 @@ def judge_policy(
     mode = "relabel" if relabel else "act"
     found = diagnose(policy, world, config=config, changes=names, seed=seed, mode=mode)
     count = config.episodes * config.repeats
-    random = walk(None, world, episodes=count, seed=derive(seed, "random") >> 32, horizon=config.horizon)
+    random = walk(
+        None,
+        world,
+        episodes=count,
+        seed=derive(seed, "random") >> 32,
+        horizon=config.horizon,
+        told_as="episodes of random play",
+    )
     own = found.returns.flatten()
     p = _p_better(own, random)
     void = ""
-    if p > 0.05:
+    if not p <= 0.05:  # a p that is no number shows nothing
         void = (
             f"{policy.about} did not learn: its mean return is {own.mean():.4g}, random play has "
             f"{random.mean():.4g} (p = {p:.2g})"
@@ -68,6 +75,7 @@ def judge_policy(
         attacked = walk(
             policy, world, episodes=count, seed=derive(seed, "attacked") >> 32, horizon=config.horizon,
             change=lambda seen: steepest(values, seen, radius=reach, limits=limits),
+            told_as="episodes under attack",
         )  # fmt: skip
         above = max(float(own.mean() - random.mean()), 1e-12)
         kept = float(attacked.mean() - random.mean()) / above

@@ -218,7 +218,7 @@ def _moves(model: Ecosystem, learned: _Learned, seed: int) -> list[Row]:
         for other, slope in found.items():
             rows.append({
                 "escapement of": fishery.species, "mean": rounded(fitted.mean().item()), "moved by": other,
-                "change a unit": rounded(slope.slope), "t": round(slope.t, 1),
+                "change a unit": rounded(slope.slope), "explains %": round(100.0 * slope.explains, 1),
             })  # fmt: skip
     return rows
 

@@ -11,6 +11,8 @@ from livepapers.tasks.ecosystem_model import Ecosystem
 
 STARTS = 100  # positions that a window of each size is tried at
 SIZES = 20  # window sizes: 0.05, 0.10 ... 1 of the range
+LEAST_VARIANCE = 1e-12
+"""A target that varies less than this is constant: what is left is rounding, and nothing explains it."""
 LEVEL = 0.02
 """The mortality below which a rule counts as not fishing (verdict rule of claim C1)."""
 
@@ -19,7 +21,7 @@ class Slope(NamedTuple):
     """How a threshold follows one other species, from a regression on all others."""
 
     slope: float  # change of the threshold with a unit of the species
-    t: float  # slope over its standard error
+    explains: float  # partial R2: its share of the variance that the other species leave unexplained, 0 to 1
 
 
 def popular_window(values: Tensor, share: float = 0.7) -> tuple[float, float]:
@@ -117,17 +119,21 @@ def fitted_escapement(stock: Tensor, mortality: Tensor, *, candidates: int = 401
 
 
 def slopes(target: Tensor, states: Tensor) -> list[Slope]:
-    """Ordinary least squares of `target` `[n]` on a constant and the columns of `states` `[n, k]`: one slope each."""
-    x = np.column_stack([np.ones(len(states)), states.double().numpy()])
-    y = target.double().numpy()
+    """Ordinary least squares of `target` `[n]` on a constant and the columns of `states` `[n, k]`: one slope each.
+
+    A species that explains nothing shows so however many states are read; a t-statistic would grow with them.
+    """
+    x, y = states.double().numpy(), target.double().numpy()
+    if len(y) < x.shape[1] + 2:
+        raise ValueError(f"slopes of {x.shape[1]} species need more than {x.shape[1] + 1} states, got {len(y)}")
+    x, y = x - x.mean(0), y - y.mean()
     coefficients, *_ = np.linalg.lstsq(x, y, rcond=None)
     left = y - x @ coefficients
-    spare = len(y) - x.shape[1]
-    if spare < 1:
-        raise ValueError(f"slopes of {x.shape[1] - 1} species need more than {x.shape[1]} states, got {len(y)}")
-    covariance = np.linalg.pinv(x.T @ x) * (left @ left) / spare
-    error = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
-    return [Slope(float(c), float(c / e)) for c, e in zip(coefficients[1:], error[1:], strict=True)]
+    inverse = np.diag(np.linalg.pinv(x.T @ x))
+    # what the squares would grow by without a column; a column that is constant has no inverse and no slope
+    gained = np.divide(coefficients**2, inverse, out=np.zeros_like(inverse), where=inverse > 0)
+    without = np.maximum(left @ left + gained, LEAST_VARIANCE * len(y))
+    return [Slope(float(c), float(g / w)) for c, g, w in zip(coefficients, gained, without, strict=True)]
 
 
 def threshold_slopes(

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from livepapers.core import artifact
-from livepapers.core.application import Application, Row, check_numbers, refuse_changed, to_csv
+from livepapers.core.application import Application, Place, Row, as_path, check_numbers, refuse_changed, rounded, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import CorruptFileError, InputError, plainly
 from livepapers.core.files import check_output_folder, new_folder, unfinished
@@ -21,7 +22,7 @@ from livepapers.methods.oc_gfn.config import Config
 from livepapers.methods.oc_gfn.drawing import SLUG, Drawing, Made, Mode, draw_all, driven, listed_graph
 from livepapers.methods.oc_gfn.explorers import distinct_share
 from livepapers.methods.oc_gfn.learner import OutcomeConditionedGFlowNet
-from livepapers.methods.oc_gfn.problem import DEFAULT_WORD, Kind, Problem, read_problem, read_rewards
+from livepapers.methods.oc_gfn.problem import DEFAULT_WORD, Kind, Problem, Reward, read_problem, read_rewards
 
 MODEL = "methods.oc_gfn:ConditionalFlowNetwork"
 HELD_OUT, ROOT_FLOWS = 512, 4096
@@ -37,8 +38,8 @@ def apply(
     size: int | None = None,
     word: int = DEFAULT_WORD,
     alphabet: str = "",
-    pretrained: Path | None = None,
-    rewards: Path | None = None,
+    pretrained: Place | None = None,
+    rewards: Place | None = None,
     target: str = "",
     reward_from: str = "",
     mode: Mode = "exact",
@@ -49,7 +50,7 @@ def apply(
     floor: float = 1e-3,
     explorer: Literal["backward", "gafn", "uniform"] = "backward",
     seed: Seed = 0,
-    output: Path | None = None,
+    output: Place | None = None,
 ) -> Application:
     """Pre-train a sampler that reaches any object, then sample for rewards without training again.
 
@@ -71,7 +72,8 @@ def apply(
         samples: How many objects to draw for each reward.
         updates: Training steps of the pre-training, 64 trajectories each.
         adapt_updates: Training steps for each reward; for amortised.
-        floor: Least reward, as a share of a column's largest (of 1 for a function); also that of objects not listed.
+        floor: Least reward, as a share of the largest one, which of a function is that of all objects, or of 4,096
+            drawn ones; also that of objects not listed.
         explorer: Where pre-training finds successes: backward from drawn objects, gafn or uniform moves.
         seed: Of initial weights, exploration and samples.
         output: Folder for the pre-trained model, samples.csv and application.json; must be new or empty.
@@ -88,6 +90,7 @@ def apply(
         livepapers apply oc-gfn --pretrained model --rewards rewards.csv --output samples
         livepapers apply oc-gfn --environment rna --size 6 --target GGGAAACUCGAUUCGC --json
     """
+    model_in, table, output = as_path(pretrained), as_path(rewards), as_path(output)
     check_numbers({"--samples": (samples, 1, 1_000_000), "--outcomes": (outcomes, 1, 65_536)})
     if output is not None:
         check_output_folder(output)
@@ -97,23 +100,23 @@ def apply(
             "explorer": explorer, "mode": mode, "outcomes": outcomes, "samples": samples,
             "adapt_updates": adapt_updates, "floor": floor,
         },
-        pretrained=pretrained is not None, listed=rewards is not None or bool(reward_from), bound=bool(target),
+        pretrained=model_in is not None, listed=table is not None or bool(reward_from), bound=bool(target),
     )  # fmt: skip
-    if pretrained is None:
+    if model_in is None:
         problem = read_problem(environment, size=size, word=word, alphabet=alphabet)
         config = _config(problem, updates=updates, adapt_updates=adapt_updates, explorer=explorer)
         model = OutcomeConditionedGFlowNet(problem.construction(), config, seed=seed)
     else:
-        problem, model = load_model(pretrained)
+        problem, model = load_model(model_in)
         model.config = replace(model.config, adapt_updates=adapt_updates)
-    wanted = read_rewards(problem, rewards, target=target, function=reward_from, floor=floor)
-    if not wanted and (pretrained is not None or output is None):
-        expected = "--rewards, --target or --reward-from" + ("" if pretrained else ", or --output to keep the model")
+    wanted = read_rewards(problem, table, target=target, function=reward_from, floor=floor)
+    if not wanted and (model_in is not None or output is None):
+        expected = "--rewards, --target or --reward-from" + ("" if model_in else ", or --output to keep the model")
         raise InputError.of("rewards", "none", expected=expected)
     graph = listed_graph(problem, mode=mode if wanted else "mc")
     drawing = Drawing(mode=mode, outcomes=outcomes, samples=samples, seed=seed)
     with unfinished(output) as partial:
-        if pretrained is None:
+        if model_in is None:
             made_of = f"{problem} {model.config} {seed}"
             driven(model, model.config.updates, made_of, partial=partial, name="pre-training")
         made = draw_all(model, wanted, graph, drawing, partial=partial)
@@ -121,13 +124,14 @@ def apply(
         return report if output is None else _write(report, problem, model, made, output=output)
 
 
-def load_model(folder: Path) -> tuple[Problem, OutcomeConditionedGFlowNet]:
+def load_model(folder: Place) -> tuple[Problem, OutcomeConditionedGFlowNet]:
     """The pre-trained model that `apply` wrote to `folder`.
 
     Raises:
         InputError: There is none, but perhaps something else.
         CorruptFileError: It does not verify.
     """
+    folder = Path(folder)
     described = _described(folder)
     try:
         values = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
@@ -218,6 +222,7 @@ def _report(
     headline = f"{bad}{success:.1%} of drawn {_plural(problem)} are reached"
     if made:
         headline += f"; {len(made)} reward{'s' if len(made) > 1 else ''}, {len(made[0].objects)} samples each ({mode})"
+        notes += _about_floors(made)
         notes += ("Rewards are relative: an object is drawn with probability reward / sum of rewards.",)
     tables = {"Pre-training": training, **({"Rewards": fit, "Best objects": best} if made else {})}
     return Application(SLUG, headline, tables, notes)
@@ -253,9 +258,35 @@ def _best(problem: Problem, made: Made) -> list[Row]:
     best = torch.argsort(logs, descending=True, stable=True)[:5]
     texts = problem.texts(distinct[best])
     return [
-        {"reward": made.reward.name, "object": text, "value": math.exp(float(logs[i])), "drawn": int(drawn[i])}
-        for text, i in zip(texts, best.tolist(), strict=True)
-    ]
+        {
+            "reward": made.reward.name, "object": text, "value": _value(float(logs[i])), "drawn": int(drawn[i]),
+            "floor": why,
+        }
+        for text, i, why in zip(texts, best.tolist(), _floored(made.reward, distinct[best]), strict=True)
+    ]  # fmt: skip
+
+
+def _value(log_reward: float) -> float:
+    """The reward as it was given: the way to its logarithm and back costs the last digits."""
+    return rounded(math.exp(log_reward), digits=12)
+
+
+def _floored(reward: Reward, objects: Tensor) -> list[str]:
+    """Why each object has the floor instead of a value of its own; "" where it has one."""
+    return [""] * len(objects) if reward.floored is None else reward.floored(objects)
+
+
+def _about_floors(made: Sequence[Made]) -> tuple[str, ...]:
+    """For each reward with samples at its floor, or with a share of its target there, how many and how much."""
+    notes = []
+    for one in made:
+        count, share = sum(map(bool, _floored(one.reward, one.objects))), one.reward.floor_share
+        if count or share:
+            of_target = f"; the target gives such objects {share:.2g}" if share is not None else ""
+            notes.append(
+                f"{one.reward.name}: {count} of {len(one.objects)} samples are objects at the floor{of_target}."
+            )
+    return tuple(notes)
 
 
 def _write(
@@ -268,7 +299,7 @@ def _write(
         "application.json": "this report",
     }
     if made:
-        files["samples.csv"] = "one object a line, with its reward's name and value"
+        files["samples.csv"] = "one object a line: its reward's name and value, and why that is the floor, if it is"
     adapted = {f"adapted-{i + 1}": one for i, one in enumerate(made) if one.adaptation is not None}
     files.update({name: f"the amortised sampler of {one.reward.name}" for name, one in adapted.items()})
     complete = Application(report.slug, report.headline, report.tables, report.notes, files, output)
@@ -291,8 +322,11 @@ def _write(
 
 
 def _rows(problem: Problem, made: Made) -> list[Row]:
-    texts, values = problem.texts(made.objects), made.log_reward.exp().tolist()
-    return [{"reward": made.reward.name, "object": t, "value": v} for t, v in zip(texts, values, strict=True)]
+    columns = (problem.texts(made.objects), made.log_reward.tolist(), _floored(made.reward, made.objects))
+    return [
+        {"reward": made.reward.name, "object": text, "value": _value(log), "floor": why}
+        for text, log, why in zip(*columns, strict=True)
+    ]
 
 
 def _save_adapted(folder: Path, made: Made, made_by: dict[str, JSON]) -> None:

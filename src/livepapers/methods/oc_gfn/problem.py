@@ -12,15 +12,22 @@ import torch
 from torch import Tensor
 
 from livepapers.core.errors import InputError
+from livepapers.core.rng import generator
 from livepapers.core.user_code import digest_of_file, function_named, numbers
+from livepapers.tasks.construction import draw_objects
 from livepapers.tasks.constructions import Hypergrid, Strings, binding_log_reward, rna_strings
 from livepapers.tasks.constructions.rna import check_rna
-from livepapers.tasks.tables import read_header, read_table, read_text
+from livepapers.tasks.tables import place_of, read_header, read_table, read_text
 
 Kind = Literal["grid", "bits", "rna", "strings"]
 MOST_OBJECTS = 2**62
 """Objects at most: each has a whole number of 64 bits as its name."""
 MOST_SIDE, MOST_LENGTH = 64, 64
+LISTED = 200_000
+"""Objects up to which a function is asked for each beforehand, instead of for a sample."""
+LOOKED_AT = 4096
+"""Objects of that sample."""
+UNLISTED, BELOW = "not listed", "below the floor"
 COLUMNS = {"grid": ("x", "y"), "bits": ("string",), "rna": ("string",), "strings": ("string",)}
 
 
@@ -54,6 +61,8 @@ class Reward:
     name: str
     log_reward: Callable[[Tensor], Tensor]
     about: str  # where it comes from and what it holds, for fingerprints: other content, other words
+    floored: Callable[[Tensor], list[str]] | None = None  # why each object has the floor, "" for the user's own value
+    floor_share: float | None = None  # of the target, what objects at the floor have together, where that is known
 
 
 def read_problem(environment: Kind | None, *, size: int | None, word: int, alphabet: str) -> Problem:
@@ -109,64 +118,88 @@ def read_rewards(problem: Problem, table: Path | None, *, target: str, function:
 
 def _from_table(problem: Problem, path: Path, *, floor: float) -> list[Reward]:
     option, keys = "--rewards", COLUMNS[problem.kind]
-    header = read_header(read_text(path, option=option), where=f"{option} {path.name}")
+    text, where = read_text(path, option=option), f"{option} {path.name}"
+    header = read_header(text, where=where)
     names = [name for name in header if name not in keys]
     if not names and all(key in header for key in keys):
         expected = f"a column of rewards beside {', '.join(keys)}"
-        raise InputError.of(f"{option} {path.name}", f"the columns {', '.join(header)}", expected=expected)
+        raise InputError.of(where, f"the columns {', '.join(header)}", expected=expected)
     numbers = [*(keys if problem.kind == "grid" else ()), *names]
     frame = read_table(path, option=option, required=[*keys, *names], numbers=numbers)
-    where = f"{option} {path.name}"
-    objects = _cells(problem, frame, where) if problem.kind == "grid" else _strings(problem, frame, where)
+
+    def at(row: int) -> str:
+        return f"{where} {place_of(row, text)}"
+
+    objects = _cells(problem, frame, at) if problem.kind == "grid" else _strings(problem, frame, at)
     numbered = _number(problem, objects)
     order = torch.argsort(numbered, stable=True)
     doubled = (numbered[order][1:] == numbered[order][:-1]).nonzero()
     if len(doubled):
         row = int(order[int(doubled[0]) + 1])
         shown = problem.texts(objects[row : row + 1])[0]
-        raise InputError.of(
-            f"{where} line {row + 2}", shown, expected="each object once", cause="it stood above already"
-        )
-    return [_column(problem, frame[name], name, numbered[order], order, where=where, floor=floor) for name in names]
+        raise InputError.of(at(row), shown, expected="each object once", cause="it stood above already")
+    columns = {name: _column(frame[name], name, where=where, at=at) for name in names}
+    return [_of_column(problem, name, numbered[order], values[order], floor) for name, values in columns.items()]
 
 
-def _column(
-    problem: Problem, column: Any, name: str, keys: Tensor, order: Tensor, *, where: str, floor: float
-) -> Reward:
+def _column(column: Any, name: str, *, where: str, at: Callable[[int], str]) -> Tensor:
+    """The rewards of a column, `[row]`; `at` says where a row stands."""
     values = torch.tensor(column.to_numpy(copy=True), dtype=torch.float64)
     if (values < 0).any():
         row = int((values < 0).nonzero()[0])
         cause = "rewards are probabilities up to a factor; is it a log reward or an energy?"
-        raise InputError.of(
-            f"{where} line {row + 2}: {name}", float(values[row]), expected="a reward >= 0", cause=cause
-        )
-    largest = float(values.max())
-    if largest <= 0:
+        raise InputError.of(f"{at(row)}: {name}", float(values[row]), expected="a reward >= 0", cause=cause)
+    if float(values.max()) <= 0:
         raise InputError.of(f"{where}: column {name}", "0 everywhere", expected="at least one reward above 0")
-    least = floor * largest
-    logs = values.clamp(min=least).log()[order]
+    return values
 
-    def log_reward(objects: Tensor) -> Tensor:
-        numbers = _number(problem, objects)
-        place = torch.searchsorted(keys, numbers).clamp(max=len(keys) - 1)
-        return torch.where(keys[place] == numbers, logs[place], math.log(least))
 
+def _of_column(problem: Problem, name: str, keys: Tensor, values: Tensor, floor: float) -> Reward:
+    """A column's reward: its values `[object]`, in the order of the objects' numbers."""
+    least = floor * float(values.max())
+    logs = values.clamp(min=least).log()
     content = keys.numpy().tobytes() + logs.numpy().tobytes() + struct.pack("<d", least)
     digest = hashlib.sha256(content).hexdigest()
-    return Reward(name, log_reward, f"column {name}, {len(values)} objects, SHA-256 {digest}")
+    return _listed(problem, name, f"column {name}, {len(values)} objects, SHA-256 {digest}", keys, values, least)
 
 
-def _cells(problem: Problem, frame: Any, where: str) -> Tensor:
+def _listed(problem: Problem, name: str, about: str, keys: Tensor, values: Tensor, least: float) -> Reward:
+    """A reward whose values `[object]` are known for the objects with these numbers, ascending; others get `least`."""
+    logs, below = values.clamp(min=least).log(), values < least
+
+    def found(objects: Tensor) -> tuple[Tensor, Tensor]:
+        numbers = _number(problem, objects)
+        place = torch.searchsorted(keys, numbers).clamp(max=len(keys) - 1)
+        return place, keys[place] == numbers
+
+    def log_reward(objects: Tensor) -> Tensor:
+        place, known = found(objects)
+        return torch.where(known, logs[place], math.log(least))
+
+    def floored(objects: Tensor) -> list[str]:
+        place, known = found(objects)
+        return [
+            UNLISTED if not known else BELOW if low else ""
+            for known, low in zip(known.tolist(), below[place].tolist(), strict=True)
+        ]
+
+    others = float(math.prod(problem.construction().bases) - len(keys))
+    at_floor = (others + int(below.sum())) * least
+    share = at_floor / (at_floor + float(values[~below].sum()))
+    return Reward(name, log_reward, about, floored, share)
+
+
+def _cells(problem: Problem, frame: Any, at: Callable[[int], str]) -> Tensor:
     cells = torch.tensor(frame[["x", "y"]].to_numpy(copy=True), dtype=torch.float64)
     wrong = ((cells != cells.round()) | (cells < 0) | (cells >= problem.size)).any(dim=1)
     if wrong.any():
         row = int(wrong.nonzero()[0])
         expected = f"whole numbers from 0 to {problem.size - 1}"
-        raise InputError.of(f"{where} line {row + 2}: x, y", cells[row].tolist(), expected=expected)
+        raise InputError.of(f"{at(row)}: x, y", cells[row].tolist(), expected=expected)
     return cells.to(torch.int64)
 
 
-def _strings(problem: Problem, frame: Any, where: str) -> Tensor:
+def _strings(problem: Problem, frame: Any, at: Callable[[int], str]) -> Tensor:
     env = problem.construction()
     if not isinstance(env, Strings):
         raise TypeError("cells are no strings")
@@ -177,7 +210,7 @@ def _strings(problem: Problem, frame: Any, where: str) -> Tensor:
             try:
                 env.parse([str(text)])
             except InputError as error:
-                raise InputError(f"{where} line {row + 2}: {error}") from None
+                raise InputError(f"{at(row)}: {error}") from None
         raise
 
 
@@ -197,13 +230,36 @@ def _from_target(problem: Problem, target: str) -> Reward:
 
 
 def _from_function(problem: Problem, name: str, *, floor: float) -> Reward:
+    """What a function gives, its floor a share of the largest value of all objects, or of a sample of many."""
     function = function_named(name, field="--reward-from")
+    about = f"function {name}, SHA-256 of its file {digest_of_file(name) or 'unknown'}, floor {floor!r}"
+    env = problem.construction()
 
-    def log_reward(objects: Tensor) -> Tensor:
+    def value(objects: Tensor) -> Tensor:
         texts = problem.texts(objects)
-        return _checked(function(texts), texts, name).clamp(min=floor).log()
+        return _checked(function(texts), texts, name)
 
-    return Reward(name, log_reward, f"function {name}, SHA-256 of its file {digest_of_file(name) or 'unknown'}")
+    few = math.prod(env.bases) <= LISTED
+    looked_at = _every(problem) if few else draw_objects(env, LOOKED_AT, generator=generator(0, "oc-gfn", "looked at"))
+    seen = value(looked_at)
+    least = floor * float(seen.max())
+    if least <= 0.0:
+        shown = f"0 for {'all' if few else 'each of'} {len(looked_at):,} objects"
+        cause = f"returned by {name}" + ("" if few else " for objects drawn at random")
+        raise InputError.of("--reward-from", shown, expected="at least one reward above 0", cause=cause)
+    if few:
+        return _listed(problem, name, about, _number(problem, looked_at), seen, least)
+    return Reward(
+        name, lambda objects: value(objects).clamp(min=least).log(), about,
+        lambda objects: [BELOW if low else "" for low in (value(objects) < least).tolist()],
+    )  # fmt: skip
+
+
+def _every(problem: Problem) -> Tensor:
+    """All objects in the order of their numbers, `[object, digit]`."""
+    env = problem.construction()
+    digits = torch.cartesian_prod(*[torch.arange(base) for base in env.bases]).reshape(-1, len(env.bases))
+    return env.objects(digits)
 
 
 def _checked(given: Any, texts: Sequence[str], name: str) -> Tensor:

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 
 from livepapers.blocks.policy_door import AnyPolicy, as_policy
-from livepapers.core.application import Application, Row, refuse_changed, to_csv
+from livepapers.core.application import Application, Place, Row, as_path, refuse_changed, to_csv
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, write_atomic
 from livepapers.core.rng import Seed, derive
 from livepapers.methods.policy_smoothing.attack import Search, attack, gaps_at
 from livepapers.methods.policy_smoothing.certificate import Certificate, Estimator, budget_from_per_step
+from livepapers.methods.policy_smoothing.environments import Environment
 from livepapers.methods.policy_smoothing.plot import certificate_svg
-from livepapers.methods.policy_smoothing.smoothing import Environment, certify
+from livepapers.methods.policy_smoothing.smoothing import certify
 from livepapers.tasks import worlds
 from livepapers.tasks.tables import read_table
 
@@ -31,12 +32,12 @@ QUANTILES = (0.05, 0.5)  # of the returns, which stand there where no success wa
 
 
 def apply(
-    artifact: Path | None = None,
+    artifact: Place | None = None,
     /,
     *,
     sigma: str,
     env: str = "",
-    returns: Path | None = None,
+    returns: Place | None = None,
     column: str = "return",
     budgets: str = "0:1:0.1",
     per_step: float = 0.0,
@@ -50,7 +51,7 @@ def apply(
     frames: int = 0,
     attack_episodes: int = 0,
     seed: Seed = 0,
-    output: Path | None = None,
+    output: Place | None = None,
 ) -> Application:
     """Certify your policy: a return that no tampering with its observations within a budget can push it below.
 
@@ -94,12 +95,13 @@ def apply(
         livepapers apply policy-smoothing policy.onnx --env cart-pole --sigma 0.2 --budgets 0,0.2,0.4
         livepapers apply policy-smoothing --returns episodes.csv --sigma 0.2 --lowest 0 --highest 200 --output proof
     """
+    output, recorded = as_path(output), as_path(returns)
     noise, points = parse_sigma(sigma), parse_budgets(budgets)
     points = _with_per_step(points, per_step, horizon, noise)
-    if (artifact is None) == (returns is None):
+    if (artifact is None) == (recorded is None):
         shown = "neither" if artifact is None else "both"
         raise InputError.of("ARTIFACT and --returns", shown, expected="exactly one of them")
-    if returns is not None:
+    if recorded is not None:
         because = "with --returns there is no policy to play"
         refuse_changed(
             apply, because, env=env, episodes=episodes, frames=frames, attack_episodes=attack_episodes, seed=seed
@@ -114,21 +116,22 @@ def apply(
     bounds: dict[str, Any] = {"estimator": estimator, "lowest": lowest, "highest": highest, "confidence": confidence}
     Certificate.from_returns([0.0], noise, confidence=confidence)  # refuse bad values before the work
     attacked: dict[float, float] = {}
-    if returns is not None:
-        found = Certificate.from_returns(_read(returns, column), noise, **bounds)
-        about = f"{found.episodes:,} returns of {returns.name}"
+    if recorded is not None:
+        found = Certificate.from_returns(_read(recorded, column), noise, **bounds)
+        about = f"{found.episodes:,} returns of {recorded.name}"
     else:
         policy = as_policy(artifact)
         if attack_episodes:
             _check_attack(policy, noise, attack_episodes)
-        world = _world(policy, env)
+        name, arguments = worlds.asked_for(env, policy.task, field="artifact")
+        world = {"name": name, "arguments": arguments}
         found = certify(policy, world, sigma=noise, episodes=episodes, seed=seed, frames=frames or None, **bounds)
         about = policy.about
         if attack_episodes:
             attacked = _attacked(policy, world, noise, points, attack_episodes, frames or None, seed)
     rows = _rows(found, points, success, attacked)
     tables = {CURVE: rows, DEMANDS: _demands(found, success)}
-    notes = _notes(found, success, attacked, recorded=returns is not None)
+    notes = _notes(found, success, attacked, recorded=recorded is not None)
     application = Application("policy-smoothing", _headline(found, rows, about), tables, notes)
     return application if output is None else _write(application, output, found)
 
@@ -195,19 +198,6 @@ def _check(*, frames: int, attack_episodes: int, episodes: int, seed: int) -> No
 
 def _read(path: Path, column: str) -> np.ndarray:
     return np.asarray(read_table(path, option="--returns", required=[column], numbers=[column])[column])
-
-
-def _world(policy: AnyPolicy, env: str) -> Environment:
-    """The world that was asked for, or the one the policy says it was made for."""
-    if env:
-        return env
-    if policy.task is None:
-        cause = "this policy does not say what it was made for"
-        raise InputError.of("env", "nothing", expected="a world or a Gymnasium id", cause=cause)
-    name, arguments = str(policy.task.get("name")), policy.task.get("arguments")
-    if name.startswith(worlds.GYMNASIUM):
-        return name
-    return worlds.simulator(name, arguments if isinstance(arguments, dict) else {})
 
 
 def _check_attack(policy: AnyPolicy, noise: float | Sequence[float], episodes: int) -> None:

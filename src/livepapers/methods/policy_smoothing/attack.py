@@ -18,8 +18,8 @@ from livepapers.blocks.policy_door import AnyPolicy, PolicySource, as_policy
 from livepapers.core.errors import InputError
 from livepapers.core.rng import derive
 from livepapers.core.rng import generator as make_generator
+from livepapers.methods.policy_smoothing.environments import Environment, world_of
 from livepapers.methods.policy_smoothing.smoothing import (
-    Environment,
     Episodes,
     Seen,
     Sigma,
@@ -27,7 +27,6 @@ from livepapers.methods.policy_smoothing.smoothing import (
     play,
     presented,
     smoothed,
-    world_of,
 )
 from livepapers.tasks.observations import pushed
 
@@ -327,8 +326,6 @@ def gaps_at(
     values = let_in.values
     if values is None:
         raise InputError.of("policy", let_in.about, expected="differentiable action values")
-    task = world.make(min(world.most, episodes))
-    agent = smoothed(let_in, task, world, sigma=sigma, frames=frames, seed=derive(seed, "gaps"))
     kept: list[Tensor] = []
 
     def watch(seen: Seen) -> Tensor:
@@ -336,7 +333,9 @@ def gaps_at(
         kept.append((found.amax(1) - found.amin(1))[seen.going])
         return torch.zeros_like(seen.observation)
 
-    play(agent, task, seed=derive(seed, "policy-smoothing", "gaps") >> 32, adversary=watch)
+    with world.opened(min(world.most, episodes)) as task:
+        agent = smoothed(let_in, task, world, sigma=sigma, frames=frames, seed=derive(seed, "gaps"))
+        play(agent, task, seed=derive(seed, "policy-smoothing", "gaps") >> 32, adversary=watch)
     spread = torch.cat(kept).double().numpy()
     return tuple(float(np.quantile(spread, share)) if share > 0.0 else 0.0 for share in shares)
 

@@ -1,34 +1,27 @@
 """Acting with noise on every observation, and whole episodes of it: clean ones, or against an adversary."""
 
-import inspect
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.vector import VectorEnv
 from torch import Tensor
 
 from livepapers.blocks.distributions import into
 from livepapers.blocks.policy_door import AnyPolicy, PolicySource, as_policy, frames_of, require_actions
 from livepapers.core.errors import InputError
+from livepapers.core.loop import tell
 from livepapers.core.rng import derive, numpy_generator
 from livepapers.core.rng import generator as make_generator
-from livepapers.methods.policy_smoothing.certificate import Certificate, Estimator
-from livepapers.tasks import worlds
-from livepapers.tasks.observations import NoisyObservations, StackedObservations, pushed
-from livepapers.tasks.simulator import Simulator
-from livepapers.tasks.vector import BatchedTask, GymnasiumTask, SimulatorTask
+from livepapers.methods.policy_smoothing.certificate import LARGEST, Certificate, Estimator
+from livepapers.methods.policy_smoothing.environments import Environment, World, world_of
+from livepapers.tasks.finite import require_finite
+from livepapers.tasks.observations import pushed
+from livepapers.tasks.vector import BatchedTask
 
 Sigma: TypeAlias = float | Sequence[float]
-Environment: TypeAlias = "str | Simulator[Any, Any, Any] | BatchedTask | VectorEnv | Callable[[int], BatchedTask]"
-"""A world of livepapers or a Gymnasium id, a simulator, a task, a vector environment, or lanes -> task."""
-
-LANES, ENVIRONMENTS = 10_000, 64
-"""Most episodes side by side, in a simulator and in copies of a Gymnasium environment."""
 LONGEST = 100_000
 """Steps after which an episode is given up."""
 
@@ -215,8 +208,11 @@ def play(
         seed: Of the task's episodes.
         adversary: None: nothing is changed.
         budget: B of the adversary, in the observation's units, or in sigmas where sigma has one value a feature.
+
+    Raises:
+        InputError: An episode does not end, or the world tells numbers that are not finite.
     """
-    observation = task.reset(seed).to(torch.float32)
+    observation = _seen(task.reset(seed), torch.ones(task.lanes, dtype=torch.bool))
     policy.reset(observation)
     scale = policy.sigma if policy.sigma.dim() else torch.ones(())
     ledger, inside = Ledger(budget, task.lanes, scale=scale), into(task.action_space)
@@ -233,17 +229,21 @@ def play(
         action = policy(observation, task.mask())
         action = require_actions(action, task.action_space, task.lanes, about=policy.policy.about)
         result = task.step(inside(action))
-        returns += torch.where(going, result.reward.double(), 0.0)
+        returns += torch.where(going, require_finite(result.reward, going, what="rewards").double(), 0.0)
         lengths += going
         ended = result.terminated | result.truncated
         going = going & ~ended
         if not bool(going.any()):
             return Episodes(returns.numpy(), lengths.numpy(), ledger.spent.numpy())
-        observation = result.observation.to(torch.float32)
+        observation = _seen(result.observation, going)
         if bool(ended.any()):
             policy.restart(ended)
             clean = torch.where(ended.reshape(-1, *[1] * (clean.dim() - 1)), 0.0, clean)
     raise InputError.of("env", f"an episode of over {LONGEST:,} steps", expected="episodes that end")
+
+
+def _seen(observation: Tensor, going: Tensor) -> Tensor:
+    return require_finite(observation, going, what="observations").to(torch.float32)
 
 
 def collect_returns(
@@ -275,11 +275,12 @@ def collect_returns(
     parts: list[Episodes] = []
     done = 0
     while done < episodes:
-        task = world.make(min(world.most, episodes - done))
-        agent = smoothed(let_in, task, world, sigma=sigma, frames=frames, seed=derive(seed, "noise", done))
-        found = play(agent, task, seed=derive(seed, "episodes", done) >> 32, adversary=adversary, budget=budget)
-        parts.append(Episodes(*(column[: episodes - done] for column in found)))
-        done += task.lanes
+        with world.opened(min(world.most, episodes - done)) as task:
+            agent = smoothed(let_in, task, world, sigma=sigma, frames=frames, seed=derive(seed, "noise", done))
+            found = play(agent, task, seed=derive(seed, "episodes", done) >> 32, adversary=adversary, budget=budget)
+            parts.append(Episodes(*(column[: episodes - done] for column in found)))
+            done += task.lanes
+        tell("noisy episodes", min(done, episodes), episodes)
     return Episodes(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
@@ -323,48 +324,14 @@ def certify(
         policy, env, sigma=sigma, episodes=episodes, seed=derive(seed, "policy-smoothing", "certify"), frames=frames
     )
     least, most = float(found.returns.min()), float(found.returns.max())
+    if max(-least, most) > LARGEST:
+        shown = max(least, most, key=abs)
+        raise InputError.of("the environment's returns", shown, expected=f"numbers up to {LARGEST:g}")
     if low is not None and least < low:
         raise InputError.of("lowest", low, expected=f"at most {least:g}, which one of the episodes returned")
     if high is not None and most > high:
         raise InputError.of("highest", high, expected=f"at least {most:g}, which one of the episodes returned")
     return Certificate.from_returns(found.returns, sigma, **settings)
-
-
-@dataclass(frozen=True)
-class World:
-    """An environment in the form that episodes are played in."""
-
-    make: Callable[[int], BatchedTask]
-    most: int  # lanes at once
-    frames: int | None  # observations that policies made for it see together; None: it does not say
-    bounds: tuple[float, float] | None  # of returns
-
-
-def world_of(env: Environment) -> World:
-    """Take in an environment; a simulator that stacks its observations is unwrapped, so that noise comes before stacks.
-
-    Raises:
-        InputError: It is unknown, or adds noise itself.
-    """
-    if isinstance(env, str):
-        if env not in worlds.WORLDS:
-            name = env.removeprefix(worlds.GYMNASIUM)
-            return World(lambda lanes: GymnasiumTask.make(name, lanes), ENVIRONMENTS, None, None)
-        return world_of(worlds.simulator(env, {}))
-    if isinstance(env, VectorEnv):
-        task = GymnasiumTask(env)
-        return World(lambda _: task, task.lanes, None, None)
-    if isinstance(env, SimulatorTask):
-        inside = world_of(env.simulator)
-        return World(lambda _: inside.make(env.lanes), env.lanes, inside.frames, inside.bounds)
-    if all(hasattr(env, name) for name in ("lanes", "reset", "step", "mask")):
-        fixed: Any = env
-        return World(lambda _: fixed, fixed.lanes, None, None)
-    if isinstance(env, Simulator):
-        return _of_simulator(env)
-    if callable(env) and not inspect.isclass(env):
-        return World(env, LANES, None, None)
-    raise InputError.of("env", env, expected="a world, a Gymnasium id, a simulator, a task or a vector environment")
 
 
 def smoothed(
@@ -385,14 +352,3 @@ def smoothed(
 
 def _kind(space: gymnasium.Space[Any]) -> tuple[Any, ...]:
     return type(space), space.shape, int(getattr(space, "n", 0))
-
-
-def _of_simulator(simulator: Simulator[Any, Any, Any]) -> World:
-    frames = None
-    if isinstance(simulator, StackedObservations):
-        frames, simulator = simulator.frames, simulator.simulator
-    if isinstance(simulator, NoisyObservations):
-        cause = "the noise that a certificate rests on is added here, once; give the simulator without it"
-        raise InputError.of("env", "a simulator with noise on its observations", expected="one without", cause=cause)
-    bounds = getattr(simulator, "return_bounds", None)
-    return World(lambda lanes: SimulatorTask(simulator, lanes), LANES, frames, bounds)

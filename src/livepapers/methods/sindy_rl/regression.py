@@ -13,10 +13,12 @@ from torch import Tensor
 from livepapers.core.errors import InputError
 
 MOST_ROUNDS = 20
-PIECE, GROUP = 2048, 4
-"""Rows, and terms whose products with all others are made at once: both stay in a processor's cache."""
 MANY = 6
 """Models from which it pays to make the products of pairs of terms once for all."""
+PIECE, LONG_PIECE = 2048, 8192
+"""Rows at once: with `MANY` models all products of pairs have to stay in a processor's cache, else only the terms."""
+GROUP = 4
+"""Terms whose products with all others are made at once."""
 RANK = 1e-12
 """Eigenvalue of the correlation matrix of the active terms below which a direction counts as undetermined (terms that
 repeat each other up to 1e-6); the solution of least norm is taken there."""
@@ -107,39 +109,42 @@ def normal_equations(features: Tensor, targets: Tensor, counts: Tensor) -> tuple
     together = features.new_zeros(len(counts), terms, terms + targets.shape[1])
     add = _add_shared if len(counts) >= MANY else _add_each
     for term, target, count in _pieces(features, targets, counts):
-        add(together, torch.cat([term, target]), count)
+        add(together, term, target, count)
     upper, moments = together[..., :terms].triu(), together[..., terms:]
     return upper + upper.triu(1).mT, moments
 
 
 def _pieces(features: Tensor, targets: Tensor, counts: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Terms `[p, n]`, targets `[d, n]` and counts `[M, n]` of some rows at a time, the rows side by side in memory."""
-    return zip(*(part.split(PIECE, 1) for part in (features.T, targets.T, counts)), strict=True)
+    size = PIECE if len(counts) >= MANY else LONG_PIECE
+    return zip(*(part.contiguous().split(size, 1) for part in (features.T, targets.T, counts)), strict=True)
 
 
-def _add_each(sums: Tensor, both: Tensor, counts: Tensor) -> None:
+def _add_each(sums: Tensor, terms: Tensor, targets: Tensor, counts: Tensor) -> None:
     """Add the products of some rows, a product of matrices for each model.
 
     Args:
         sums: `[M, p, p + d]`.
-        both: `[p + d, n]`, terms and targets.
+        terms: `[p, n]`.
+        targets: `[d, n]`.
         counts: `[M, n]`.
     """
     for total, times in zip(sums, counts, strict=True):
-        terms = both[: len(total)]
-        total.addmm_(terms if bool((times == 1).all()) else terms * times, both.T)
+        weighted = terms if bool((times == 1).all()) else terms * times
+        total[:, : len(terms)].addmm_(weighted, terms.T)
+        total[:, len(terms) :].addmm_(weighted, targets.T)
 
 
-def _add_shared(sums: Tensor, both: Tensor, counts: Tensor) -> None:
+def _add_shared(sums: Tensor, terms: Tensor, targets: Tensor, counts: Tensor) -> None:
     """As `_add_each`, but each pair of terms is multiplied once for all models, and only from the diagonal on.
 
     Below the diagonal the sums are incomplete.
     """
-    models, terms, width = sums.shape
-    for first in range(0, terms, GROUP):
-        last = min(first + GROUP, terms)
+    both = torch.cat([terms, targets])
+    for first in range(0, len(terms), GROUP):
+        last = min(first + GROUP, len(terms))
         pairs = (both[first:last, None] * both[first:]).flatten(0, 1)
-        sums[:, first:last, first:] += (counts @ pairs.T).view(models, last - first, width - first)
+        sums[:, first:last, first:] += (counts @ pairs.T).view(len(counts), last - first, len(both) - first)
 
 
 def thresholded(

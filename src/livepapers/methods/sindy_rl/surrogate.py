@@ -140,7 +140,7 @@ class SurrogateTask:
         final = torch.minimum(torch.maximum(reached.nan_to_num(0.0), low), high)
         reward = self._reward(self._state, action, final)
         reward = self._scale * torch.where(terminated, reward + self._lost, reward)
-        self._elapsed += 1
+        self._elapsed = self._elapsed + 1
         truncated = (self._elapsed >= self.horizon) & ~terminated
         ended = terminated | truncated
         self._state = final

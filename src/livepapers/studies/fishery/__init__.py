@@ -5,7 +5,7 @@ from livepapers.studies.fishery.claims import CLAIMS
 from livepapers.studies.fishery.design import ARMS, DEVIATIONS, SETTINGS
 from livepapers.studies.fishery.measuring import measure
 
-VERSION = 2
+VERSION = 3
 
 CURVES = (
     Curve("dev_reward", "updates", "Mean reward of an episode on dev draws"),

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from livepapers.baselines.harvest_rules import Kind, textbook, tune
 from livepapers.core.artifact import Artifact
 from livepapers.core.config import replace
+from livepapers.core.learner import JSON
 from livepapers.lab.study import Run, Setting
 from livepapers.methods.fishery import (
     Config,
@@ -20,7 +21,7 @@ from livepapers.methods.fishery import (
     threshold,
     threshold_slopes,
 )
-from livepapers.studies.fishery.design import FRACTIONS
+from livepapers.studies.fishery.design import FRACTIONS, SEEN
 from livepapers.tasks.ecosystem import EcosystemSimulator, Episodes, HarvestPolicy
 from livepapers.tasks.ecosystem_model import Ecosystem, may1, perturbed, three_species
 
@@ -61,9 +62,9 @@ def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dic
     model, budget = model_of(setting.parameters["model"]), BUDGETS[preset]
     if "perturbation" in setting.parameters:
         model = perturbed(model, setting.parameters["perturbation"], generator=run.generator("parameters"))
-    simulator = EcosystemSimulator(model)
+    simulator = EcosystemSimulator(model, seen=SEEN.get(arm))
     extra: dict[str, float] = {}
-    if arm in {"ppo", "ppo+gp"}:
+    if arm in {"ppo", "ppo+gp", *SEEN}:
         config = Config.preset(preset)
         if preset == "laptop":
             config = replace(config, updates=setting.parameters["updates"])
@@ -72,7 +73,7 @@ def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dic
         if arm == "ppo+gp":
             rule = _smoothed(rule, model, visited, config, run)
         _keep(rule, arm, model, run)
-        extra = _read(rule, model, visited, budget, run)
+        extra = {} if arm in SEEN else _read(rule, model, visited, budget, run)
     elif arm == "textbook":
         rule = textbook(model)
     elif arm == "no fishing":
@@ -113,10 +114,13 @@ def judged(model: Ecosystem, done: Episodes) -> dict[str, float]:
 
 def _keep(rule: nn.Module, arm: str, model: Ecosystem, run: Run) -> None:
     """Keep a learned rule as an artifact of the run, with the world it is for."""
-    kind = "blocks.policies:GreedyPolicy" if arm == "ppo" else "methods.fishery:SmoothedRule"
+    kind = "methods.fishery:SmoothedRule" if arm == "ppo+gp" else "blocks.policies:GreedyPolicy"
+    world: dict[str, JSON] = {"model": model.to_json()}
+    if arm in SEEN:
+        world["seen"] = list(SEEN[arm])
     described = Artifact(
         kind="policy", slug="fishery", architecture=kind, arguments=rule.arguments,  # type: ignore[arg-type]
-        made_by={"arm": arm}, spaces={"task": {"name": "ecosystem", "arguments": {"model": model.to_json()}}},
+        made_by={"arm": arm}, spaces={"task": {"name": "ecosystem", "arguments": world}},
     )  # fmt: skip
     run.artifact("rule", described, weights=rule.state_dict())
 
@@ -166,5 +170,5 @@ def _read(rule: HarvestPolicy, model: Ecosystem, visited: Tensor, budget: Budget
         found[f"escapement_{fishery.species}"] = escapement.mean().item()
         for other, slope in moved.items():
             found[f"slope_{fishery.species}_{other}"] = slope.slope
-            found[f"t_{fishery.species}_{other}"] = slope.t
+            found[f"explained_{fishery.species}_{other}_percent"] = 100.0 * slope.explains
     return found

@@ -1,0 +1,26 @@
+"""Spaces as JSON."""
+
+import json
+
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
+
+from livepapers.tasks import spaces
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        Box(0, 255, (2, 3), np.uint8),
+        Box(0, 2**63 - 1, (2,), np.int64),
+        Box(np.array([-(2**62) - 1, 0]), np.array([5, 7]), dtype=np.int64),
+        Box(-np.inf, np.array([1.0, np.inf], np.float32), (2,), np.float32),
+        Discrete(3, start=-1),
+        MultiDiscrete([2, 3], start=[1, 0]),
+    ],
+)
+def test_a_space_is_itself_again(space: Box | Discrete | MultiDiscrete):
+    again = spaces.from_json(json.loads(json.dumps(spaces.to_json(space))))
+    assert again == space
+    assert again.dtype == space.dtype
