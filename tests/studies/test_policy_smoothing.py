@@ -95,8 +95,8 @@ def test_a_prepared_agent_says_what_it_was_made_for_and_what_it_took(root: Path)
     assert described.spaces["sigma"] == 0.2
     assert described.spaces["task"] == agents.described_world("linear", 5)
     assert (folder / "training.json").is_file()
-    with pytest.raises(InputError, match="at most 20"):
-        agents.agent_name("linear", frames=5, sigma=0.2, seed=20)
+    with pytest.raises(InputError, match="at most 30"):
+        agents.agent_name("linear", frames=5, sigma=0.2, seed=30)
 
 
 def test_certification_training_and_attack_never_share_episodes():
