@@ -404,6 +404,10 @@ def test_a_frozen_base_goes_on_seeing_what_it_knows():
     before = agent.normaliser.mean.clone()
     learner.update()
     assert torch.equal(agent.normaliser.mean, before)
+    agent.normaliser = Normaliser(1)
+    agent.normaliser.frozen = True
+    learner.update()
+    assert not int(agent.normaliser.count), "frozen from the start: observations stay as they are"
 
 
 def test_kl_is_that_of_the_whole_action():

@@ -24,3 +24,13 @@ def test_a_space_is_itself_again(space: Box | Discrete | MultiDiscrete):
     again = spaces.from_json(json.loads(json.dumps(spaces.to_json(space))))
     assert again == space
     assert again.dtype == space.dtype
+
+
+def test_spaces_are_alike_by_their_members_and_boxes_by_their_shape():
+    assert spaces.alike(Box(-1.0, 1.0, (2,)), Box(-5.0, 5.0, (2,)))
+    assert not spaces.alike(Box(-1.0, 1.0, (2,)), Box(-1.0, 1.0, (3,)))
+    assert not spaces.alike(Discrete(2), Discrete(6))
+    assert not spaces.alike(Discrete(2), Discrete(2, start=1))
+    assert not spaces.alike(MultiDiscrete([2, 3]), MultiDiscrete([2, 4]))
+    assert spaces.alike(MultiDiscrete([2, 3]), MultiDiscrete([2, 3]))
+    assert not spaces.alike(Discrete(2), Box(-1.0, 1.0, ()))

@@ -238,7 +238,7 @@ def middle(space: Box) -> tuple[Tensor, Tensor]:
     low, high = (bound.double() for bound in bounds(space))
     reach = (high - low) / 2.0
     if not bool((reach <= FARTHEST).all()):
-        raise InputError.of("action space", str(space), expected=f"bounds within {FARTHEST:g} of each other")
+        raise InputError.of("action space", str(space), expected=f"bounds within {2.0 * FARTHEST:g} of each other")
     return ((low + high) / 2.0).float(), reach.clamp(min=LEAST_REACH).float()
 
 

@@ -264,9 +264,10 @@ class PPO(Learner):
             self.task, self._act, steps=config.steps, generator=self._actions, observation=self._observation
         )
         normaliser = getattr(self.agent, "normaliser", None)
-        fresh = normaliser is not None and not int(normaliser.count)
+        fresh = False
         with torch.no_grad():
-            rollout = self._normalised(rollout) if fresh else rollout
+            if isinstance(normaliser, Normaliser) and not normaliser.frozen and not int(normaliser.count):
+                rollout, fresh = self._normalised(rollout, normaliser), True
             estimate = self._estimate(rollout)
         steps = _flat(rollout, estimate, standardised=config.standardise == "update")
         if config.anneal:
@@ -286,13 +287,13 @@ class PPO(Learner):
         means = dict(zip(METRICS, [*(sums / taken).tolist(), rollout.reward.mean().item()], strict=False))
         return means | self._returns.report()
 
-    def _normalised(self, rollout: Rollout) -> Rollout:
+    def _normalised(self, rollout: Rollout, normaliser: Normaliser) -> Rollout:
         """The first rollout, as the agent sees it under the statistics of its own observations.
 
         Else networks would learn a whole update from raw observations, and then meet normalised ones.
         """
         observation, action = rollout.observation.flatten(0, 1), rollout.action.flatten(0, 1)
-        self.agent.normaliser.update(observation.flatten(1).to(torch.float32))  # type: ignore[union-attr, operator]
+        normaliser.update(observation.flatten(1).to(torch.float32))
         parameters, value = self.agent(observation)
         mask = None if rollout.mask is None else rollout.mask.flatten(0, 1)
         log_prob = self._actions_of(parameters, log_std=_log_std(self.agent), mask=mask).log_prob(action)

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import gymnasium
 import numpy as np
 import torch
-from gymnasium.spaces import Discrete, MultiDiscrete
 from torch import Tensor, nn
 
 from livepapers.blocks.policy_door import AnyPolicy, PolicySource, as_policy, require_actions
@@ -21,6 +19,7 @@ from livepapers.core.rng import derive, numpy_generator
 from livepapers.lab.statistics import bootstrap_interval, interval_inside
 from livepapers.tasks import worlds
 from livepapers.tasks.finite import require_finite
+from livepapers.tasks.spaces import alike
 from livepapers.tasks.vector import BatchedTask, SimulatorTask
 
 LANES = 4096
@@ -129,7 +128,7 @@ def check_fit(policy: Acting, task: BatchedTask, *, world: str) -> None:
         return
     for name in ("observation_space", "action_space"):
         made, here = getattr(policy.network, name, None), getattr(task, name)
-        if made is not None and not _same(made, here):
+        if made is not None and not alike(made, here):
             raise InputError.of("world", f"{name.replace('_', ' ')} {here}", expected=f"that of the policy, {made}")
     if getattr(policy.network, "observation_space", None) is None:
         _probe(policy, task, world=world)
@@ -141,17 +140,8 @@ def _check_door(policy: AnyPolicy, task: BatchedTask) -> None:
     if policy.shape is not None and policy.shape != shape:
         expected = f"{policy.shape}, which the policy takes"
         raise InputError.of("world", f"observations of shape {shape}", expected=expected)
-    if actions is not None and not _same(actions, task.action_space):
+    if actions is not None and not alike(actions, task.action_space):
         raise InputError.of("world", f"action space {task.action_space}", expected=f"that of the policy, {actions}")
-
-
-def _same(made: gymnasium.Space[Any], here: gymnasium.Space[Any]) -> bool:
-    """Whether two spaces have the same members, but for the bounds of boxes: worlds clip what goes beyond theirs."""
-    if isinstance(made, Discrete) and isinstance(here, Discrete):
-        return (made.n, made.start) == (here.n, here.start)
-    if isinstance(made, MultiDiscrete) and isinstance(here, MultiDiscrete):
-        return np.array_equal(made.nvec, here.nvec) and np.array_equal(made.start, here.start)
-    return made.shape == here.shape and type(made) is type(here)
 
 
 @torch.no_grad()

@@ -42,6 +42,15 @@ def from_json(values: Mapping[str, Any]) -> gymnasium.Space:
     raise InputError.of("space", dict(values), expected="kind box, discrete or multi-discrete")
 
 
+def alike(made: gymnasium.Space, here: gymnasium.Space) -> bool:
+    """Whether two spaces have the same members, but for the bounds of boxes: worlds clip what goes beyond theirs."""
+    if isinstance(made, Discrete) and isinstance(here, Discrete):
+        return (made.n, made.start) == (here.n, here.start)
+    if isinstance(made, MultiDiscrete) and isinstance(here, MultiDiscrete):
+        return np.array_equal(made.nvec, here.nvec) and np.array_equal(made.start, here.start)
+    return made.shape == here.shape and type(made) is type(here)
+
+
 def _bound(side: np.ndarray) -> JSON:
     if side.dtype.kind != "f":  # whole numbers stay whole: not all of them have a float
         return side.reshape(-1)[0].item() if side.size and bool((side == side.reshape(-1)[0]).all()) else side.tolist()

@@ -73,7 +73,7 @@ def read_genome(path: Path, env: str = "") -> Individual:
         if isinstance(error, InputError):
             raise
         raise InputError.of("genome", path, expected="a genome.json of deep-ga", cause=plainly(error)) from None
-    name, arguments = (worlds.full_name(env), {}) if env else worlds.of_file(told, field="genome", option="--env")
+    name, arguments = worlds.asked_for(env, told, field="genome")
     if genome.signature != layout.signature:
         cause = "its network was altered after it was written"
         raise InputError.of("genome", path, expected=f"the signature {layout.signature}", cause=cause)

@@ -19,6 +19,7 @@ from livepapers.methods.policy_smoothing.certificate import LARGEST, Certificate
 from livepapers.methods.policy_smoothing.environments import Environment, World, world_of
 from livepapers.tasks.finite import require_finite
 from livepapers.tasks.observations import pushed
+from livepapers.tasks.spaces import alike
 from livepapers.tasks.vector import BatchedTask
 
 Sigma: TypeAlias = float | Sequence[float]
@@ -340,7 +341,7 @@ def smoothed(
     """The policy with its noise, its frames counted; raises `InputError` where it does not fit the task."""
     if not isinstance(task.observation_space, gymnasium.spaces.Box):
         raise InputError.of("env", str(task.observation_space), expected="observations that are a box of numbers")
-    if policy.actions is not None and _kind(policy.actions) != _kind(task.action_space):
+    if policy.actions is not None and not alike(policy.actions, task.action_space):
         shown = f"actions {task.action_space}"
         raise InputError.of("env", shown, expected=f"those of the policy, {policy.actions}")
     said = frames_of(policy, task.observation_space)
@@ -348,7 +349,3 @@ def smoothed(
         raise InputError.of("frames", frames, expected=f"{said}", cause=f"the policy takes {policy.shape}")
     count = frames or (said if policy.shape is not None else world.frames or 1)
     return SmoothedPolicy(policy, sigma, generator=make_generator(seed, "smoothing"), frames=count)
-
-
-def _kind(space: gymnasium.Space[Any]) -> tuple[Any, ...]:
-    return type(space), space.shape, int(getattr(space, "n", 0))
