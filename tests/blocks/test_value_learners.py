@@ -216,7 +216,7 @@ def test_nothing_to_train_is_refused_and_an_unused_parameter_is_not():
     learner = td3()
     with pytest.raises(InputError, match="actor: got no parameter"):
         DeterministicPolicyGradient(
-            learner.task, learner.actor.requires_grad_(False), learner.critics, config=TD3, seed=0
+            learner.task, learner.actor.requires_grad_(False), list(learner.critics), config=TD3, seed=0
         )
     walker = dqn()
     with pytest.raises(InputError, match="network: got no parameter"):
