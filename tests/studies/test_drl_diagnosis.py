@@ -16,7 +16,7 @@ from livepapers.core.errors import Diverged
 from livepapers.lab.claims import LEVEL, judge
 from livepapers.lab.statistics import holm, smallest_p
 from livepapers.lab.study import Cell, Cells, load_study
-from livepapers.lab.tuning import combinations, pilots, try_all
+from livepapers.lab.tuning import FILE, combinations, pilots, try_all
 from livepapers.methods.drl_diagnosis import ALL_CHANGES, Config
 from livepapers.studies import drl_diagnosis as study
 from livepapers.studies.drl_diagnosis import agents, claims, design, measuring, tuning
@@ -91,7 +91,7 @@ def test_the_agent_has_the_kappa_of_the_best_trials_of_its_own_game(tmp_path: Pa
         assert preset == "smoke"
         tried.append((world, kappa, pilot))
         best = {"minatar-breakout": 0.01, "minatar-space-invaders": 0.002}[world]
-        (folder / tuning.FILE).write_text(json.dumps({"score": 0.0 if kappa == best else None}))
+        (folder / FILE).write_text(json.dumps({"score": 0.0 if kappa == best else None}))
 
     parts = {name: functools.partial(try_kappa, **part.keywords) for name, part in study.PREPARE.items()}  # type: ignore[attr-defined]
     settings = load_study("drl-diagnosis").settings
@@ -130,7 +130,7 @@ def test_a_trial_trains_what_it_is_called_and_is_worth_the_lesser_of_play_and_pl
             tuning, "mean_return", lambda *_, attacked, worse=worse, **__: 3.0 if attacked == worse else 7.0
         )
         study.PREPARE[tuning.part_name("minatar-breakout", 0.01, PILOTS[0])](tmp_path, "smoke")
-        assert json.loads((tmp_path / tuning.FILE).read_text()) == {"score": 3.0}
+        assert json.loads((tmp_path / FILE).read_text()) == {"score": 3.0}
     assert made == 2 * [("interval", 0.01, "minatar-breakout", PILOTS[0])]
 
 
@@ -140,7 +140,7 @@ def test_what_diverges_has_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(tuning.loop, "drive", drive)
     study.PREPARE[tuning.part_name("minatar-breakout", 0.01, PILOTS[0])](tmp_path, "smoke")
-    assert json.loads((tmp_path / tuning.FILE).read_text()) == {"score": None}
+    assert json.loads((tmp_path / FILE).read_text()) == {"score": None}
 
 
 def test_no_cell_has_the_seed_of_a_trial():

@@ -7,16 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from livepapers.core.config import replace
 from livepapers.lab.claims import _Family, judge
 from livepapers.lab.statistics import smallest_p
 from livepapers.lab.study import Cell, Cells, Setting, load_study
-from livepapers.methods.ospo import Config
-from livepapers.methods.ospo.application import GRPO
-from livepapers.papers import catalogue
+from livepapers.lab.tuning import FILE, keep_score
 from livepapers.studies import ospo as study
-from livepapers.studies.ospo import claims
-from livepapers.studies.ospo.design import TUNED
+from livepapers.studies.ospo import claims, tuning
+from livepapers.studies.ospo.design import MAIN, POINTS
 from livepapers.studies.ospo.instances import file_of
 from livepapers.tasks import worlds
 from livepapers.tasks.ride_city import grid_city
@@ -33,33 +30,60 @@ def folder(tmp_path: Path) -> Path:
     tables = grid_city(3, 3, rate=5.0).to_json()
     for one in study.SETTINGS:
         (tmp_path / file_of(one)).write_text(json.dumps({"reference": None, "tables": tables}))
+    keep_score(tmp_path, 1.0)  # of every trial
     return tmp_path
 
 
-def test_trained_arms_differ_in_what_the_design_says_and_in_nothing_else():
-    for preset, budget in study.BUDGETS.items():
-        plain = study.config_of("ospo", preset).to_json()
+def test_trained_arms_of_equal_trials_differ_in_what_the_design_says_and_in_nothing_else():
+    values = dict(POINTS[0])
+    for preset in study.BUDGETS:
+        plain = study.config_of("ospo", preset, values).to_json()
         for arm, changes in study.LEARNERS.items():
-            config = study.config_of(arm, preset).to_json()
-            said = {*changes, *budget.tuned.get(arm, {})}
-            assert {field for field in plain if config[field] != plain[field]} <= said
+            config = study.config_of(arm, preset, values).to_json()
+            assert {field for field in plain if config[field] != plain[field]} <= set(changes)
             assert arm in {"ospo", "ddqn"} or config != plain, (arm, preset)
 
 
-def test_each_main_arm_is_tuned_in_the_same_settings_and_variants_have_those_of_ospo():
-    tuned = study.BUDGETS["laptop"].tuned
-    assert tuned.keys() == {"ospo", "grpo", "ippo", "ddqn"}
-    assert len({frozenset(settings) for settings in tuned.values()}) == 1
-    for arm in study.LEARNERS.keys() - tuned.keys():
-        config = study.config_of(arm, "laptop").to_json()
-        assert {name: config[name] for name in tuned["ospo"]} == tuned["ospo"]
+def test_each_main_arm_tries_the_same_settings_in_trainings_as_long_as_the_cells():
+    names = {(arm, name.removeprefix(f"trial-{arm}-")) for name in study.PREPARE for arm in MAIN if f"-{arm}-" in name}
+    assert {arm for arm, _ in names} == {"ospo", "grpo", "ippo", "ddqn"}
+    assert all(len([name for arm, name in names if arm == one]) == len(POINTS) for one in MAIN)
+    for values in POINTS:
+        config = study.config_of("ippo", "laptop", values)
+        assert config.episodes == study.BUDGETS["laptop"].learning["episodes"]
+        assert (config.learning_rate, config.explore) == (values["learning_rate"], values["explore"])
+        assert config.last_rate == pytest.approx(0.3 * config.learning_rate)
 
 
-def test_what_apply_trains_with_is_what_was_tuned():
-    for arm, config in (("ospo", Config()), ("grpo", replace(Config(), **GRPO))):
-        used = config.to_json()
-        assert {name: used[name] for name in TUNED[arm]} == TUNED[arm]
-        assert {name: used[name] for name in study.LEARNERS[arm]} == study.LEARNERS[arm]
+@pytest.mark.parametrize(("arm", "tried"), [("ippo", "ippo"), ("ospo, fairness", "ospo")])
+def test_an_arm_learns_with_what_its_trials_chose_and_tells_how_all_went(
+    arm: str, tried: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[str] = []
+    one, two = POINTS[:2]
+
+    class Tried(FakeRun):
+        def prepared(self, name: str) -> Path:
+            if name == "cities":
+                return folder
+            asked.append(name)
+            part = folder / name
+            part.mkdir(exist_ok=True)
+            keep_score(part, {tuning.part_name(tried, one): 3.0, tuning.part_name(tried, two): 5.0}[name])
+            return part
+
+    found = study.measure(arm, setting("evening"), 11, "smoke", Tried(folder))
+    assert asked == [tuning.part_name(tried, two), tuning.part_name(tried, one)]  # an odd seed begins in the middle
+    assert (found["learning_rate"], found["explore"]) == (two["learning_rate"], two["explore"])
+    scores = {name: value for name, value in found.items() if name.startswith("trial_")}
+    assert list(scores.values()) == [3.0, 5.0]
+    assert scores.keys() <= {table.metric for table in study.TABLES}
+
+
+def test_a_trial_keeps_the_reward_of_what_it_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tuning, "read_city", lambda *_: grid_city(3, 3, rate=5.0))
+    study.PREPARE[tuning.part_name("grpo", POINTS[0])](tmp_path, "smoke")
+    assert json.loads((tmp_path / FILE).read_text())["score"] > 0.0
 
 
 @pytest.mark.parametrize("others", ["at their smallest p", "without any effect"])
@@ -84,7 +108,11 @@ def test_cells_measure_reward_orders_and_times_on_the_same_episodes(arm: str, fo
     assert run.kept["reward"].shape == (2,)
     assert found["reward"] == pytest.approx(run.kept["reward"].mean())
     if arm in study.LEARNERS:
-        assert [sorted(metrics) for _, metrics in run.points] == [["curve", "first"], ["curve"]]
+        assert [sorted(metrics) for _, metrics in run.points] == [
+            ["curve", "first", "kept"],
+            ["kept"],
+            ["curve", "kept"],
+        ]
         assert run.work["fleet_minutes"] == 4 * 30
         made = run.artifacts["policy"].spaces["task"]
         assert isinstance(made, dict)
@@ -171,10 +199,7 @@ def test_a_rival_that_did_not_learn_is_not_beaten(claim_id: str, rival: str):
     assert f"{rival} did not learn" in (claim.precondition(fake_cells({"evening": rewards | {rival: [19.0]}})) or "")
 
 
-def test_sizes_that_cannot_be_compared_are_told_with_their_figures():
-    results = catalogue.results("ospo")
-    assert results is not None
-    effect = next(one for one in results["current"]["verdicts"] if one["id"] == "C2")["effect"]
-    told = next(text for text in study.DEVIATIONS if text.startswith("C2"))
-    assert f"{effect:.1f} %" in told
-    assert "the size cannot" in told
+def test_the_last_third_is_what_was_kept_then_against_what_is_kept_at_the_end():
+    cells = Cells({Cell("ospo", "evening", 10): {"reward": 1.0}}, samples=lambda *_: np.zeros(1),
+                  curves=lambda *_: (np.array([40.0, 80.0, 120.0]), np.array([50.0, 100.0, 103.0])))  # fmt: skip
+    assert effects("Q8", cells) == {"evening/seed 10": pytest.approx(3.0)}

@@ -1,9 +1,6 @@
 """How the weight of the regulariser is chosen in each game, as the paper does: by trials of the robust arm."""
 
 import functools
-import itertools
-import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,15 +8,12 @@ from typing import Any
 from livepapers.blocks.policy_door import as_policy
 from livepapers.core import loop
 from livepapers.core.errors import Diverged
-from livepapers.core.files import write_atomic
 from livepapers.core.rng import derive
 from livepapers.lab import tuning
 from livepapers.lab.study import Prepare, Run
 from livepapers.methods.drl_diagnosis import updates_of
 from livepapers.studies.drl_diagnosis.agents import learner, mean_return, settings
 from livepapers.studies.drl_diagnosis.design import KAPPAS, PILOTS, WORLDS
-
-FILE = "score.json"
 
 
 def part_name(world: str, kappa: float, pilot: int) -> str:
@@ -28,20 +22,13 @@ def part_name(world: str, kappa: float, pilot: int) -> str:
 
 
 def chosen_kappa(run: Run, preset: str, world: str, seed: int) -> dict[str, Any]:
-    """What `lab.tuning.try_all` finds; trials that nobody has made yet are made on the way.
-
-    Cells of odd seeds begin in the middle, so that two of them do not wait for each other.
-    """
-    pilots = tuning.pilots(PILOTS[preset])
-    grid = list(itertools.product(KAPPAS[preset], pilots))
-    start = len(grid) // 2 if seed % 2 else 0
-    scores: dict[tuple[float, int], float] = {}
-    for kappa, pilot in grid[start:] + grid[:start]:
-        found = (run.prepared(part_name(world, kappa, pilot)) / FILE).read_text(encoding="utf-8")
-        score = json.loads(found)["score"]
-        scores[kappa, pilot] = math.nan if score is None else score
+    """What `lab.tuning.try_all` finds; trials that nobody has made yet are made on the way."""
     points = tuning.combinations({"weight": KAPPAS[preset]})
-    return tuning.try_all(points, pilots, lambda point, pilot: scores[point["weight"], pilot])
+
+    def part(point: tuning.Point, pilot: int) -> str:
+        return part_name(world, point["weight"], pilot)
+
+    return tuning.try_parts(run, points, tuning.pilots(PILOTS[preset]), part, cell=seed)
 
 
 def try_kappa(folder: Path, preset: str, *, world: str, kappa: float, pilot: int) -> None:
@@ -64,7 +51,7 @@ def try_kappa(folder: Path, preset: str, *, world: str, kappa: float, pilot: int
             )
             for attacked in (False, True)
         )
-    write_atomic(folder / FILE, json.dumps({"score": score}) + "\n")
+    tuning.keep_score(folder, score)
 
 
 PREPARE: Mapping[str, Prepare] = {

@@ -1,14 +1,14 @@
 """How a cell of the ospo study is measured."""
 
+from typing import Any
+
 from livepapers.baselines.dispatch_rules import nearest_vehicle, one_step_greedy, random_matching
 from livepapers.lab.study import Run, Setting
 from livepapers.methods import ospo
-from livepapers.studies.ospo.design import BUDGETS, LEARNERS, RULES
-from livepapers.studies.ospo.instances import fleet
+from livepapers.studies.ospo.design import BUDGETS, RULES
+from livepapers.studies.ospo.instances import fleet, greedy, learner
+from livepapers.studies.ospo.tuning import DISCOUNT, chosen, config_of
 from livepapers.tasks.ride_pooling import FleetPolicy, RidePooling, Rollout
-
-DISCOUNT = 0.99
-"""A minute, of the platform's reward."""
 
 
 def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dict[str, float]:
@@ -16,39 +16,51 @@ def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dic
     world = fleet(run.prepared("cities"), setting, preset)
     if arm in RULES:
         return _judged(world, _rule(arm, world, run), preset, run)
-    learner = _learner(arm, world, seed, preset)
-    _train(learner, preset, run)
-    run.artifact("policy", learner.artifact(arm=arm, setting=setting.name), weights=learner.policy().state_dict())
-    return _judged(world, _greedy(learner.policy(), world), preset, run)
+    trials = chosen(run, arm, preset, seed)
+    made = learner(arm, world, config_of(arm, preset, trials["chosen"] if trials else {}), seed)
+    _train(made, preset, run)
+    policy = made.policy()
+    run.artifact("policy", made.artifact(arm=arm, setting=setting.name), weights=policy.state_dict())
+    return {**_judged(world, greedy(policy, world), preset, run), **_settings(made.config, trials)}
 
 
-def config_of(arm: str, preset: str) -> ospo.Config:
-    """An arm's training settings: the budget is equal, what differs is tuned or in `LEARNERS`."""
-    budget = BUDGETS[preset]
-    tuned = budget.tuned.get(arm, budget.tuned.get("ospo", {}))
-    return ospo.Config(**{**budget.learning, **tuned, **LEARNERS[arm]})
+def _train(made: ospo.Dispatcher, preset: str, run: Run) -> None:
+    """Train an arm; its curve is the greedy reward on the dev episodes.
 
+    The network of the first check, and at each third of the training the one that would be kept, are judged as the end
+    is.
+    """
+    config, world = made.config, made.fleet
+    thirds = {-(-config.episodes * third // 3) for third in (1, 2, 3)}
 
-def _learner(arm: str, world: RidePooling, seed: int, preset: str) -> ospo.Dispatcher:
-    kind = ospo.QDispatcher if arm == "ddqn" else ospo.GroupPolicyOptimizer
-    return kind(world, config=config_of(arm, preset), seed=seed)
-
-
-def _train(learner: ospo.Dispatcher, preset: str, run: Run) -> None:
-    """Train an arm; its curve is the greedy reward on the dev episodes; the first check is judged as the end is."""
-    config, world = learner.config, learner.fleet
+    def tested(policy: ospo.DispatchPolicy) -> float:
+        test = world.scenario(BUDGETS[preset].tests, run.generator("test"))
+        return float(world.rollout(greedy(policy, world), test).discounted(DISCOUNT).mean())
 
     def evaluate(step: int) -> dict[str, float] | None:
-        episodes = step * config.lanes
-        if episodes % config.check_every and episodes < config.episodes:
-            return None
-        if episodes > config.check_every:
-            return {"curve": learner.dev_reward}
-        test = world.scenario(BUDGETS[preset].tests, run.generator("test"))
-        rollout = world.rollout(_greedy(learner.current, world), test)
-        return {"curve": learner.dev_reward, "first": float(rollout.discounted(DISCOUNT).mean())}
+        episodes, found = step * config.lanes, {}
+        if episodes in thirds:
+            found["kept"] = tested(made.policy())
+        if episodes % config.check_every == 0 or episodes >= config.episodes:
+            found["curve"] = made.dev_reward
+        if episodes == config.check_every:
+            found["first"] = tested(made.current)
+        return found or None
 
-    run.drive(learner, learner.updates, evaluate=evaluate)
+    run.drive(made, made.updates, evaluate=evaluate)
+
+
+def _settings(config: ospo.Config, trials: dict[str, Any] | None) -> dict[str, float]:
+    """What the trials chose, and how every one of them went."""
+    found = {"learning_rate": config.learning_rate, "explore": config.explore}
+    if trials is None:
+        return found
+    scores = {
+        f"trial_{one['values']['learning_rate']:g}_{one['values']['explore']:g}": one["mean"]
+        for one in trials["trials"]
+        if one["mean"] is not None
+    }
+    return found | {"rate_at_edge": float("learning_rate" in trials["edges"])} | scores
 
 
 def _judged(world: RidePooling, policy: FleetPolicy, preset: str, run: Run) -> dict[str, float]:
@@ -75,7 +87,3 @@ def _rule(arm: str, world: RidePooling, run: Run) -> FleetPolicy:
     if arm == "random":
         return random_matching(world, run.private_generator("random"))
     return one_step_greedy(world) if arm == "one-step greedy" else nearest_vehicle(world)
-
-
-def _greedy(policy: ospo.DispatchPolicy, world: RidePooling) -> FleetPolicy:
-    return lambda state: policy(world.observe(state))
