@@ -36,6 +36,15 @@ def test_what_is_compared_and_how_far_one_looks_are_four_advantages():
     torch.testing.assert_close(found("return", "none"), torch.tensor([2.0, 6.0, 2.0, 6.0]))
 
 
+@pytest.mark.parametrize(("horizon", "group", "field"), [
+    ("critic", "minute", "horizon"), ("returns", "minute", "horizon"), ("return", "Minute", "group"),
+])  # fmt: skip
+def test_an_unknown_advantage_is_refused_and_not_taken_for_another(horizon: str, group: str, field: str):
+    none = torch.zeros(2, dtype=torch.int64)
+    with pytest.raises(InputError, match=field):
+        ospo.advantage(horizon, group, torch.ones(2), none, none, none, discount=0.9)  # type: ignore[arg-type]
+
+
 def test_no_decision_gives_no_advantage():
     none, index = torch.zeros(0), torch.zeros(0, dtype=torch.int64)
     assert ospo.one_step_advantage(none, index).shape == (0,)

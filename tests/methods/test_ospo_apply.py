@@ -11,7 +11,8 @@ from livepapers.core.errors import InputError, MissingExtraError
 from livepapers.lab.evaluation import evaluate, load_policy
 from livepapers.methods.ospo import application, apply
 from livepapers.methods.ospo.dispatch_map import Minute, Sent, dispatch_map
-from livepapers.tasks.trip_table import Window, read_trips
+from livepapers.tasks.ride_city import City
+from livepapers.tasks.trip_table import Window, city_of, read_trips
 
 ZONES = "zone,x_km,y_km\na,0,0\nb,1,0\nc,2,0\nd,0,1\n<e&f>,1,1\n"
 NAMES = ("a", "b", "c", "d", "<e&f>")
@@ -110,6 +111,57 @@ def test_times_may_be_written_as_the_open_data_portal_does(given: dict[str, Path
     first, second = (read_trips(path, window, NAMES, timed=True) for path in (given["trips"], tmp_path / "portal.csv"))
     assert (first.day == second.day).all()
     assert (first.minute == second.minute).all()
+
+
+def test_times_are_those_of_the_clocks_there_also_where_their_offset_changes(given: dict[str, Path], tmp_path: Path):
+    table = pd.read_csv(given["trips"])
+    for column in ("tpep_pickup_datetime", "tpep_dropoff_datetime"):
+        late = pd.to_datetime(table[column]) >= pd.Timestamp("2024-07-03")
+        table[column] = table[column] + late.map({False: "+01:00", True: " +0200"})
+    table.to_csv(tmp_path / "offsets.csv", index=False)
+    window = Window.parse("23:50", 20)
+    first, second = (read_trips(path, window, NAMES, timed=True) for path in (given["trips"], tmp_path / "offsets.csv"))
+    assert (first.day == second.day).all()
+    assert (first.minute == second.minute).all()
+
+
+HEAD = "pickup_datetime,dropoff_datetime,PULocationID,DOLocationID"
+
+
+def day_of_trips(date: str, hour: int = 19, count: int = 30, minutes: int = 3) -> list[str]:
+    times = [pd.Timestamp(f"{date} {hour}:00") + pd.Timedelta(minutes=k % 30) for k in range(count)]
+    return [f"{begun},{begun + pd.Timedelta(minutes=minutes)},a,b" for begun in times]
+
+
+def test_a_quiet_day_counts_a_day_without_any_trip_is_told_and_a_mistaken_date_left_out(tmp_path: Path):
+    quiet = day_of_trips("2024-07-03", hour=8)  # trips, but none in the window
+    lines = [*day_of_trips("2024-07-01", count=300), *quiet * 10, *day_of_trips("2024-07-05", count=300),
+             *day_of_trips("2009-01-01", count=1)]  # fmt: skip
+    (tmp_path / "trips.csv").write_text("\n".join([HEAD, *lines]) + "\n")
+    window = Window.parse("19:00", 30)
+    trips = read_trips(tmp_path / "trips.csv", window, NAMES, timed=True)
+    assert (trips.days, trips.gaps, trips.stray) == (3, 2, 1)
+    assert sorted(set(trips.day.tolist())) == [0, 2]
+    places = torch.tensor([[float(x), 0.0] for x in range(5)])
+    city = city_of(trips, window, NAMES, places, known_speeds=False, days=3)
+    assert city.rate.tolist() == pytest.approx([600 / 3 / 30] * 2)
+    notes = application._dates(trips)
+    assert "2 days between" in notes[0]
+    assert "1 trips of dates" in notes[1]
+
+
+def test_days_that_are_kept_for_the_comparison_leave_no_trace_in_demand_or_speeds(tmp_path: Path):
+    def city(last: int) -> City:
+        days = [day_of_trips(f"2024-07-0{day}", count=60) for day in range(1, 4)]
+        lines = [line for day in days for line in day] + day_of_trips("2024-07-04", count=60, minutes=last)
+        (tmp_path / "trips.csv").write_text("\n".join([HEAD, *lines]) + "\n")
+        window = Window.parse("19:00", 30)
+        trips = read_trips(tmp_path / "trips.csv", window, NAMES, timed=True)
+        places = torch.tensor([[float(x), 0.0] for x in range(5)])
+        return city_of(trips, window, NAMES, places, known_speeds=False, days=3)
+
+    assert torch.equal(city(3).speed, city(9).speed)
+    assert torch.equal(city(3).cumulative, city(9).cumulative)
 
 
 @pytest.mark.parametrize("count", ["-1", "9", "nan", ""])

@@ -1,4 +1,5 @@
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from livepapers.blocks.advantages import returns_to_go
 from livepapers.blocks.distributions import distribution
 from livepapers.core.config import replace
-from livepapers.core.errors import CorruptFileError
+from livepapers.core.errors import CorruptFileError, InputError
 from livepapers.core.rng import generator, numpy_generator
 from livepapers.methods import pdppo
 from livepapers.methods.pdppo.collecting import Collector
@@ -250,3 +251,15 @@ def test_with_exact_critics_the_second_advantage_prefers_no_action_and_the_decis
     right = 2
     assert total[right] > 0.03
     assert seen[right] < -0.03
+
+
+def test_an_unknown_aggregate_is_refused_and_not_taken_for_the_paper_s():
+    none, values, targets = torch.zeros(1, 1), pdppo.Values(*torch.zeros(2, 1, 1)), pdppo.Targets(*torch.zeros(2, 1, 1))
+    unknown: Any = "maximum"
+    for call in (
+        lambda: pdppo.critic_targets(unknown, none, none, none.bool(), discount=0.9),
+        lambda: pdppo.post_decision_advantage(unknown, targets, values),
+        lambda: pdppo.critic_loss(unknown, values, targets),
+    ):
+        with pytest.raises(InputError, match="aggregate: got maximum"):
+            call()

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,10 +12,11 @@ from livepapers import samples
 from livepapers.baselines.lot_sizing_hindsight import Bound
 from livepapers.core import artifact
 from livepapers.core.errors import InputError
+from livepapers.core.rng import generator as make_generator
 from livepapers.methods.pdppo import Aggregate, Config, PostDecisionPPO, apply, judging
 from livepapers.methods.pdppo.chart import gantt
 from livepapers.papers import catalogue
-from livepapers.tasks.lot_sizing import LotSizing, LotSizingPlant
+from livepapers.tasks.lot_sizing import LotSizing, LotSizingPlant, Scenario
 
 QUICK = {"steps": 200, "paths": 1, "periods": 6, "seconds": 5.0}
 SMALL = """
@@ -70,7 +72,10 @@ def test_the_saved_policy_decides_what_apply_said(plant: Path, tmp_path: Path):
     assert [names[item] for item in chosen] == [row["pdppo"] for row in done.tables["What to make now"]]
     with (tmp_path / "out" / "schedule.csv").open() as file:
         first = next(csv.DictReader(file))
-    assert first["<m&1>"] == names[chosen[0]]
+    assert first["made by <m&1>"] == names[chosen[0]]
+    with (tmp_path / "out" / "stock.csv").open() as file:
+        stocks = list(csv.DictReader(file))
+    assert sum(int(row["stock"]) for row in stocks if row["period"] == "1") == int(first["stock"])
     picture = ET.fromstring((tmp_path / "out" / "schedule.svg").read_text())
     assert picture.tag.endswith("svg")
 
@@ -126,7 +131,7 @@ def test_a_rule_that_is_cheaper_is_said_first_and_makes_the_schedule(tmp_path: P
     assert "use it, or train with more --steps" in done.notes[0]
     first = done.tables["Schedule on one demand path"][0]
     for row in done.tables["What to make now"]:
-        assert first[str(row["machine"])] == row["look-ahead rule"]
+        assert first[f"made by {row['machine']}"] == row["look-ahead rule"]
 
 
 def test_a_policy_that_is_cheaper_makes_the_schedule(monkeypatch: pytest.MonkeyPatch):
@@ -136,7 +141,7 @@ def test_a_policy_that_is_cheaper_makes_the_schedule(monkeypatch: pytest.MonkeyP
     assert " % less than the " in done.headline
     first = done.tables["Schedule on one demand path"][0]
     for row in done.tables["What to make now"]:
-        assert first[str(row["machine"])] == row["pdppo"]
+        assert first[f"made by {row['machine']}"] == row["pdppo"]
     assert any(note.startswith("pdppo takes its sampled actions") for note in done.notes)
 
 
@@ -169,12 +174,38 @@ def test_a_share_of_hardly_anything_is_left_out(plant: Path):
 
 
 def test_how_far_the_least_cost_may_lie_above_a_bound():
-    half, known = Bound(50.0, 100.0, 1.0, None), Bound(10.0, 10.0, 1.0, None)
-    assert half.gap == 0.5
-    assert judging.above_bound([half]) == pytest.approx(100 * half.gap / (1 - half.gap))
-    assert judging.above_bound([half, known]) == pytest.approx(100 * (110 / 60 - 1), abs=0.05)
-    assert judging.above_bound([known]) == 0.0
-    assert judging.above_bound([half, Bound(0.0, float("inf"), 1.0, None)]) is None
+    half, known = Bound(50.0, 50.0, 1.0, None), Bound(10.0, 10.0, 1.0, None)
+    assert judging.above_bound([half], np.array([100.0])) == pytest.approx(100.0)
+    assert judging.above_bound([half, known], np.array([100.0, 10.0])) == pytest.approx(100 * (110 / 60 - 1), abs=0.05)
+    assert judging.above_bound([known], np.array([10.0])) == 0.0
+    assert judging.above_bound([Bound(0.0, float("inf"), 1.0, None)], np.array([3.0])) is None
+
+
+def test_the_least_cost_that_is_known_is_that_of_schedules_in_the_plant_not_in_the_program(plant: Path):
+    """The program throws units away where no policy can: its solution is no schedule's cost."""
+    simulator = LotSizing(LotSizingPlant.from_file(plant, option="--plant"))
+    learner = PostDecisionPPO(simulator, config=Config.tiny(), seed=0)
+    judged = judging.judge(simulator, learner, seed=0, paths=3, periods=6, seconds=20.0)
+    rivals = torch.stack([rollout.cost for rollout in judged.short.values()]).amin(0).double().numpy()
+    assert (judged.least <= rivals + 1e-6).all()
+    assert (judged.least >= np.array([one.bound for one in judged.bounds]) - 1e-4).all()
+    drawn = simulator.scenarios(judging.FRESH_PATHS, make_generator(0, "pdppo", "apply", "fresh"), periods=judged.span)
+    for path, (bound, least) in enumerate(zip(judged.bounds, judged.least, strict=True)):
+        assert bound.actions is not None
+        one = Scenario(type(drawn.state)(*(part[path : path + 1] for part in drawn.state)),
+                       drawn.demand[path : path + 1, :6])  # fmt: skip
+        steps = iter(torch.from_numpy(bound.actions)[:, None])
+        replayed = float(simulator.rollout(lambda _, steps=steps: next(steps), one).cost)
+        assert least == pytest.approx(min(replayed, rivals[path]))
+
+
+def test_machines_may_be_called_as_columns_are(plant: Path, tmp_path: Path):
+    plant.write_text(plant.read_text().replace("<m&1>", "stock"))
+    done = apply(plant, output=tmp_path / "named", **QUICK)
+    rows = done.tables["Schedule on one demand path"]
+    assert [row["period"] for row in rows] == list(range(1, len(rows) + 1))
+    assert "made by stock" in rows[0]
+    assert isinstance(rows[0]["stock"], int)
 
 
 def test_of_a_long_plant_the_first_periods_are_compared(plant: Path, monkeypatch: pytest.MonkeyPatch):

@@ -36,15 +36,15 @@ class Bound:
     """What is known of the least cost of one path."""
 
     bound: float  # no policy costs less
-    solution: float  # cost of the best schedule found; infinite if none was
+    solution: float  # value of the program's best solution, which may throw units away; infinite if none was found
     seconds: float
-    actions: np.ndarray | None  # [T, M] of that schedule
+    actions: np.ndarray | None  # [T, M] of that solution; what they cost in the plant is for its simulator to say
 
     @property
     def gap(self) -> float:
-        """How far the bound may lie below the true optimum, as a share of the solution; 1 when none was found.
+        """How far the bound may lie below the program's optimum, as a share of the solution; 1 when none was found.
 
-        The other way round, the optimum may lie gap / (1 - gap) above the bound, as a share of the bound.
+        The least cost of the plant may lie further above: no policy can throw units away, see the module.
         """
         if not np.isfinite(self.solution):
             return 1.0
@@ -190,38 +190,61 @@ class _Program:
     def _runs(self) -> list[optimize.LinearConstraint]:
         """The two families of inequalities over windows of periods, as rows >= lower."""
         units, loss, capacity = self._pair(self.plant.units), self._pair(self.plant.setup_loss), self.plant.capacity
-        rows, lower = [], []
+        entries = _Entries()
+        first_stock = 2 * self.binary
         for (first, last), item in itertools.product(_windows(self.periods), range(self.items)):
             pairs = np.flatnonzero(self.pairs[:, 1] == item)
             span, demand = np.arange(first, last + 1), self.demand[first : last + 1, item]
-            room = float(capacity[item])
-            made = np.zeros((2, self.periods, self.width))  # coefficients of x and y
-            stocks = np.zeros((3, self.periods, self.items))  # of I, s and d
-            made[0][np.ix_(span, pairs)] = demand[:, None] - units[pairs]
-            made[1][np.ix_(span, pairs)] = loss[pairs]
-            made[0][first, pairs] += room
-            made[1][np.ix_(span[1:], pairs)] += room
-            stocks[2, span, item] = 1.0
-            rows.append(np.concatenate([made.ravel(), stocks.ravel()]))
-            lower.append(0.0)
-            made, stocks = np.zeros_like(made), np.zeros_like(stocks)
-            made[0][first, pairs] = demand.sum()
-            made[1][np.ix_(span[1:], pairs)] = demand[::-1].cumsum()[::-1][1:, None]
-            stocks[1, span, item] = 1.0
-            before = self.inventory[item] if first == 0 else 0.0
+            x = span[:, None] * self.width + pairs  # columns [periods of the window, pairs]
+            y, stocks = self.binary + x[1:], first_stock + span * self.items + item
+            room = np.zeros((len(span), 1))
+            room[0] = float(capacity[item])
+            entries.add(x, demand[:, None] - units[pairs] + room)
+            entries.add(self.binary + x[:1], np.broadcast_to(loss[pairs], (1, len(pairs))))
+            entries.add(y, loss[pairs] + np.full((len(span) - 1, 1), room[0]))
+            entries.add(stocks + 2 * self.stock, np.ones(len(span)))
+            entries.end(0.0)
+            entries.add(x[:1], np.full((1, len(pairs)), demand.sum()))
+            entries.add(y, np.repeat(demand[::-1].cumsum()[::-1][1:, None], len(pairs), 1))
+            entries.add(stocks + self.stock, np.ones(len(span)))
             if first:
-                stocks[0, first - 1, item] = 1.0
-            rows.append(np.concatenate([made.ravel(), stocks.ravel()]))
-            lower.append(demand.sum() - before)
-        if not rows:
-            return []
-        return [_rows(sparse.csr_array(np.array(rows)), lower=np.array(lower))]
+                entries.add(stocks[:1] - self.items, np.ones(1))
+            entries.end(demand.sum() - (self.inventory[item] if first == 0 else 0.0))
+        return [_rows(entries.matrix(2 * self.binary + 3 * self.stock), lower=np.array(entries.lower))]
 
     def _empty(self, rows: int) -> sparse.coo_array:
         return sparse.coo_array((rows, self.binary + 3 * self.stock))
 
     def _stocks(self, rows: int) -> sparse.coo_array:
         return sparse.coo_array((rows, 3 * self.stock))
+
+
+class _Entries:
+    """Rows of a sparse matrix that are written one after the other, each with its lower limit."""
+
+    def __init__(self) -> None:
+        self.lower: list[float] = []
+        self._rows: list[np.ndarray] = []
+        self._columns: list[np.ndarray] = []
+        self._values: list[np.ndarray] = []
+
+    def add(self, columns: np.ndarray, values: np.ndarray) -> None:
+        """Add entries of one shape to the row that is being written."""
+        self._rows.append(np.full(columns.size, len(self.lower)))
+        self._columns.append(columns.ravel())
+        self._values.append(values.ravel())
+
+    def end(self, lower: float) -> None:
+        """Go on to the next row."""
+        self.lower.append(lower)
+
+    def matrix(self, width: int) -> sparse.csr_array:
+        """The rows so far, without zeros."""
+        places = (np.concatenate(self._rows), np.concatenate(self._columns))
+        made = sparse.csr_array((np.concatenate(self._values), places), shape=(len(self.lower), width))
+        made.eliminate_zeros()
+        made.sort_indices()
+        return made
 
 
 def _rows(

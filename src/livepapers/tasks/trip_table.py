@@ -24,18 +24,22 @@ ZONES = ("PULocationID", "DOLocationID")
 DAY = 24 * 60
 SLOWEST, FASTEST = 3.0, 120.0  # km/h that a measured speed may have
 FEWEST_TIMED = 10  # trips from which a bin's speed is taken
+STRAY = 0.01  # of a usual day's trips: with fewer, a day's dates are mistaken, as some of New York's tables have them
+OFFSET = r"(:\d\d(?:[.,]\d+)?)\s*(?:Z|[+-]\d\d(?::?\d\d)?)$"  # from Greenwich, at the end of a time
 
 
 @dataclass(frozen=True)
 class Trips:
     """Trips whose zones are known, in the window of the day that was asked for."""
 
-    day: np.ndarray  # [n] int64, numbered from the first day with a trip
+    day: np.ndarray  # [n] int64, numbered over the recorded days
     minute: np.ndarray  # [n] int64 since the window's begin
     origin: np.ndarray  # [n] int64 rows of the zones
     goal: np.ndarray  # [n] int64
     minutes: np.ndarray | None  # [n] float64 from pick-up to drop-off, where the table says it
-    days: int
+    days: int  # recorded ones: with trips at any time of the date (over midnight: of both), between any zones
+    gaps: int  # days between the first and the last of them without any trip, which do not count
+    stray: int  # trips of dates that have hardly any: mistaken dates, which are left out
     read: int  # rows of the table
     outside: int  # of those in the window, how many begin or end in no known zone
 
@@ -96,23 +100,38 @@ def read_trips(path: Path, window: Window, names: tuple[str, ...], *, timed: boo
     origin, goal = (
         table[column].map(_zone_name).map(index.get).fillna(NOBODY).to_numpy().astype(np.int64) for column in ZONES
     )
+    # a window over midnight belongs to the day it began on
+    day = (begun - pd.to_timedelta(window.begin, unit="m")).dt.normalize().to_numpy()
+    dates = _recorded_dates(begun)
+    days = dates if window.begin + window.length <= DAY else dates[np.isin(dates + np.timedelta64(1, "D"), dates)]
     known = (origin != NOBODY) & (goal != NOBODY)
-    kept = inside & known
+    kept = inside & known & np.isin(day, days)
     if not kept.any():
         seen = f"{len(table):,} trips, {int(inside.sum()):,} in the window, none of them between known zones"
         cause = "other zone numbers, or another time of the day? see --zones and --start"
+        if window.begin + window.length > DAY:
+            cause += "; a window over midnight needs trips on both days"
         raise InputError.of(where, seen, expected="trips between known zones in the window", cause=cause)
-    # a window over midnight belongs to the day it began on
-    day = (begun - pd.to_timedelta(window.begin, unit="m")).dt.normalize()[kept]
-    numbered = np.unique(day.to_numpy(), return_inverse=True)[1]
     minutes = None
     if timed:
         ended = _times(table["ended"], where=f"{where}: drop-off time")
         minutes = ((ended - begun).dt.total_seconds() / 60.0).to_numpy()[kept]
     return Trips(
-        numbered, since.to_numpy()[kept].astype(np.int64), origin[kept], goal[kept], minutes, int(numbered.max()) + 1,
-        len(table), int((inside & ~known).sum()),
+        np.searchsorted(days, day[kept]), since.to_numpy()[kept].astype(np.int64), origin[kept], goal[kept], minutes,
+        len(days), gaps=_gaps(days), stray=int((~np.isin(begun.dt.normalize().to_numpy(), dates)).sum()),
+        read=len(table), outside=int((inside & ~known).sum()),
     )  # fmt: skip
+
+
+def _recorded_dates(begun: pd.Series) -> np.ndarray:
+    """Dates of a table, in order; those with next to no trips beside the others are mistakes."""
+    days, counts = np.unique(begun.dt.normalize().to_numpy(), return_counts=True)
+    return days[counts >= STRAY * np.median(counts)]
+
+
+def _gaps(days: np.ndarray) -> int:
+    """Days between the first and the last that are not among them."""
+    return int((days[-1] - days[0]) / np.timedelta64(1, "D")) + 1 - len(days)
 
 
 def city_of(
@@ -142,7 +161,7 @@ def city_of(
     if known_speeds:
         speed = manhattan.speeds(window.begin // BIN_MINUTES, bins=window.bins)
     else:
-        speed = _own_speeds(trips, window, places)
+        speed = _own_speeds(trips, window, places, days=days)
     return City(names, places, speed, torch.tensor(demand, dtype=torch.float32), rate)
 
 
@@ -171,11 +190,14 @@ def busiest(trips: Trips) -> int:
     return int(np.unique(np.stack([trips.day, trips.minute]), axis=1, return_counts=True)[1].max())
 
 
-def _own_speeds(trips: Trips, window: Window, places: Tensor) -> Tensor:
-    """`[bins, Z, Z]` kilometres a minute: street distance between zones over the time it took, one a bin."""
+def _own_speeds(trips: Trips, window: Window, places: Tensor, *, days: int) -> Tensor:
+    """`[bins, Z, Z]` kilometres a minute: street distance between zones over the time it took, one a bin.
+
+    Of the first `days` days, as demand is.
+    """
     assert trips.minutes is not None
     distance = (places[trips.origin] - places[trips.goal]).abs().sum(-1).double().numpy()
-    usable = (distance > 0) & (trips.minutes > 0) & (trips.minutes < 180)
+    usable = (trips.day < days) & (distance > 0) & (trips.minutes > 0) & (trips.minutes < 180)
     usable[usable] &= (60 * distance[usable] / trips.minutes[usable] > SLOWEST) & (
         60 * distance[usable] / trips.minutes[usable] < FASTEST
     )
@@ -229,6 +251,9 @@ def _parquet_columns(path: Path) -> list[str]:
 
 
 def _times(column: Any, *, where: str) -> pd.Series:
+    """Times of the day as the clocks there show them, whatever their offset from Greenwich."""
+    if column.dtype == object or isinstance(column.dtype, pd.StringDtype):
+        column = column.astype("string").str.replace(OFFSET, r"\1", regex=True)
     times = pd.Series(pd.to_datetime(column, errors="coerce", format="ISO8601"))
     if len(times) and pd.isna(times.iloc[0]):  # as New York's open data portal writes it
         times = pd.Series(pd.to_datetime(column, errors="coerce", format="%m/%d/%Y %I:%M:%S %p"))

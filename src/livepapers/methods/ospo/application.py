@@ -209,6 +209,7 @@ def _notes(problem: _Problem, results: Mapping[str, Rollout]) -> tuple[str, ...]
     notes = [
         f"{len(trips.day):,} of {trips.read:,} trips lie in the window, on {trips.days} day{'s' * (trips.days != 1)}; "
         f"{trips.outside:,} more began or ended in no known zone and were left out",
+        *_dates(trips),
         f"the comparison replays the last {problem.recorded_days} of the {trips.days} recorded days, kept from training"
         if problem.recorded_days
         else f"the comparison draws fresh orders from the same demand: {trips.days} days are too few to keep some back",
@@ -225,6 +226,19 @@ def _notes(problem: _Problem, results: Mapping[str, Rollout]) -> tuple[str, ...]
     if max(rewards, key=lambda name: rewards[name]) != OURS:
         notes.insert(0, "use the rule that wins, or train with more --episodes")
     return tuple(notes)
+
+
+def _dates(trips: trip_table.Trips) -> list[str]:
+    """What there is to say of days that do not count."""
+    said = []
+    if trips.gaps:
+        said.append(
+            f"{trips.gaps} day{'s' * (trips.gaps != 1)} between the first and the last of the table have no trip at "
+            "all and do not count: demand is that of the other days"
+        )
+    if trips.stray:
+        said.append(f"{trips.stray} trips of dates with hardly any were left out: the dates look mistaken")
+    return said
 
 
 def _minute(problem: _Problem, learner: GroupPolicyOptimizer) -> tuple[str, list[Row]]:

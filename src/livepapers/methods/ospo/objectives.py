@@ -4,12 +4,13 @@ Records are decisions, K of them: reward `[K]`, group `[K]` (the minute of a lan
 and time `[K]` (minute of the episode), in any order. So they serve any fleet of equal agents, not vehicles alone.
 """
 
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
 
 from livepapers.blocks.advantages import group_relative, returns_to_go, standardise
+from livepapers.core.errors import InputError
 
 Horizon: TypeAlias = Literal["one step", "return", "critic"]
 Group: TypeAlias = Literal["minute", "episode", "none"]
@@ -91,7 +92,14 @@ def advantage(
         agent: `[K]` int64.
         time: `[K]` int64.
         discount: A minute, of returns.
+
+    Raises:
+        InputError: Another horizon (a critic's is `critic_advantage`) or group.
     """
+    if horizon not in ("one step", "return"):
+        raise InputError.of("horizon", horizon, expected="one step or return")
+    if group not in get_args(Group):
+        raise InputError.of("group", group, expected=f"one of {', '.join(get_args(Group))}")
     if horizon == "one step":
         if group == "minute":
             return one_step_advantage(reward, minute)

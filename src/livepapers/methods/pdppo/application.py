@@ -35,6 +35,8 @@ from livepapers.methods.pdppo.objectives import AGGREGATES, Aggregate
 from livepapers.tasks.lot_sizing import LotSizing, LotSizingPlant, LotSizingRollout, Scenario
 
 COST_TABLE, NOW_TABLE, SCHEDULE_TABLE = "Cost on fresh demand paths", "What to make now", "Schedule on one demand path"
+MAKES = "made by "  # before a machine's name, lest it be that of another column
+STOCK = "stock.csv"
 MOST_PERIODS = 60  # of the schedule and of the bound's paths
 MEASURED = (
     "measured rivals: in the study, where set-ups are seen as here, plain PPO (--aggregate ppo) was cheaper than pdppo "
@@ -120,7 +122,10 @@ def apply(
         application = Application("pdppo", headline, tables, notes)
         if output is None:
             return application
-        return _write(application, output, learner, made_by, _chart(simulator.plant, schedule))
+        files = {
+            "schedule.svg": _chart(simulator.plant, schedule), STOCK: to_csv(_stock_rows(simulator.plant, schedule))
+        }  # fmt: skip
+        return _write(application, output, learner, made_by, files)
 
 
 def _checked(options: _Options) -> _Options:
@@ -189,16 +194,27 @@ def _now(simulator: LotSizing, judged: Judged) -> list[Row]:
 
 def _schedule_rows(plant: LotSizingPlant, rollout: LotSizingRollout) -> list[Row]:
     names = ["idle", *(item.name for item in plant.items)]
+    columns = [f"{MAKES}{machine.name}" for machine in plant.machines]
     return [
         {
             "period": t + 1,
-            **{machine.name: names[int(rollout.action[0, t, m])] for m, machine in enumerate(plant.machines)},
+            **{column: names[int(rollout.action[0, t, m])] for m, column in enumerate(columns)},
             "stock": int(rollout.inventory[0, t].sum()),
             "units short": int(rollout.short[0, t].sum()),
             "set-up cost": rounded(float(rollout.setup_cost[0, t])),
         }
         for t in range(rollout.action.shape[1])
     ]
+
+
+def _stock_rows(plant: LotSizingPlant, rollout: LotSizingRollout) -> list[Row]:
+    """Stock at the end of each period and units short in it, item by item: which one runs out."""
+    return [
+        {"period": t + 1, "item": item.name, "stock": int(rollout.inventory[0, t, i]),
+         "units short": int(rollout.short[0, t, i])}
+        for t in range(rollout.action.shape[1])
+        for i, item in enumerate(plant.items)
+    ]  # fmt: skip
 
 
 def _chart(plant: LotSizingPlant, rollout: LotSizingRollout) -> str:
@@ -251,25 +267,26 @@ def _notes(judged: Judged, options: _Options, simulator: LotSizing) -> tuple[str
     if judged.span < simulator.horizon:
         notes.append(f"the comparison is of the first {judged.span} of the plant's {simulator.horizon:,} periods")
     if judged.bounds:
-        more = above_bound(judged.bounds)
-        least = "how far the true least cost lies above it is not known: the solver was stopped too early"
+        more = above_bound(judged.bounds, judged.least)
+        least = "no share of it says how far above the true least cost may lie, as it is next to nothing"
         if more is not None:
-            least = f"the true least cost may be up to {more:.1f} % above it, as the solver's schedules show"
+            least = f"the true least cost may be up to {more:.1f} % above it: so much cost the best that anything found"
         notes.append(f"the bound knows all demand beforehand; {least}, after at most {options.seconds:g} s a path")
     return tuple(notes)
 
 
 def _write(
     application: Application, output: Path, learner: PostDecisionPPO,
-    made_by: Mapping[str, str | int], chart: str,
+    made_by: Mapping[str, str | int], more: Mapping[str, str],
 ) -> Application:  # fmt: skip
-    """Save the policy with its tables and the chart, whole or not at all."""
+    """Save the policy with its tables and more files, whole or not at all."""
     names = {COST_TABLE: "costs.csv", NOW_TABLE: "now.csv", SCHEDULE_TABLE: "schedule.csv"}
-    files = {names[title]: to_csv(rows) for title, rows in application.tables.items()} | {"schedule.svg": chart}
+    files = {names[title]: to_csv(rows) for title, rows in application.tables.items()} | dict(more)
     with new_folder(output) as folder:
         artifact.save(folder, learner.artifact(**made_by), weights=learner.policy.state_dict(), files=files)
     holds = {
         "artifact.json": "what the policy is and what made it", artifact.WEIGHTS: "its weights",
         **{names[title]: title.lower() for title in application.tables}, "schedule.svg": "the schedule as a chart",
+        STOCK: "stock and units short of each item in the schedule",
     }  # fmt: skip
     return Application("pdppo", application.headline, application.tables, application.notes, holds, output)

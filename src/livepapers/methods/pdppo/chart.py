@@ -74,4 +74,5 @@ def _label(text: str, y: int, *, fill: str = "#000000") -> str:
 
 
 def _colour(item: int) -> str:
-    return COLOURS[item % len(COLOURS)]
+    """Of ten; beyond, hues that stay apart however many there are: the golden angle between two."""
+    return COLOURS[item] if item < len(COLOURS) else f"hsl({137.508 * item % 360:.0f},55%,{40 + item % 3 * 12}%)"

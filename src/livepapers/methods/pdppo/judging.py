@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from livepapers.baselines.lot_sizing_hindsight import Bound, hindsight_bounds
 from livepapers.baselines.lot_sizing_rules import LOOK_AHEADS, GreedyRule, idle, tuned
@@ -39,6 +40,7 @@ class Judged:
     costs: Mapping[str, LotSizingRollout]  # on `span` periods
     short: Mapping[str, LotSizingRollout]  # on the bound's paths
     bounds: Sequence[Bound]
+    least: np.ndarray  # [paths of the bounds] the least cost that is known of each
     look_ahead: int
     span: int  # periods of the comparison
     periods: int  # of the bound's paths
@@ -95,7 +97,8 @@ def judge(
     }
     short = {name: simulator.rollout(make("few"), few) for name, make in policies.items()} if paths else {}
     bounds = hindsight_bounds(simulator.plant, few, paths=paths, seconds=seconds)
-    return Judged(ours, way, tried, policies, whole, short, bounds, rule.look_ahead, span, periods)
+    least = _least_known(simulator, few, bounds, short) if bounds else np.zeros(0)
+    return Judged(ours, way, tried, policies, whole, short, bounds, least, rule.look_ahead, span, periods)
 
 
 def share(cost: float, of: float) -> float | None:
@@ -103,13 +106,33 @@ def share(cost: float, of: float) -> float | None:
     return None if of <= 0.0 or cost > 1000.0 * of else round(100.0 * (cost / of - 1.0), 1)
 
 
-def above_bound(bounds: Sequence[Bound]) -> float | None:
-    """By how much the true least cost may lie above the bounds, %: the schedules that were found cost no less.
+def above_bound(bounds: Sequence[Bound], least: np.ndarray) -> float | None:
+    """By how much the true least cost may lie above the bounds, %: it is no more than the least that is known.
 
-    None where a path has no schedule, or `share` none.
+    Args:
+        bounds: Of the paths.
+        least: `[paths]` the least cost that anything had on each.
+
+    Returns:
+        None where `share` has none.
     """
-    found, bound = sum(one.solution for one in bounds), sum(one.bound for one in bounds)
-    return 0.0 if bound >= (1.0 - SOLVED) * found else share(found, bound)
+    known, bound = float(least.sum()), sum(one.bound for one in bounds)
+    return 0.0 if bound >= (1.0 - SOLVED) * known else share(known, bound)
+
+
+def _least_known(
+    simulator: LotSizing, scenario: Scenario, bounds: Sequence[Bound], short: Mapping[str, LotSizingRollout]
+) -> np.ndarray:
+    """`[paths]` the least cost of all policies and of the solver's schedule, which the simulator has the last word on.
+
+    The solver's program may throw units away, so that what it says of its schedule is too little.
+    """
+    periods, machines = scenario.demand.shape[1], len(simulator.plant.machines)
+    idling = np.zeros((periods, machines), dtype=np.int64)
+    schedules = np.stack([idling if one.actions is None else one.actions for one in bounds], 1)
+    steps = iter(torch.from_numpy(schedules))
+    replayed = simulator.rollout(lambda _: next(steps), scenario).cost
+    return torch.stack([replayed, *(each.cost for each in short.values())]).amin(0).double().numpy()
 
 
 def _ways(simulator: LotSizing, learner: PostDecisionPPO, seed: int) -> dict[str, Maker]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from livepapers.blocks.advantages import returns_to_go
+from livepapers.core.errors import InputError
 
 Aggregate: TypeAlias = Literal["max", "sum", "min", "one_critic", "ppo", "ppo2", "afterstate"]
 AGGREGATES: tuple[Aggregate, ...] = get_args(Aggregate)
@@ -53,6 +54,7 @@ def critic_targets(
         ahead: What follows the last step where its episode goes on; nothing when left out, as in the paper.
         decided_ahead: `[N]` r^x of the step after the last one, for afterstate.
     """
+    _require_known(aggregate)
     if aggregate in ("ppo", "min", "afterstate"):
         follows = None
         if ahead is not None and aggregate == "ppo":
@@ -89,6 +91,7 @@ def post_decision_advantage(
         decided: r^x, for afterstate.
         expected: E over the policy's actions of r^x + V^x, for afterstate.
     """
+    _require_known(aggregate)
     if aggregate == "ppo":
         return targets.state - values.state
     if aggregate == "min":
@@ -116,6 +119,12 @@ def critic_loss(aggregate: Aggregate, values: Values, targets: Targets) -> Tenso
         "one_critic": lambda: error(values.state + values.post, targets.state + targets.post),
         "min": lambda: error(torch.minimum(values.state, values.post), targets.state),
     }
+    _require_known(aggregate)
     if aggregate in fits:
         return fits[aggregate]()
     return error(values.state, targets.state) + error(values.post, targets.post)
+
+
+def _require_known(aggregate: str) -> None:
+    if aggregate not in AGGREGATES:
+        raise InputError.of("aggregate", aggregate, expected=f"one of {', '.join(AGGREGATES)}")
