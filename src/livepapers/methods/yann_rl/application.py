@@ -78,7 +78,8 @@ def apply(
         points: Random states of the check.
         env: Gymnasium id of your plant, module:id for one that your module registers; observations are the states,
             actions the inputs, rewards minus the cost. Nothing is trained when left out.
-        steps: Environment steps of the training.
+        steps: Environment steps of the training, rounded up to whole twenties. For the first 1,000, or half of fewer
+            than 2,000, only the critic learns.
         nodes: Units of each layer of the trainable part, a region.
         seed: Of the check's states, the training and its starts.
         output: Folder for the exact controller, its law and regions, and the trained controller; nothing is written
@@ -194,8 +195,10 @@ def _train(
     before = _play(env, actor, seed)
     config = Config()
     scale = 1.0 / max(_usual_cost(model.problem, config.discount), 1e-9)
-    every = math.gcd(steps, config.steps)
-    config = replace(config, nodes=nodes, cost_scale=scale, steps=every, updates=steps // every)
+    config = replace(
+        config, nodes=nodes, cost_scale=scale, updates=-(-steps // config.steps),
+        frozen=min(config.frozen, steps // 2),  # the actor learns for half of a short training at least
+    )  # fmt: skip
     critic = YannCritic(
         model.problem, discount=config.discount, cost_scale=scale, nodes=config.critic_nodes, scale=config.scale,
         state_set_point=model.state, input_set_point=model.input,
