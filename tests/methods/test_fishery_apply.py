@@ -99,6 +99,14 @@ def test_curves_are_of_the_species_that_moves_the_rule_most(tmp_path: Path, monk
     assert "jellyfish" not in picture
 
 
+def test_python_may_give_files_and_folders_as_text(tmp_path: Path) -> None:
+    model: Any = str(model_file(tmp_path, ONE))
+    output: Any = str(tmp_path / "out")
+    done = apply(model, updates=1, episodes=5, output=output)
+    assert done.output == tmp_path / "out"
+    assert done.tables == apply(Path(model), updates=1, episodes=5).tables
+
+
 def test_one_species_has_nobody_to_look_at(tmp_path: Path) -> None:
     done = apply(model_file(tmp_path, ONE), updates=1, episodes=5)
     assert module.MOVES not in done.tables
