@@ -83,11 +83,16 @@ def as_c(
         if limits is not None:
             low, high = limits[i]
             lines.append(f"    y[{i}] = fmin(fmax(y[{i}], {low!r}), {high!r});")
+    return "\n".join([*lines, *_put_back(circles), "}", ""])
+
+
+def _put_back(circles: Sequence[tuple[int, int]]) -> list[str]:
+    lines = []
     for i, j in circles:
         length = f"fmax(hypot(y[{i}], y[{j}]), {SHORTEST!r})"
         lines += ["    {", f"        const double length = {length};  /* back onto the unit circle */"]
         lines += [f"        y[{k}] /= length;" for k in (i, j)] + ["    }"]
-    return "\n".join([*lines, "}", ""])
+    return lines
 
 
 def _sum(column: Tensor, terms: Terms, digits: int) -> str:
