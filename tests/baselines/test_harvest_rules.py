@@ -53,15 +53,36 @@ def test_linear_escapement_is_no_worse_than_the_constant_one_it_starts_from() ->
     assert linear.steps > constant.steps
 
 
+FAST = Ecosystem(species=(Species("X", 0.9, rate=2.0, noise=0.0),), fisheries=(Fishery("X"),), horizon=2)
+"""The edge of the first grid of mortalities wins."""
+ALL_FISHED = replace(three_species(), fisheries=(Fishery("X"), Fishery("Y"), Fishery("Z")))
+
+
+@pytest.mark.parametrize(
+    ("kind", "model"), [("linear", three_species()), ("mortality", ALL_FISHED), ("mortality", FAST)]
+)
+def test_all_rules_that_were_simulated_are_counted(kind, model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Grids, each generation of a search, and its last population once more."""
+    simulator, simulated, run = short(model, 2), [], EcosystemSimulator.run
+
+    def counted(self, rule, **given):
+        simulated.append(given["copies"])
+        return run(self, rule, **given)
+
+    monkeypatch.setattr(EcosystemSimulator, "run", counted)
+    tuned = tune(simulator, kind, points=3, episodes=2, generations=2, generator=generator(7, "count"))
+    assert len(simulated) > 1
+    assert tuned.tried == sum(simulated)
+    assert tuned.steps == sum(simulated) * 2 * 2
+
+
 def test_the_mortality_grid_grows_where_its_edge_wins() -> None:
-    fast = Ecosystem(species=(Species("X", 0.9, rate=2.0, noise=0.0),), fisheries=(Fishery("X"),), horizon=2)
-    tuned = tune(EcosystemSimulator(fast), "mortality", points=11, episodes=2, generator=generator(0, "edge"))
+    tuned = tune(EcosystemSimulator(FAST), "mortality", points=11, episodes=2, generator=generator(0, "edge"))
     assert tuned.rule.values.item() > 0.5
 
 
 def test_three_fisheries_are_searched_without_a_grid() -> None:
-    model = replace(three_species(), fisheries=(Fishery("X"), Fishery("Y"), Fishery("Z")))
-    simulator = short(model, 10)
+    simulator = short(ALL_FISHED, 10)
     options = {"points": 2, "episodes": 3, "generations": 2}
     tuned = tune(simulator, "mortality", generator=generator(1, "three"), **options)
     again = tune(simulator, "mortality", generator=generator(1, "three"), **options)

@@ -144,7 +144,9 @@ def test_worlds_that_do_not_fit_are_answered_in_one_line(cli: Cli, saved: Path, 
 
 def test_artifacts_that_are_no_policies_or_name_no_world_are_refused(cli: Cli, tmp_path: Path):
     network = save(tmp_path / "network", greedy(), CART_POLE, kind="network")
-    assert "a policy" in cli("evaluate", str(network)).err
+    assert "got a network in" in cli("evaluate", str(network)).err
+    estimator = save(tmp_path / "estimator", greedy(), CART_POLE, kind="estimator")
+    assert "got an estimator in" in cli("evaluate", str(estimator)).err
     homeless = save(tmp_path / "homeless", greedy(), {})
     found = cli("evaluate", str(homeless))
     assert (found.status, "--env" in found.err) == (2, True)

@@ -10,14 +10,19 @@ import torch
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from torch import Tensor, nn
 
+from livepapers import samples
+from livepapers.baselines.harvest_rules import HarvestRule
 from livepapers.core.artifact import Artifact
 from livepapers.core.errors import InputError
 from livepapers.core.rng import generator
-from livepapers.lab.evaluation import SavedPolicy, check_fit
+from livepapers.lab.evaluation import SavedPolicy, check_fit, evaluate, let_in
 from livepapers.lab.onnx_export import TOLERANCE, export
 from livepapers.methods.deep_ga import EvolvedPolicy
 from livepapers.methods.sindy_rl import DictionaryPolicy, Library
 from livepapers.tasks import worlds
+from livepapers.tasks.ecosystem_model import three_species
+from livepapers.tasks.lot_sizing import LotSizing
+from livepapers.tasks.lot_sizing_plant import LotSizingPlant
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 pytest.importorskip("onnx")
@@ -38,6 +43,7 @@ def saved(policy: nn.Module, task: Any = None) -> SavedPolicy:
     return SavedPolicy(Artifact("policy", "pdppo", type(policy).__name__, {}, {}, spaces=spaces), policy)
 
 
+PLANT = LotSizingPlant.from_file(samples.path("bakery_plant.yml"))  # a world with a mask
 WRITTEN = ("pdppo", "sindy-rl", "deep-ga", "dcg-map-elites", "policy-smoothing", "drl-diagnosis")
 
 
@@ -101,3 +107,33 @@ def test_actions_of_another_kind_are_refused_before_episodes_are_played():
 
     with pytest.raises(InputError, match="world: got cart-pole, expected one that the policy was made for"):
         check_fit(saved(Pushing()), worlds.make("cart-pole", {}, lanes=2), world="cart-pole")
+
+
+class Blind(nn.Module):
+    """All machines stay idle, whatever is seen."""
+
+    def __init__(self, looks_at: str) -> None:
+        super().__init__()
+        self.looks_at = looks_at
+
+    def forward(self, observation: Tensor, mask: Tensor) -> Tensor:
+        if self.looks_at == "the mask":
+            return torch.where(mask[:, :1], 0, 0).expand(-1, len(PLANT.machines))
+        count = observation.shape[0] if self.looks_at == "how many there are" else len(observation)
+        return torch.zeros(count, len(PLANT.machines), dtype=torch.long)
+
+
+@pytest.mark.parametrize("looks_at", ["nothing", "how many there are", "the mask"])
+def test_inputs_that_a_policy_does_not_look_at_are_in_the_file_all_the_same(looks_at: str, tmp_path: Path):
+    blind = saved(Blind(looks_at), LotSizing(PLANT).world)
+    assert export(blind, tmp_path / "policy.onnx", probes=32) == 0.0
+    ours, theirs = (evaluate(one, episodes=3, seed=0) for one in (blind, let_in(tmp_path / "policy.onnx")))
+    assert ours.returns.tolist() == theirs.returns.tolist()
+
+
+def test_a_constant_mortality_is_written_with_the_same_actions(tmp_path: Path):
+    world = {"name": "ecosystem", "arguments": {"model": three_species().to_json()}}
+    fished = saved(HarvestRule("mortality", (0, 1), 4.0, [0.2, 0.3]), world)
+    assert export(fished, tmp_path / "rule.onnx", probes=32) == 0.0
+    ours, theirs = (evaluate(one, episodes=3, seed=0) for one in (fished, let_in(tmp_path / "rule.onnx")))
+    assert ours.returns.tolist() == theirs.returns.tolist()

@@ -15,6 +15,7 @@ from livepapers.core import artifact, loop
 from livepapers.core.errors import InputError
 from livepapers.methods.fishery import application as module
 from livepapers.methods.fishery import apply, comparing
+from livepapers.methods.fishery.control_rules import Slope
 from livepapers.methods.fishery.learner import Config
 from livepapers.tasks.ecosystem import EcosystemSimulator, Episodes
 from livepapers.tasks.ecosystem_model import Ecosystem
@@ -81,6 +82,29 @@ def test_the_table_is_what_the_saved_smoothed_rule_says(tmp_path: Path) -> None:
     assert isinstance(task, dict)
     assert task["name"] == "ecosystem"
     assert Ecosystem.from_json(task["arguments"]["model"]) == Ecosystem.from_file(tmp_path / "model.yml")  # type: ignore[index, call-overload]
+
+
+def test_curves_are_of_the_species_that_moves_the_rule_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not of the last one in the file, which nobody catches, eats or competes with."""
+    lonely = TWO.replace("predation:", "  - {name: jellyfish, start: 0.5}\npredation:")
+
+    def moved(rule: Any, model: Ecosystem, **_: Any) -> Any:
+        del rule, model
+        return torch.ones(3), {"seal": Slope(-0.1, 0.8), "jellyfish": Slope(0.5, 0.1)}
+
+    monkeypatch.setattr(module.control_rules, "threshold_slopes", moved)
+    apply(model_file(tmp_path, lonely), updates=1, episodes=5, output=tmp_path / "out")
+    picture = (tmp_path / "out" / "control_rule.svg").read_text()
+    assert "usual seal" in picture
+    assert "jellyfish" not in picture
+
+
+def test_python_may_give_files_and_folders_as_text(tmp_path: Path) -> None:
+    model: Any = str(model_file(tmp_path, ONE))
+    output: Any = str(tmp_path / "out")
+    done = apply(model, updates=1, episodes=5, output=output)
+    assert done.output == tmp_path / "out"
+    assert done.tables == apply(Path(model), updates=1, episodes=5).tables
 
 
 def test_one_species_has_nobody_to_look_at(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from livepapers.methods.sindy_rl import (
     SparseRegression,
     SurrogateTask,
     Transitions,
+    circles,
 )
 from livepapers.methods.sindy_rl import equations as written
 from livepapers.methods.sindy_rl import learner as learning
@@ -230,6 +231,46 @@ def test_the_c_function_says_the_same() -> None:
     expected = [x[0] + 0.25 * x[1], -2.0 * x[1] + float(COEFFICIENTS[3, 1]) * x[0] * x[1] ** 2]
     assert [values[0], values[1]] == pytest.approx(expected, rel=1e-6)
     assert "fmin(fmax(y[1], -9.0), 9.0)" in code
+
+
+def on_circle(coefficients: torch.Tensor, terms: written.Terms, state: dict[str, torch.Tensor]) -> torch.Tensor:
+    """`[N, d]` sums of terms."""
+    one = torch.ones_like(next(iter(state.values())))
+    theta = torch.stack([torch.stack([one, *(state[factor] for factor in term)]).prod(0) for term in terms], 1)
+    return theta @ coefficients.double()
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_equations_with_joined_terms_are_the_same_on_the_circle(constant: bool) -> None:
+    stream = generator(0, "circle")
+    library = Library(5, 1, degree=4, constant=constant)
+    terms = library.terms(["c", "s", "w", "a", "b"], ["u"])
+    coefficients = torch.randn(len(terms), 3, generator=stream, dtype=torch.float64)
+    coefficients[torch.rand(coefficients.shape, generator=stream) < 0.5] = 0.0
+    shown, fewer = circles.joined(coefficients, terms, [("c", "s"), ("b", "a")])
+    angle, other, w, u = 6.3 * torch.rand(4, 200, generator=stream, dtype=torch.float64)
+    state = {"c": angle.cos(), "s": angle.sin(), "w": w / 6, "b": other.cos(), "a": other.sin(), "u": u}
+    difference = on_circle(shown, fewer, state) - on_circle(coefficients, terms, state)
+    assert difference.abs().max() < 1e-9
+    assert ((shown != 0).sum(0) < (coefficients != 0).sum(0)).all()
+    assert circles.joined(coefficients, terms, []) == (coefficients, terms)
+
+
+def test_terms_that_repeat_each_other_on_a_circle_are_joined_as_few_as_there_are() -> None:
+    terms = [["c"], ["u"], ["c", "c"], ["s", "s"], ["c", "c", "u"], ["s", "s", "u"], ["c", "c", "c"], ["c", "s", "s"]]
+    found = torch.tensor(
+        [
+            [0.0, 0.1, 0.06537, 0.06537],  # u
+            [0.0, 0.0, 0.08463, 0.08463],  # c^2 u
+            [0.0, 0.0, 0.08463, 0.08],  # s^2 u
+        ]
+    )
+    coefficients = torch.zeros(len(terms), 4)
+    coefficients[[1, 4, 5]] = found
+    coefficients[2:4, 0] = 2.0  # c^2 + s^2
+    coefficients[6:, 1] = 0.5  # c^3 + c s^2
+    shown = written.as_text(*circles.joined(coefficients, terms, [("c", "s")]), ["p", "q", "r", "t"])
+    assert shown == ["p = 2", "q = 0.5 c + 0.1 u", "r = 0.15 u", "t = 0.1454 u + 0.00463 c^2 u"]
 
 
 def test_increments_give_next_states() -> None:

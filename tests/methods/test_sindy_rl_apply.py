@@ -1,7 +1,11 @@
 """`livepapers apply sindy-rl` on users' trajectories and environments, good and bad."""
 
+import ctypes
 import json
+import math
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +16,10 @@ from click.testing import CliRunner
 
 from livepapers.cli.main import group
 from livepapers.core import artifact
+from livepapers.core.application import Application
 from livepapers.core.errors import InputError
+from livepapers.methods.sindy_rl import Library, SparseModel, apply, imagine, trajectories
 from livepapers.methods.sindy_rl import application as module
-from livepapers.methods.sindy_rl import apply, trajectories
 from livepapers.methods.sindy_rl.model_files import CANDIDATES
 from livepapers.methods.sindy_rl.recorded import GOOD
 
@@ -71,6 +76,63 @@ def test_circles_are_found_and_used(tmp_path: Path) -> None:
     done = apply(data=path, states="c,s", degree=1)
     assert any("unit circle" in note for note in done.notes)
     assert trajectories.circles_in(torch.randn(50, 3)) == []
+
+
+def swing(folder: Path) -> Path:
+    """A pendulum: its angle turns with w, whose change is 0.75 s + 0.15 push."""
+    draw = np.random.default_rng(0)
+    lines = ["run,c,s,w,push"]
+    for run in range(6):
+        angle, w = draw.uniform(-3, 3), draw.uniform(-1, 1)
+        for _ in range(80):
+            push = draw.uniform(-2, 2)
+            lines.append(f"r{run},{math.cos(angle)},{math.sin(angle)},{w},{push}")
+            w += 0.75 * math.sin(angle) + 0.15 * push
+            angle += 0.05 * w
+    path = folder / "swing.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def swung(tmp_path_factory: pytest.TempPathFactory) -> tuple[Application, Path]:
+    folder = tmp_path_factory.mktemp("swung")
+    given: dict[str, Any] = {"states": "c,s,w", "inputs": "push", "trajectory": "run", "degree": 2}
+    return apply(data=swing(folder), **given, threshold=0.01, output=folder / "out"), folder / "out"
+
+
+def test_equations_on_a_circle_are_the_sparse_ones_and_say_where_they_hold(swung: tuple[Application, Path]) -> None:
+    done, output = swung
+    lines = [str(row["equation"]) for row in done.tables[module.EQUATIONS]]
+    assert lines[2] == "w' = 0.75 s + 1 w + 0.15 push"
+    assert (artifact.load_weights(output)["coefficients"][:, 2] != 0).sum() > 3  # the model keeps what repeats
+    text, latex = ((output / name).read_text() for name in ("equations.txt", "equations.tex"))
+    assert lines[2] in text
+    for told in (text, "\n".join(done.notes)):
+        assert "c and s are put back onto the unit circle after each step: c' and s' are divided by sqrt(" in told
+        assert "the equations are written for c^2 + s^2 = 1" in told
+    assert r"/ \sqrt{{\mathrm{c}'}^{2} + {\mathrm{s}'}^{2}} \quad \text{after each step}" in latex
+    assert r"\mathrm{c}^{2} + \mathrm{s}^{2} &= 1 \quad \text{where the equations hold}" in latex
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_the_c_code_goes_where_the_surrogate_goes(swung: tuple[Application, Path]) -> None:
+    _, output = swung
+    source, library = output / "model.c", output.parent / "model.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-Wall", "-Werror", "-o", library, source, "-lm"], check=True, timeout=60)
+    step = ctypes.CDLL(str(library)).next_state
+    made: Any = artifact.load(output).arguments["library"]
+    model = SparseModel(Library(**made), artifact.load_weights(output)["ensemble"])
+    state = [math.cos(2.0), math.sin(2.0), 0.5]
+    pushes = torch.linspace(-2, 2, 50, dtype=torch.float64)
+    expected = imagine(model, torch.tensor([state]).double(), pushes[:, None, None], circles=[(0, 1)])[:, 0]
+    found = []
+    for push in pushes.tolist():
+        after = (ctypes.c_double * 3)()
+        step((ctypes.c_double * 3)(*state), (ctypes.c_double * 1)(push), after)
+        found.append(state := list(after))
+    assert torch.allclose(torch.tensor(found, dtype=torch.float64), expected, atol=1e-4)
+    assert torch.allclose(torch.tensor(found)[:, :2].norm(dim=1), torch.ones(50))
 
 
 @pytest.mark.parametrize(("steps", "enough"), [(10, False), (25, True)])
@@ -203,6 +265,8 @@ def test_an_environment_gives_equations_policies_and_files(tmp_path: Path, monke
     equations = [row["equation"] for row in done["tables"][module.EQUATIONS]]
     assert [line.split(" = ")[0] for line in equations] == ["x1'", "x2'", "x3'", "reward", "u1"]
     assert any("x1 and x2 are put back onto the unit circle" in note for note in done["notes"])
+    assert "x1' and x2' are divided by sqrt(" in (output / "equations.txt").read_text()
+    assert "hypot(y[0], y[1])" in (output / "model.c").read_text()
     for folder in (output, output / "dictionary"):
         described = artifact.load(folder)
         assert described.spaces["task"] == {"name": "gymnasium:Pendulum-v1", "arguments": {}}

@@ -9,7 +9,6 @@ evolution that starts from the tuned constant escapement. The score of a winner 
 flattering: evaluate it on fresh ones.
 """
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -97,8 +96,8 @@ class Tuned:
 
     rule: HarvestRule
     score: float  # mean reward on the episodes that chose it: flattering
-    tried: int  # rules tried
-    steps: int  # simulated steps spent
+    tried: int  # rules simulated on the way to it, in all grids and generations
+    steps: int  # simulated steps that they took
 
 
 def tune(
@@ -129,11 +128,12 @@ def tune(
         raise InputError.of("kind", kind, expected="mortality or escapement", cause="there is no other species")
     if kind == "linear":
         start = _tune_constants(replace(trial, kind="escapement"), points, seed)
-        return trial.best(_evolve(trial, _linear_bounds(model), seed, begin=_as_linear(model, start.rule)), start.steps)
+        population, tried = _evolve(trial, _linear_bounds(model), seed, begin=_as_linear(model, start.rule))
+        return trial.best(population, tried=start.tried + tried)
     tuned = _tune_constants(trial, points, seed)
     edge = kind == "mortality" and float(tuned.rule.values.max()) >= MOST_MORTALITY
     if edge and fisheries <= 2:
-        return trial.best(_grid([1.0] * fisheries, points), tuned.steps)
+        return trial.best(_grid([1.0] * fisheries, points), tried=tuned.tried)
     return tuned
 
 
@@ -172,13 +172,13 @@ class _Trial:
             found.append(done.reward.view(len(piece), episodes).mean(1))
         return torch.cat(found)
 
-    def best(self, parameters: Tensor, spent: int = 0) -> Tuned:
-        """The best of G rules; the first of equals."""
+    def best(self, parameters: Tensor, *, tried: int = 0) -> Tuned:
+        """The best of G rules, the first of equals, after so many others that were tried to find them."""
         scores, model = self.scores(parameters), self.simulator.model
         index = int(scores.argmax())
         rule = HarvestRule(self.kind, model.harvested, model.scale, parameters[index])
-        steps = len(parameters) * self.noise.shape[0] * self.noise.shape[1]
-        return Tuned(rule, float(scores[index]), len(parameters), spent + steps)
+        tried += len(parameters)
+        return Tuned(rule, float(scores[index]), tried, tried * self.noise.shape[0] * self.noise.shape[1])
 
 
 def _tune_constants(trial: _Trial, points: int, seed: int) -> Tuned:
@@ -188,7 +188,8 @@ def _tune_constants(trial: _Trial, points: int, seed: int) -> Tuned:
         highest = [MOST_MORTALITY] * len(sizes) if trial.kind == "mortality" else sizes
         return trial.best(_grid(highest, points))
     bounds = [(0.0, 1.0)] * len(sizes) if trial.kind == "mortality" else [(0.0, size) for size in sizes]
-    return trial.best(_evolve(trial, bounds, seed))
+    population, tried = _evolve(trial, bounds, seed)
+    return trial.best(population, tried=tried)
 
 
 def _grid(highest: Sequence[float], points: int) -> Tensor:
@@ -196,13 +197,16 @@ def _grid(highest: Sequence[float], points: int) -> Tensor:
     return torch.cartesian_prod(*axes).reshape(-1, len(highest))
 
 
-def _evolve(trial: _Trial, bounds: Sequence[tuple[float, float]], seed: int, *, begin: Tensor | None = None) -> Tensor:
-    """The last population of differential evolution, with its best in front, `[G, P]`."""
-    populations = itertools.count(1)  # the first, and one a generation; a search may end before the last
+def _evolve(
+    trial: _Trial, bounds: Sequence[tuple[float, float]], seed: int, *, begin: Tensor | None = None
+) -> tuple[Tensor, int]:
+    """The last population of differential evolution, with its best in front, `[G, P]`; the rules tried so far."""
+    sizes: list[int] = []  # of the first population, and of each generation's; a search may end before the last
 
     def loss(values: np.ndarray) -> np.ndarray:
         found = -trial.scores(torch.from_numpy(values.T.copy())).numpy()
-        loop.tell(trial.name, next(populations), trial.generations + 1)
+        sizes.append(len(found))
+        loop.tell(trial.name, len(sizes), trial.generations + 1)
         return found
 
     found = differential_evolution(
@@ -210,7 +214,7 @@ def _evolve(trial: _Trial, bounds: Sequence[tuple[float, float]], seed: int, *, 
         rng=np.random.default_rng(seed), polish=False, vectorized=True, updating="deferred",
         x0=None if begin is None else begin.numpy(),
     )  # fmt: skip
-    return torch.from_numpy(np.vstack([found.x[None], found.population])).to(torch.float32)
+    return torch.from_numpy(np.vstack([found.x[None], found.population])).to(torch.float32), sum(sizes)
 
 
 def _linear_bounds(model: Ecosystem) -> list[tuple[float, float]]:

@@ -1,18 +1,20 @@
 """What applying a method to the user's own data gives back."""
 
 import csv
+import functools
 import inspect
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, ParamSpec, Protocol, TypeAlias
 
 from livepapers.core.errors import InputError
 from livepapers.core.files import new_folder
 from livepapers.core.learner import JSON
 
+P = ParamSpec("P")
 Row = Mapping[str, str | int | float | bool | None]
 Content: TypeAlias = "str | bytes | Callable[[Path], None]"
 """Of a file: text, bytes, or what writes it (or a folder of that name) to a path."""
@@ -24,6 +26,24 @@ Place: TypeAlias = Path | str
 def as_path(place: Place | None) -> Path | None:
     """The path of what was given, if it was."""
     return None if place is None else Path(place)
+
+
+def paths_as_text(apply: Callable[P, "Application"]) -> Callable[P, "Application"]:
+    """An `apply` whose files and folders Python may also give as text; inside they are paths, as from a command line.
+
+    Only parameters that are `Path`, or `Path | None`, are turned into paths.
+    """
+    signature = inspect.signature(apply, eval_str=True)
+    places = [name for name, one in signature.parameters.items() if one.annotation in (Path, Path | None)]
+
+    @functools.wraps(apply)
+    def given(*args: P.args, **kwargs: P.kwargs) -> "Application":
+        bound = signature.bind(*args, **kwargs)
+        said = {name: bound.arguments[name] for name in places if bound.arguments.get(name) is not None}
+        bound.arguments |= {name: Path(place) for name, place in said.items()}
+        return apply(*bound.args, **bound.kwargs)
+
+    return given
 
 
 class Spread(Protocol):

@@ -58,6 +58,11 @@ class Artifact:
     format: int = FORMAT
     digest: str = ""  # SHA-256 of all the other fields, filled by `save`
 
+    @property
+    def named_kind(self) -> str:
+        """The kind in a sentence: "a policy", "an estimator"."""
+        return f"{'an' if self.kind[0] in 'aeiou' else 'a'} {self.kind}"
+
 
 def digest_of(described: Mapping[str, Any]) -> str:
     """The SHA-256 of a description's fields but `digest`, whatever their order and spacing in the file."""
@@ -182,7 +187,7 @@ def load_policy(folder: Path) -> tuple[Artifact, nn.Module]:
     """Read and rebuild a policy; raises `InputError` for an artifact of another kind, `CorruptFileError` as `load`."""
     described = load(folder)
     if described.kind != "policy" or not described.architecture:
-        raise InputError.of("artifact", f"a {described.kind} in {folder}", expected="a policy")
+        raise InputError.of("artifact", f"{described.named_kind} in {folder}", expected="a policy")
     return described, load_network(folder)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium.spaces import Box
-from torch import Tensor
+from torch import Tensor, nn
 
 from livepapers.blocks.policy_door import TASK
 from livepapers.core.errors import InputError, LivepapersError, MissingExtraError
@@ -52,7 +52,7 @@ def export(policy: SavedPolicy, path: Path, *, env: str | None = None, seed: int
     masked = bool(masks) and masks[0] is not None
     if masked:
         batches[0] = (batches[0][0], masks[0][:1].expand(len(batches[0][0]), -1))  # type: ignore[index]
-    model = onnx.load_from_string(_written(policy, batches[0], masked=masked))
+    model = _written(policy, batches[0], masked=masked)
     task = policy.description.spaces.get("task")
     if task:
         onnx.helper.set_model_props(model, {TASK: json.dumps(task)})
@@ -89,21 +89,53 @@ def _refused(policy: SavedPolicy, cause: str) -> InputError:
     return InputError.of("artifact", policy.description.architecture, expected=expected, cause=cause)
 
 
-def _written(policy: SavedPolicy, batch: Batch, *, masked: bool) -> bytes:
-    inputs = tuple(part for part in batch if part is not None)
+class _Constant(nn.Module):
+    """The one action `[1, ...]` of a policy that looks at nothing, for as many observations as there are."""
+
+    action: Tensor
+
+    def __init__(self, action: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("action", action)
+
+    def forward(self, observation: Tensor, mask: Tensor | None = None) -> Tensor:
+        del mask
+        return self.action.expand(observation.shape[0], *self.action.shape[1:])
+
+
+def _written(policy: SavedPolicy, batch: Batch, *, masked: bool) -> Any:
+    """The model, with all inputs that whoever runs it gives, also those that the policy does not look at."""
+    from onnx import helper
+
     names = ["observation", "mask"][: 2 if masked else 1]
+    inputs = tuple(part for part in batch if part is not None)
+    model = _traced(policy, policy.network, inputs, names)
+    if not model.graph.input:  # the tracer has dropped them all, and with them how many observations there are
+        with torch.no_grad():
+            model = _traced(policy, _Constant(policy.network(*inputs)[:1]), inputs, names)
+    for place, (name, given) in enumerate(zip(names, inputs, strict=True)):
+        if name not in {one.name for one in model.graph.input}:
+            kind = helper.np_dtype_to_tensor_dtype(given.numpy().dtype)
+            unused = helper.make_tensor_value_info(name, kind, ["batch", *given.shape[1:]])
+            model.graph.input.insert(place, unused)
+    return model
+
+
+def _traced(policy: SavedPolicy, network: nn.Module, inputs: tuple[Tensor, ...], names: list[str]) -> Any:
+    import onnx
+
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # the exporter that torch prefers needs one more package and writes the same few operators
         warnings.simplefilter("ignore")
         try:
             torch.onnx.export(
-                policy.network, inputs, buffer, dynamo=False, opset_version=OPSET, input_names=names,  # type: ignore[arg-type]
+                network, inputs, buffer, dynamo=False, opset_version=OPSET, input_names=names,  # type: ignore[arg-type]
                 output_names=["action"], dynamic_axes={name: {0: "batch"} for name in [*names, "action"]},
             )  # fmt: skip
         except torch.onnx.errors.OnnxExporterError as error:
             raise _refused(policy, f"a step of it is none of ONNX's: {str(error).splitlines()[0]}") from None
-    return buffer.getvalue()
+    return onnx.load_from_string(buffer.getvalue())
 
 
 def _random(space: Box, count: int, seed: int) -> Batch:

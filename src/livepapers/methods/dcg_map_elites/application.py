@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from livepapers.core import artifact, loop
-from livepapers.core.application import Application, Row, check_numbers, refuse_changed, rounded, to_csv
+from livepapers.core.application import Application, Row, check_numbers, paths_as_text, refuse_changed, rounded, to_csv
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.rng import Seed, derive
@@ -37,6 +37,7 @@ _SOURCES: Mapping[str, tuple[str, Statistic]] = {
 }  # fmt: skip
 
 
+@paths_as_text
 def apply(
     *,
     env: str = "",
@@ -113,7 +114,6 @@ def apply(
         if not isinstance(given, str):
             raise InputError.of(field, type(given).__name__, expected="text")
     low, high, hidden, at = map(as_typed, (low, high, hidden, at))
-    output, archive = (None if path is None else Path(path) for path in (output, archive))
     if not env and archive is None:
         raise InputError.of("env and archive", "neither", expected="a world to search, or an archive to look into")
     check_numbers({"seed": (seed, 0, 2**63 - 1), "test-episodes": (test_episodes, 1, 10_000)})

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from livepapers.core import loop
-from livepapers.core.application import Application, Row, Spread, check_numbers, refuse_changed, rounded
+from livepapers.core.application import Application, Row, Spread, check_numbers, paths_as_text, refuse_changed, rounded
 from livepapers.core.compiling import Compile
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
@@ -36,6 +36,7 @@ from livepapers.tasks import worlds
 _COLUMNS = ("generation", "evaluations", "best", "mean", "elite", "mutations")
 
 
+@paths_as_text
 def apply(
     *,
     env: str = "",
@@ -102,7 +103,6 @@ def apply(
     """
     if not isinstance(env, str):
         raise InputError.of("env", type(env).__name__, expected="the name of a world")
-    output, genome = (None if path is None else Path(path) for path in (output, genome))
     if not env and genome is None:
         raise InputError.of("env and genome", "neither", expected="a world to evolve in, or a genome to rebuild")
     check_numbers({"seed": (seed, 0, 2**63 - 1), "cap": (cap, 0, 10**6), "test-episodes": (test_episodes, 2, 10**5)})

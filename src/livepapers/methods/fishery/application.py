@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from livepapers.baselines.harvest_rules import HarvestRule, Kind, Tuned, textbook, tune
 from livepapers.blocks.policies import GreedyPolicy
 from livepapers.core import artifact, loop
-from livepapers.core.application import Application, Row, rounded, to_csv
+from livepapers.core.application import Application, Row, paths_as_text, rounded, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished
@@ -48,6 +48,7 @@ class _Learned:
     visited: Tensor  # [n, S] populations under the rule
 
 
+@paths_as_text
 def apply(
     model: Path, *, updates: int = 146, episodes: int = 500, seed: Seed = 0, output: Path | None = None
 ) -> Application:
@@ -259,7 +260,8 @@ def _write(
     folders = {"smoothed": learned.smoothed, "tuned": rules["tuned mortality"]}
     with new_folder(output) as folder:
         files = {FILES[title]: to_csv(rows) for title, rows in application.tables.items()}
-        files |= {"smoothed_rule.csv": _look_up(model, learned), "control_rule.svg": _curves(model, learned)}
+        moves = application.tables.get(MOVES, ())
+        files |= {"smoothed_rule.csv": _look_up(model, learned), "control_rule.svg": _curves(model, learned, moves)}
         described = artifact.Artifact(
             kind="policy", slug="fishery", architecture="blocks.policies:GreedyPolicy",
             arguments=learned.rule.arguments, made_by=dict(made_by), spaces=spaces,
@@ -300,17 +302,18 @@ def _look_up(model: Ecosystem, learned: _Learned) -> str:
     return "".join(",".join(line) + "\n" for line in itertools.chain([header], lines))
 
 
-def _curves(model: Ecosystem, learned: _Learned) -> str:
+def _curves(model: Ecosystem, learned: _Learned, moves: Sequence[Row]) -> str:
     """A panel for each fishery and rule; a curve for few, usual and many of the other species that moves it most."""
     usual = learned.visited.quantile(0.5, dim=0)
     panels = []
     for index, fishery in enumerate(model.fisheries):
         along = model.harvested[index]
         stock = torch.linspace(0.0, max(model.sizes[along], float(learned.visited[:, along].max())), 101)
-        rest = [i for i in range(len(model.species)) if i != along]
-        other = rest[-1] if rest else None
+        mine = [one for one in moves if one["escapement of"] == fishery.species]
+        shares = {str(one["moved by"]): float(one["explains %"] or 0.0) for one in mine}
         others, labels = [usual], [""]
-        if other is not None:
+        if shares:  # there are other species
+            other = model.names.index(max(shares, key=lambda name: shares[name]))
             levels = learned.visited[:, other].quantile(torch.tensor([0.1, 0.5, 0.9]))
             others = [torch.where(torch.arange(len(usual)) == other, level, usual) for level in levels]
             words = zip(("few", "usual", "many"), levels.tolist(), strict=True)

@@ -154,7 +154,7 @@ def _described(folder: Path) -> artifact.Artifact:
         raise InputError.of("--pretrained", folder, expected=expected, cause=cause)
     described = artifact.load(folder)
     if described.architecture != MODEL:
-        cause = f"it holds a {described.kind} of {described.slug}"
+        cause = f"it holds {described.named_kind} of {described.slug}"
         if described.slug == SLUG:
             cause = "it holds the sampler of one reward; the model is in the folder above"
         raise InputError.of("--pretrained", folder, expected=expected, cause=cause)

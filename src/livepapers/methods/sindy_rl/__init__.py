@@ -25,6 +25,7 @@ Deviations  1. Real return: the paper keeps the last policy. Ours: each collecti
             6. Rails: paper ends an episode far beyond one (5 m of 1.8); ours can stop the surrogate's cart there
                (`Stop`), which is known of a machine, and which no polynomial of low degree learns.
             7. Terms that repeat each other to 1e-6: ridge and least squares take the solution of least norm.
+               People are shown equations of states on a circle, where x^2 u + y^2 u = u, with terms joined: `joined`.
 """
 
 from livepapers.methods.sindy_rl.application import apply

@@ -9,19 +9,29 @@ from typing import Any
 from gymnasium.spaces import Box
 
 from livepapers.core import artifact, loop
-from livepapers.core.application import Application, Row, check_numbers, refuse_changed, rounded, to_csv
+from livepapers.core.application import Application, Row, check_numbers, paths_as_text, refuse_changed, rounded, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.rng import Seed, derive
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.sindy_rl import trajectories
+from livepapers.methods.sindy_rl.circles import remarks
 from livepapers.methods.sindy_rl.config import Config
 from livepapers.methods.sindy_rl.dictionary import DictionaryPolicy, distil
 from livepapers.methods.sindy_rl.interaction import interact, random_actions
 from livepapers.methods.sindy_rl.learner import Known, SindyRL
 from livepapers.methods.sindy_rl.model import SparseModel
-from livepapers.methods.sindy_rl.model_files import EQUATIONS, FILES, LEARNING, POLICIES, equations, holds, model_files
+from livepapers.methods.sindy_rl.model_files import (
+    EQUATIONS,
+    FILES,
+    LEARNING,
+    POLICIES,
+    equations,
+    explained,
+    holds,
+    model_files,
+)
 from livepapers.methods.sindy_rl.recorded import HIGHEST, Settings, equations_of
 from livepapers.tasks import worlds
 from livepapers.tasks.vector import BatchedTask, GymnasiumTask, SimulatorTask
@@ -32,6 +42,7 @@ USUAL_THRESHOLD = 0.01  # with --env, where each further one would cost a traini
 ROUND_UPDATES = 8
 
 
+@paths_as_text
 def apply(
     *,
     env: str = "",
@@ -138,9 +149,7 @@ def _of_environment(env: str, config: Config, seed: int, output: Path | None) ->
             f"dictionary policy of {dictionary.terms} terms {returns['dictionary']:.4g}, "
             f"random actions {returns['random']:.4g}" + ("" if better else ": NOTHING WAS LEARNED")
         )
-        notes = _environment_notes(
-            learner, circles, horizon, network=returns["network"], dictionary=returns["dictionary"]
-        )
+        notes = _environment_notes(learner, horizon, network=returns["network"], dictionary=returns["dictionary"])
         done = Application("sindy-rl", headline, tables, notes)
         return done if output is None else _write_policies(done, output, learner, policies, made_by)
 
@@ -182,8 +191,10 @@ def _models(learner: SindyRL) -> tuple[SparseModel, SparseModel]:
 def _all_equations(learner: SindyRL, dictionary: DictionaryPolicy) -> list[str]:
     """Of the dynamics, the reward and the policy."""
     (states, inputs), (model, reward) = _names_of(learner), _models(learner)
-    paid = reward.written([f"{name}'" for name in states], inputs, ["reward"])
-    return [*equations(model, states, inputs), *paid, *dictionary.written(states, inputs)]
+    circles = learner.known.circles
+    paid = reward.written([f"{name}'" for name in states], inputs, ["reward"], circles=circles)
+    laws = dictionary.written(states, inputs, circles=circles)
+    return [*equations(model, states, inputs, circles), *paid, *laws]
 
 
 def _write_policies(
@@ -194,8 +205,9 @@ def _write_policies(
     network, dictionary, (model, _) = policies["network"], policies["dictionary"], _models(learner)
     world = _world_name(made_by["env"])
     spaces: dict[str, Any] = {} if world is None else {"task": {"name": world, "arguments": {}}}
-    written = model_files(model, states, inputs) | {"policy.c": dictionary.in_c(states, inputs)}
-    written["equations.txt"] = "\n".join(str(row["equation"]) for row in done.tables[EQUATIONS]) + "\n"
+    circles = learner.known.circles
+    written = model_files(model, states, inputs, circles) | {"policy.c": dictionary.in_c(states, inputs)}
+    written["equations.txt"] = explained([str(row["equation"]) for row in done.tables[EQUATIONS]], states, circles)
     written |= {FILES[title]: to_csv(done.tables[title]) for title in (POLICIES, LEARNING)}
     with new_folder(output) as folder:
         for policy, architecture, place, files in (
@@ -260,11 +272,9 @@ def _compare(task: BatchedTask, policies: Mapping[str, Any], horizon: int, seed:
     return rows
 
 
-def _environment_notes(
-    learner: SindyRL, circles: list[tuple[int, int]], horizon: int, *, network: float, dictionary: float
-) -> tuple[str, ...]:
+def _environment_notes(learner: SindyRL, horizon: int, *, network: float, dictionary: float) -> tuple[str, ...]:
     notes = ["x1, x2 ... are the observation's columns, ' is the next step, u1 ... the actions before clipping"]
-    notes += [f"x{i + 1} and x{j + 1} are put back onto the unit circle after each step" for i, j in circles]
+    notes += remarks(_names_of(learner)[0], learner.known.circles)
     if learner.terminated:
         notes.append(
             f"the environment ended {learner.terminated} episodes itself; the surrogate knows no such end, only the "

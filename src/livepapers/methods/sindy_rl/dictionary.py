@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from livepapers.blocks.distributions import bounds
 from livepapers.blocks.policies import GreedyPolicy
 from livepapers.methods.sindy_rl import equations
+from livepapers.methods.sindy_rl.circles import Pairs, joined
 from livepapers.methods.sindy_rl.config import Config
 from livepapers.methods.sindy_rl.library import Library
 from livepapers.methods.sindy_rl.regression import SparseRegression, median, normal_equations, refit, thresholded
@@ -56,9 +57,10 @@ class DictionaryPolicy(nn.Module):
         moves = self.library(observation.to(torch.float32)) @ self.coefficients
         return torch.minimum(torch.maximum(moves, self.low), self.high)
 
-    def written(self, states: Sequence[str], actions: Sequence[str]) -> list[str]:
-        """The law, one line an action."""
-        return equations.as_text(self.coefficients, self.library.terms(states), actions)
+    def written(self, states: Sequence[str], actions: Sequence[str], *, circles: Pairs = ()) -> list[str]:
+        """The law, one line an action, as it is where pairs of states lie on their `circles`."""
+        named = [(states[i], states[j]) for i, j in circles]
+        return equations.as_text(*joined(self.coefficients, self.library.terms(states), named), actions)
 
     def in_c(self, states: Sequence[str], actions: Sequence[str]) -> str:
         """The law as a C function `policy(x, y)`, clipping included."""

@@ -9,6 +9,8 @@ from torch import Tensor
 Terms = Sequence[Sequence[str]]
 """The factors of each term, see `Library.terms`."""
 MOST_DIGITS = 17  # all there are
+SHORTEST = 1e-6
+"""Length that a pair is divided by at least when it is put back onto its circle."""
 
 
 def count(coefficients: Tensor) -> int:
@@ -28,19 +30,21 @@ def as_text(coefficients: Tensor, terms: Terms, outputs: Sequence[str], *, digit
     return [f"{name} = {_sum(column, terms, digits)}" for name, column in zip(outputs, coefficients.T, strict=True)]
 
 
-def as_latex(coefficients: Tensor, terms: Terms, outputs: Sequence[str], *, digits: int = 4) -> str:
-    """The same as an `align` environment; names are set upright."""
+def as_latex(
+    coefficients: Tensor, terms: Terms, outputs: Sequence[str], *, digits: int = 4, more: Sequence[str] = ()
+) -> str:
+    """The same as an `align` environment, with `more` lines below; names are set upright."""
     lines = []
     for name, column in zip(outputs, coefficients.T, strict=True):
         parts = []
-        for value, term in _kept(column, terms):
+        for value, term in kept(column, terms):
             number = re.sub(
                 r"e([+-])0*(\d+)", lambda m: rf"\cdot 10^{{{m[1].strip('+')}{m[2]}}}", _number(value, digits)
             )
-            powers = [rf"{_upright(f)}^{{{n}}}" if n > 1 else _upright(f) for f, n in Counter(term).items()]
+            powers = [rf"{upright(f)}^{{{n}}}" if n > 1 else upright(f) for f, n in Counter(term).items()]
             parts.append(r"\,".join([number, *powers]))
-        lines.append(rf"{_upright(name)} &= " + (" ".join(_joined(parts)) or "0"))
-    return "\\begin{align}\n" + " \\\\\n".join(lines) + "\n\\end{align}\n"
+        lines.append(rf"{upright(name)} &= " + (" ".join(_joined(parts)) or "0"))
+    return "\\begin{align}\n" + " \\\\\n".join([*lines, *more]) + "\n\\end{align}\n"
 
 
 def as_c(
@@ -52,6 +56,7 @@ def as_c(
     states: Sequence[str],
     inputs: Sequence[str] = (),
     limits: Sequence[tuple[float, float]] | None = None,
+    circles: Sequence[tuple[int, int]] = (),
 ) -> str:
     """A C function without loops or allocation; coefficients in full precision.
 
@@ -63,6 +68,7 @@ def as_c(
         states: Names of the states, in the order of the array x.
         inputs: Names of the inputs, in the order of the array u; without any, there is no such argument.
         limits: (lowest, highest) of each output, to which it is clipped.
+        circles: Pairs of outputs that are put back onto the unit circle, as `surrogate.on_circles` does.
     """
     place = {name: f"x[{i}]" for i, name in enumerate(states)} | {name: f"u[{i}]" for i, name in enumerate(inputs)}
     arguments = "const double *x, " + ("const double *u, " if inputs else "")
@@ -70,23 +76,35 @@ def as_c(
     for i, column in enumerate(coefficients.T):
         parts = [
             " * ".join([_number(value, MOST_DIGITS), *(_in_c(factor, place) for factor in term)])
-            for value, term in _kept(column, terms)
+            for value, term in kept(column, terms)
         ]
         body = "\n        ".join(_joined(parts)) or "0.0"
         lines.append(f"    y[{i}] = {body};  /* {_comment(outputs[i])} */")
         if limits is not None:
             low, high = limits[i]
             lines.append(f"    y[{i}] = fmin(fmax(y[{i}], {low!r}), {high!r});")
-    return "\n".join([*lines, "}", ""])
+    return "\n".join([*lines, *_put_back(circles), "}", ""])
+
+
+def _put_back(circles: Sequence[tuple[int, int]]) -> list[str]:
+    lines = []
+    for i, j in circles:
+        length = f"fmax(hypot(y[{i}], y[{j}]), {SHORTEST!r})"
+        lines += ["    {", f"        const double length = {length};  /* back onto the unit circle */"]
+        lines += [f"        y[{k}] /= length;" for k in (i, j)] + ["    }"]
+    return lines
 
 
 def _sum(column: Tensor, terms: Terms, digits: int) -> str:
-    parts = [" ".join([_number(value, digits), *_powers(term)]) for value, term in _kept(column, terms)]
+    parts = [" ".join([_number(value, digits), *_powers(term)]) for value, term in kept(column, terms)]
     return " ".join(_joined(parts)) or "0"
 
 
-def _kept(column: Tensor, terms: Terms) -> list[tuple[float, Sequence[str]]]:
-    """Numbers as the shortest that mean them in the column's own precision: 0.05, and not 0.05000000074505806."""
+def kept(column: Tensor, terms: Terms) -> list[tuple[float, Sequence[str]]]:
+    """Coefficients that are not zero, with their terms.
+
+    Numbers as the shortest that mean them in the column's own precision: 0.05, and not 0.05000000074505806.
+    """
     values = (float(str(value)) for value in column.detach().numpy())
     return [(value, term) for value, term in zip(values, terms, strict=True) if value != 0]
 
@@ -116,7 +134,7 @@ def _in_c(factor: str, place: dict[str, str]) -> str:
     return f"{wave[1]}({times}{place[wave[3]]})"
 
 
-def _upright(name: str) -> str:
+def upright(name: str) -> str:
     """A name in math mode; what LaTeX would read as a command is escaped."""
     plain = "".join(rf"\{c}" if c in "#$%&_{}" else c for c in name if c not in "\\^~")
     primes = len(plain) - len(plain.rstrip("'"))

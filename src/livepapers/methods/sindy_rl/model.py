@@ -7,6 +7,7 @@ from torch import Tensor
 
 from livepapers.core.errors import InputError
 from livepapers.methods.sindy_rl import equations
+from livepapers.methods.sindy_rl.circles import Pairs, joined
 from livepapers.methods.sindy_rl.library import Library
 from livepapers.methods.sindy_rl.regression import SparseRegression, median
 
@@ -40,9 +41,16 @@ class SparseModel:
         """How many median coefficients are not zero."""
         return equations.count(self.coefficients)
 
-    def written(self, states: Sequence[str], inputs: Sequence[str], outputs: Sequence[str]) -> list[str]:
-        """The equations, one a line."""
-        return equations.as_text(self.coefficients, self.library.terms(states, inputs), outputs)
+    def written(
+        self, states: Sequence[str], inputs: Sequence[str], outputs: Sequence[str], *, circles: Pairs = ()
+    ) -> list[str]:
+        """The equations, one a line, as they are where pairs of states lie on their `circles`."""
+        return equations.as_text(*self.shown(states, inputs, circles), outputs)
+
+    def shown(self, states: Sequence[str], inputs: Sequence[str], circles: Pairs) -> tuple[Tensor, equations.Terms]:
+        """Coefficients and terms for people: see `circles.joined`."""
+        named = [(states[i], states[j]) for i, j in circles]
+        return joined(self.coefficients, self.library.terms(states, inputs), named)
 
 
 def coefficient_covariance(ensemble: Tensor) -> Tensor:

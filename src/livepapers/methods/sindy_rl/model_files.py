@@ -1,8 +1,9 @@
 """The files that sindy-rl writes for a user, and the tables that go into them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from livepapers.core import artifact
+from livepapers.methods.sindy_rl.circles import Pairs, in_latex, remarks
 from livepapers.methods.sindy_rl.equations import as_c, as_latex, as_text
 from livepapers.methods.sindy_rl.model import SparseModel
 
@@ -10,19 +11,27 @@ EQUATIONS, CANDIDATES, POLICIES, LEARNING = "Equations", "Models that were tried
 FILES = {CANDIDATES: "candidates.csv", POLICIES: "policies.csv", LEARNING: "learning.csv"}
 
 
-def equations(model: SparseModel, states: list[str], inputs: list[str]) -> list[str]:
+def equations(model: SparseModel, states: list[str], inputs: list[str], circles: Pairs) -> list[str]:
     """The equations of a model of the dynamics, one a line."""
-    return model.written(states, inputs, [f"{name}'" for name in states])
+    return model.written(states, inputs, [f"{name}'" for name in states], circles=circles)
 
 
-def model_files(model: SparseModel, states: list[str], inputs: list[str]) -> dict[str, str]:
+def explained(lines: Sequence[str], states: list[str], circles: Pairs) -> str:
+    """The file of equations: these, and below them what is known of their states."""
+    told = remarks(states, circles)
+    return "\n".join([*lines, *([""] if told else []), *told]) + "\n"
+
+
+def model_files(model: SparseModel, states: list[str], inputs: list[str], circles: Pairs) -> dict[str, str]:
     """The dynamics as text, in LaTeX and in C: file -> content."""
     terms, after = model.library.terms(states, inputs), [f"{name}'" for name in states]
-    made = model.coefficients
+    shown = model.shown(states, inputs, circles)
     return {
-        "equations.txt": "\n".join(as_text(made, terms, after, digits=8)) + "\n",
-        "equations.tex": as_latex(made, terms, after),
-        "model.c": as_c(made, terms, after, function="next_state", states=states, inputs=inputs),
+        "equations.txt": explained(as_text(*shown, after, digits=8), states, circles),
+        "equations.tex": as_latex(*shown, after, more=in_latex(states, circles)),
+        "model.c": as_c(
+            model.coefficients, terms, after, function="next_state", states=states, inputs=inputs, circles=circles
+        ),
     }
 
 

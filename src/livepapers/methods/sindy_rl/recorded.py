@@ -11,6 +11,7 @@ from livepapers.core import artifact
 from livepapers.core.application import Application, Row, rounded, to_csv
 from livepapers.core.files import new_folder, sha256
 from livepapers.methods.sindy_rl import trajectories
+from livepapers.methods.sindy_rl.circles import remarks
 from livepapers.methods.sindy_rl.model import SparseModel
 from livepapers.methods.sindy_rl.model_files import CANDIDATES, EQUATIONS, FILES, equations, holds, model_files
 
@@ -58,11 +59,10 @@ def equations_of(
     taken = trajectories.chosen(tried)
     best = trajectories.tested(parts, taken, **given)
     tables = {
-        EQUATIONS: [{"equation": line} for line in equations(best.model, states, inputs)],
+        EQUATIONS: [{"equation": line} for line in equations(best.model, states, inputs, circles)],
         CANDIDATES: [_tried(one, chosen=one is taken) for one in tried],
     }
-    notes = [f"{states[i]} and {states[j]} are put back onto the unit circle after each step" for i, j in circles]
-    notes += _notes(parts, best, settings)
+    notes = [*remarks(states, circles), *_notes(parts, best, settings)]
     done = Application("sindy-rl", _headline(parts, best, states), tables, tuple(notes))
     made_by: dict[str, Any] = {"data": sha256(data), **asdict(settings)}
     return done if output is None else _write_equations(done, output, best.model, names, circles, made_by)
@@ -119,7 +119,7 @@ def _write_equations(
         {"states": list(states), "inputs": list(inputs), "circles": [list(pair) for pair in circles]},
     )  # fmt: skip
     weights = {"ensemble": model.ensemble, "coefficients": model.coefficients}
-    written = model_files(model, states, inputs) | {FILES[CANDIDATES]: to_csv(done.tables[CANDIDATES])}
+    written = model_files(model, states, inputs, circles) | {FILES[CANDIDATES]: to_csv(done.tables[CANDIDATES])}
     with new_folder(output) as folder:
         artifact.save(folder, described, weights=weights, files=written)
     return Application("sindy-rl", done.headline, done.tables, done.notes, holds(written), output)

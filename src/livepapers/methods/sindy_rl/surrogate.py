@@ -10,6 +10,7 @@ from torch import Tensor
 from livepapers.core.checkpoint import require_keys
 from livepapers.core.errors import CorruptFileError, InputError
 from livepapers.core.rng import generator as make_generator
+from livepapers.methods.sindy_rl.equations import SHORTEST
 from livepapers.tasks.vector import Step
 
 Reward = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -35,7 +36,7 @@ def on_circles(state: Tensor, circles: Sequence[tuple[int, int]]) -> Tensor:
     state = state.clone()
     for pair in circles:
         columns = list(pair)
-        state[..., columns] = torch.nn.functional.normalize(state[..., columns], dim=-1, eps=1e-6)
+        state[..., columns] = torch.nn.functional.normalize(state[..., columns], dim=-1, eps=SHORTEST)
     return state
 
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from livepapers.baselines.linear_problem import LinearProblem, riccati
 from livepapers.core import artifact, loop
-from livepapers.core.application import Application, Row, to_csv
+from livepapers.core.application import Application, Row, paths_as_text, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished
@@ -47,6 +47,7 @@ FOLDERS = {
 STARTS, LONGEST_EPISODE = 10, 1000
 
 
+@paths_as_text
 def apply(
     model: Path,
     *,
