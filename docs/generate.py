@@ -151,17 +151,28 @@ def _python(module: ModuleType) -> str:
     rows = []
     for name in module.__all__:
         made = getattr(module, name)
-        if (inspect.isclass(made) or inspect.isfunction(made)) and (said := inspect.getdoc(made)):
+        plain = made if inspect.isclass(made) else inspect.unwrap(made)  # what keeps its results is a function too
+        if (inspect.isclass(plain) or inspect.isfunction(plain)) and (said := inspect.getdoc(plain)):
             rows.append(f"| `{name}({_arguments(made)})` | {_cell(said.splitlines()[0])} |")
-    short = module.__name__.rpartition(".")[2]
     return "\n".join(
         [
-            f"```python\nfrom livepapers.methods import {short}\n\nhelp({short}.apply)\n```\n",
+            _first_steps(module),
             "| name | what it is |",
             "|---|---|",
             *rows,
         ]
     )
+
+
+def _first_steps(module: ModuleType) -> str:
+    """Lines to type: the smallest whole problem, and what `apply` is told."""
+    short = module.__name__.rpartition(".")[2]
+    made, tiny = f"{short}.example", f"{short}.Config.tiny()"
+    tried = f"print({made}({tiny}, seed=0))  # the smallest whole problem"
+    if module.ROLE == "learner":
+        tried = f"learner = {made}({tiny}, seed=0)  # the smallest whole problem\nprint(learner.update())"
+    lines = f"from livepapers.methods import {short}\n\n{tried}\nhelp({short}.apply)  # on data of your own"
+    return f"```python\n{lines}\n```\n"
 
 
 def _arguments(made: Callable[..., Any]) -> str:
