@@ -22,7 +22,7 @@ Deviations  1. Paper: outside all regions the output is 0. Ours: the same in tra
             5. Paper: rates, discount, targets, batch and replay are not given. Ours: see `Config`; targets are cut,
                gradient norms at 1, the actor is frozen for 1,000 steps. Without exploration the data do not say how
                the cost depends on the input: a critic that learns fast forgets what it knew of that, and the actor
-               follows it away from a controller that worked. So the critic learns a hundred times slower than the
+               follows it away from a controller that worked. So the critic learns a thousand times slower than the
                actor, and the actor goes to the optimum of the critic that it began with.
             6. Paper: pendulum cost weight of the rate 0.1 or 1, start not given. Ours: 0.1 (Gymnasium) in reward and
                critic, Q = I in the MPC as printed; start within 0.5 rad and 1 rad/s.

@@ -36,7 +36,7 @@ class Config(Presets):
         0.01, "initial weights of the corrections are uniform on +-scale; earlier paper: small", gt=0, le=1
     )
     actor_rate: float = setting(1e-4, "Adam; not in the paper", gt=0, le=1)
-    critic_rate: float = setting(1e-6, "Adam; not in the paper; see deviation 5", gt=0, le=1)
+    critic_rate: float = setting(1e-7, "Adam; not in the paper; see deviation 5", gt=0, le=1)
     actor_tau: float = setting(
         1e-3, "share of the new weights in the target actor, a step; not in the paper", gt=0, le=1
     )
