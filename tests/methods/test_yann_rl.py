@@ -20,6 +20,7 @@ from livepapers.methods.yann_rl import (
     YannNetwork,
     ZeroCorrection,
     explicit_mpc,
+    yann,
 )
 from livepapers.methods.yann_rl.verification import facet_states, verify
 from livepapers.tasks.pendulum import ClippedPendulum
@@ -168,6 +169,51 @@ def test_only_the_region_of_a_state_is_corrected_when_layers_are_blocks(pendulum
     touched = actor.correction.bias_1.grad
     assert touched is not None
     assert touched.abs().sum(1).nonzero().flatten().tolist() == [centre]
+
+
+def test_corrections_learn_where_the_law_rests_on_a_bound(pendulum):
+    """Most regions of a constrained law do, some a rounding error beyond it, where clipping would cut the gradient."""
+    law = pendulum.law
+    resting = [i for i in range(law.regions) if np.abs(law.gains[i]).max() < 1e-9]
+    assert len(resting) == 6
+    assert (np.abs(law.offsets[resting]) > law.input_high).any(), "no law is beyond its bound any more"
+    spread = np.random.default_rng(0).uniform(law.state_low, law.state_high, (4000, 2))
+    for region in resting:
+        actor, states = YannActor(law), torch.as_tensor(spread[law.locate(spread) == region])
+        (float(np.sign(law.offsets[region, 0])) * actor(states)).sum().backward()  # a descent leads inwards
+        assert actor.correction is not None
+        gradient = actor.correction.bias_1.grad
+        assert gradient is not None
+        assert (gradient[region] != 0).any()
+
+
+def test_clipping_passes_gradients_inside_and_those_that_lead_back():
+    move = torch.tensor([-3.0, -2.0, -2.0, 0.0, 0.0, 2.0, 2.0, 3.0, 3.0], requires_grad=True)
+    uphill = torch.tensor([1.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0])  # a descent goes the other way
+    low, high = torch.tensor(-2.0), torch.tensor(2.0)
+    (yann._clipped(move, low, high) * uphill).sum().backward()
+    assert torch.equal(yann._clipped(move, low, high), move.clamp(-2.0, 2.0))
+    assert move.grad is not None
+    assert move.grad.tolist() == [0.0, 0.0, -1.0, 1.0, -1.0, 1.0, 0.0, 1.0, 0.0]
+
+
+def test_with_a_critic_that_is_right_the_actor_learns_the_regulator_of_the_plants_own_cost(pendulum):
+    """Why training improves: the law minimises other weights than the plant's, and the critic starts at the plant's."""
+    config = yann_rl.Config(nodes=16)
+    actor, critic = yann_rl.controllers(pendulum, config=config, seed=0)
+    measured = pendulum.measured
+    p = riccati(measured.a, measured.b, measured.q, measured.r, discount=config.discount)
+    gain = torch.as_tensor(feedback(measured.a, measured.b, measured.r, p, discount=config.discount))
+    states = (torch.rand(512, 2, generator=generator(0, "test")) - 0.5) * torch.tensor([3.0, 8.0])
+    states = states[torch.as_tensor(pendulum.law.locate(states.double().numpy()) >= 0)]
+    wanted = (states.double() @ gain.T).clamp(-2.0, 2.0).float()
+    before = (actor(states) - wanted).abs().mean().item()
+    optimizer = torch.optim.Adam(actor.parameters(), lr=3e-3)
+    for _ in range(400):
+        optimizer.zero_grad()
+        critic.cost(states, actor(states)).mean().backward()
+        optimizer.step()
+    assert (actor(states) - wanted).abs().mean().item() < 0.25 * before
 
 
 def test_the_critic_has_no_bellman_residual_on_the_linear_plant(pendulum):

@@ -13,16 +13,22 @@ Equations   (1) min over u of u'Hu + u'Z s, G u <= W + S s, solved for all s: u_
             (4) critic: Q(s, u) = s'(Q + g A'PA)s + 2 s'(g A'PB)u + u'(R + g B'PB)u + 0 at the start;
             (5) y = C + g Q'(s', actor'(s')), without the second term at a violation: `YannDDPG`, in reward form.
 Shapes      states [batch, n] -> inputs [batch, m]; (states, inputs) -> value [batch] float32. The law is float64.
-Deviations  1. Paper: outside all regions the output is 0. Ours: the unconstrained feedback, clipped; or "zero".
+Deviations  1. Paper: outside all regions the output is 0. Ours: the same in training; `apply` has the unconstrained
+               feedback, clipped, unless told otherwise.
             2. Paper: P of the undiscounted Riccati equation in (4). Ours: of the discounted one, so that the critic
                starts without any Bellman residual on the linear plant.
             3. Paper: layer 2 of the corrections is dense across regions (its counts) or not (its text). Ours: not.
             4. Paper: big M 500. Ours: just large enough on ten times the box; the actor looks the region up.
-            5. Paper: rates, discount, targets, batch and replay are not given. Ours: see `Config`; costs times 0.01,
-               targets cut at 20, gradient norms at 1, actor frozen for 1,000 steps.
+            5. Paper: rates, discount, targets, batch and replay are not given. Ours: see `Config`; targets are cut,
+               gradient norms at 1, the actor is frozen for 1,000 steps. Without exploration the data do not say how
+               the cost depends on the input: a critic that learns fast forgets what it knew of that, and the actor
+               follows it away from a controller that worked. So the critic learns a thousand times slower than the
+               actor, and the actor goes to the optimum of the critic that it began with.
             6. Paper: pendulum cost weight of the rate 0.1 or 1, start not given. Ours: 0.1 (Gymnasium) in reward and
                critic, Q = I in the MPC as printed; start within 0.5 rad and 1 rad/s.
-            7. Paper: its own reactor, whose feed is not given. Ours: the textbook one; the paper's linear model serves
+            7. Paper: clips the sum. Ours: the same, with the gradients that lead back: most laws rest on a bound,
+               where plain clipping would leave their corrections without any.
+            8. Paper: its own reactor, whose feed is not given. Ours: the textbook one; the paper's linear model serves
                for exactness only. Horizon 3 for it: not in the paper.
 """
 

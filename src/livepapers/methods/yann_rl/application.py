@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -45,6 +44,7 @@ FOLDERS = {
     "trained": "the trained controller, an artifact of its own",
 }
 STARTS, LONGEST_EPISODE = 10, 1000
+LARGEST = 20.0  # targets are cut at so many times the usual cost-to-go
 
 
 @paths_as_text
@@ -197,7 +197,7 @@ def _train(
     config = Config()
     scale = 1.0 / max(_usual_cost(model.problem, config.discount), 1e-9)
     config = replace(
-        config, nodes=nodes, cost_scale=scale, updates=-(-steps // config.steps),
+        config, nodes=nodes, cost_scale=scale, largest_value=LARGEST, updates=-(-steps // config.steps),
         frozen=min(config.frozen, steps // 2),  # the actor learns for half of a short training at least
     )  # fmt: skip
     critic = YannCritic(

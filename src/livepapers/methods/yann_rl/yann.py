@@ -308,7 +308,7 @@ class YannActor(nn.Module):
         if self.correction is not None:
             correction = self.correction(state.to(torch.float32) / self.width, region)
             move = move + correction * inside.unsqueeze(1)
-        return (torch.clamp(move, self.law_low, self.law_high) + self.law_input_set_point).to(observation.dtype)
+        return (_clipped(move, self.law_low, self.law_high) + self.law_input_set_point).to(observation.dtype)
 
     def _beyond(self, state: Tensor, projected: Tensor) -> Tensor:
         """What is done outside all regions, `[batch, m]`, before clipping."""
@@ -318,6 +318,31 @@ class YannActor(nn.Module):
             return projected
         wanted = state @ self.law_feedback
         return wanted if self.outside == "lqr" else torch.where(wanted >= 0, self.law_high, self.law_low)
+
+
+class _Clip(torch.autograd.Function):
+    """Clipping that lets those gradients through by which a descent would come back from beyond the bounds.
+
+    Where the law rests on a bound, and in most regions of a constrained law it does, one rounding error beyond it would
+    leave the correction without any gradient for good.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, move: Tensor, low: Tensor, high: Tensor) -> Tensor:  # type: ignore[override]
+        ctx.save_for_backward(move, low, high)
+        return torch.clamp(move, low, high)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        move, low, high = ctx.saved_tensors
+        stuck = ((move >= high) & (gradient < 0)) | ((move <= low) & (gradient > 0))
+        return gradient.masked_fill(stuck, 0.0), None, None
+
+
+def _clipped(move: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    if move.requires_grad and not torch.onnx.is_in_onnx_export():
+        return _Clip.apply(move, low, high)  # type: ignore[return-value]
+    return torch.clamp(move, low, high)
 
 
 def big_m(law: PiecewiseAffineLaw) -> float:
