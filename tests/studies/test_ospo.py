@@ -7,10 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from livepapers.core.config import replace
 from livepapers.lab.claims import _Family, judge
 from livepapers.lab.statistics import smallest_p
 from livepapers.lab.study import Cell, Cells, Setting, load_study
 from livepapers.lab.tuning import FILE, keep_score
+from livepapers.methods.ospo import Config
+from livepapers.methods.ospo.application import GRPO
+from livepapers.papers import catalogue
 from livepapers.studies import ospo as study
 from livepapers.studies.ospo import claims, tuning
 from livepapers.studies.ospo.design import MAIN, POINTS
@@ -203,3 +207,15 @@ def test_the_last_third_is_what_was_kept_then_against_what_is_kept_at_the_end():
     cells = Cells({Cell("ospo", "evening", 10): {"reward": 1.0}}, samples=lambda *_: np.zeros(1),
                   curves=lambda *_: (np.array([40.0, 80.0, 120.0]), np.array([50.0, 100.0, 103.0])))  # fmt: skip
     assert effects("Q8", cells) == {"evening/seed 10": pytest.approx(3.0)}
+
+
+def test_what_apply_trains_with_is_what_the_committed_trials_chose():
+    results = catalogue.results("ospo")
+    assert results is not None
+    evening = next(one for one in results["current"]["settings"] if one["name"] == "evening")
+    metrics = {arm["arm"]: arm["metrics"] for arm in evening["arms"]}
+    for arm, config in (("ospo", Config()), ("grpo", replace(Config(), **GRPO))):
+        found = {name: metrics[arm][name]["mean"] for name in ("learning_rate", "explore")}
+        assert {"learning_rate": config.learning_rate, "explore": config.explore} == pytest.approx(found)
+        assert config.last_rate == pytest.approx(0.3 * config.learning_rate)
+        assert config.episodes == study.BUDGETS["laptop"].learning["episodes"]

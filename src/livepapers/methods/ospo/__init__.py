@@ -21,7 +21,7 @@ Deviations  1. Released code: travel times in whole minutes from a routing serve
                distance over measured speed by zone pair (shortest paths), 61 zones, business days of 2018, real-valued
                minutes; a table of the user's own trips brings its own demand.
             2. Released: vehicles of an episode 1,000, about 123 orders a minute. Ours: as the user or the study says.
-            3. Released: Adam at 1e-5, at least 1,000 episodes. Laptop: 1e-2 falling to 3e-3, 60 episodes.
+            3. Released: Adam at 1e-5, at least 1,000 episodes. Laptop: 1e-2 falling to 3e-3, 120 episodes.
             4. Released: a share of 1 of all pairs is random at first, times 0.99 an episode. As one random pair in
                eighty already decides most matchings, laptop begins at 0.1, times 0.95; `paper()` as released.
             5. Released: weight 1 of the fairness penalty. It is the same for all of a minute and, the spread growing
