@@ -34,7 +34,7 @@ DEVIATIONS = (
     "Plant: the paper's reactor cannot be rebuilt (feed, flow and steady state are not given); the textbook reactor "
     "with the same structure stands in, and the paper's linear model is used for exactness and size only.",
     "Rates, discount, targets, batch and replay are not in the paper: both methods get the best learning rates and "
-    "factor on costs of one grid of ten, by whole trainings of a seed that no cell has; ablations take those of "
+    "factor on costs of one grid of eight, by whole trainings of a seed that no cell has; ablations take those of "
     "YANN-DDPG.",
     "Version 1 had the clipped feedback outside all regions instead of the paper's zero, and a clipping that left the "
     "corrections of most regions without gradient: their law rests on a bound, a rounding error beyond it. Its claims "
@@ -42,6 +42,7 @@ DEVIATIONS = (
     "fresh.",
     "Pendulum: cost weight of the rate 0.1 as in Gymnasium (1 is logged), starts within 0.5 rad and 1 rad/s, test "
     "starts fixed: eight the motor can hold, two it cannot.",
+    "Ablations are measured on the plant that their claim is about.",
     "Seeds: ten for the trained arms and the times; the paper shows one or two runs a method.",
     "DDPG explores with Gaussian noise of a tenth of the input range; the paper does not say which noise.",
     "Times are the best of 15 rounds in turns within one cell, so that load on the machine meets both; these cells run "

@@ -18,7 +18,7 @@ from livepapers.tasks.plants import run as play_out
 
 TUNED = ("yann", "ddpg")
 PLANTS = ("pendulum", "reactor")
-RATES = ((1e-4, 1e-7), (1e-4, 1e-6), (1e-4, 1e-5), (1e-4, 1e-3), (1e-3, 1e-3))
+RATES = ((1e-4, 1e-7), (1e-4, 1e-6), (1e-4, 1e-3), (1e-3, 1e-3))
 """Learning rates of (actor, critic) that both methods try."""
 SCALES = (0.01, 1.0)
 """Factors on costs that both methods try with each."""
