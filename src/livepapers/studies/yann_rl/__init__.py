@@ -36,8 +36,9 @@ DEVIATIONS = (
     "Seeds: ten for the trained arms; the paper shows one or two runs a method.",
     "DDPG explores with Gaussian noise of a tenth of the input range; the paper does not say which noise.",
     "Seen after the run, and mended since: where the law rests on a bound (six of the pendulum's nine regions), a "
-    "rounding error beyond it left the corrections without gradient; and outside all regions stood the clipped feedback instead "
-    "of the paper's zero. So C2b to C2f are about a controller that could hardly learn; it is to be measured again.",
+    "rounding error beyond it left the corrections without gradient; and outside all regions stood the clipped "
+    "feedback instead of the paper's zero. So C2b to C2f are about a controller that could hardly learn; it is to be "
+    "measured again.",
     "Times are the best of 15 rounds in turns within one cell, so that load on the machine meets both; these cells run "
     "alone.",
 )
