@@ -1,4 +1,5 @@
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baselines.lot_sizing_optimum import expected_cost, optimum
-from livepapers.baselines.lot_sizing_hindsight import hindsight_bound, hindsight_bounds
+from livepapers.baselines.lot_sizing_hindsight import _Program, hindsight_bound, hindsight_bounds
 from livepapers.baselines.lot_sizing_rules import GreedyRule, expected_shortage, idle, tuned, uniform
 from livepapers.core.errors import InputError
 from livepapers.core.rng import generator, numpy_generator
@@ -173,3 +174,24 @@ def test_a_bound_needs_no_scenario_of_ours():
     plant = tiny_plant(holding=0.0)
     found = hindsight_bound(plant, np.zeros((4, 2)), inventory=np.zeros(2), setup=np.zeros(1, dtype=int))
     assert found.bound == pytest.approx(0.0, abs=1e-6)
+
+
+def test_the_program_of_a_large_plant_takes_room_for_what_is_not_zero_alone():
+    """Rows over all columns took gigabytes before the solver began: 40 items on 5 machines, 30 periods."""
+    items, machines, periods = 40, 5, 30
+    plant = LotSizingPlant.from_json({
+        "horizon": periods,
+        "items": [{"name": str(i), "holding": 0.1, "lost_sale": 1.0, "capacity": 20,
+                   "demand": {"kind": "poisson", "mean": 2.0}} for i in range(items)],
+        "machines": [{"name": str(m), "makes": [{"item": str(i), "units": 6, "setup_cost": 3.0} for i in range(items)]}
+                     for m in range(machines)],
+    })  # fmt: skip
+    program = _Program(plant, np.ones((periods, items)), np.zeros(items), np.zeros(machines, dtype=int))
+    tracemalloc.start()
+    try:
+        made = program._runs()[0]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    rows, columns = made.A.shape
+    assert peak < 0.1 * 8 * rows * columns

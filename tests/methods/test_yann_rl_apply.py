@@ -16,7 +16,7 @@ from livepapers.blocks.policy_door import as_policy
 from livepapers.core import artifact
 from livepapers.core.errors import InputError
 from livepapers.lab import evaluation, onnx_export
-from livepapers.methods.yann_rl import apply
+from livepapers.methods.yann_rl import application, apply
 from livepapers.methods.yann_rl.model_file import ModelFile, read_model
 from livepapers.methods.yann_rl.reporting import headline, notes
 from livepapers.methods.yann_rl.verification import Verification
@@ -68,6 +68,16 @@ def test_the_shipped_sample_trains_on_the_plant_it_names(tmp_path: Path):
     policy = artifact.load_network(tmp_path / "out" / "trained")
     assert policy(torch.tensor([[0.1, 0.0]])).shape == (1, 1)
     assert not (tmp_path / "out.partial").exists()
+
+
+def test_a_short_training_moves_the_actor_and_whole_twenties_are_told(tmp_path: Path):
+    env = "livepapers.tasks.plants:livepapers/ClippedPendulum-v0"
+    done = apply(samples.path("pendulum_mpc.yml"), points=100, env=env, steps=301, nodes=4, output=tmp_path / "out")
+    assert "after 320 steps on the environment" in done.headline
+    moved = artifact.load_network(tmp_path / "out" / "trained")
+    began = application._actor(read_model(samples.path("pendulum_mpc.yml")), outside="lqr", nodes=4, seed=0)
+    pairs = zip(moved.parameters(), began.parameters(), strict=True)
+    assert any(not torch.equal(after, before) for after, before in pairs)
 
 
 def test_the_controller_that_is_written_acts_by_the_rule_outside_the_regions(model: Path, tmp_path: Path):

@@ -98,6 +98,7 @@ def apply(
         livepapers apply yann-rl --model controller.yml --env my_plant:Plant-v0 --steps 20000 --output tuned
     """
     _check_numbers(points, steps, nodes, seed)
+    steps = -(-steps // Config().steps) * Config().steps
     if output is not None:
         check_output_folder(output)
     found = read_model(model)
@@ -197,7 +198,7 @@ def _train(
     config = Config()
     scale = 1.0 / max(_usual_cost(model.problem, config.discount), 1e-9)
     config = replace(
-        config, nodes=nodes, cost_scale=scale, largest_value=LARGEST, updates=-(-steps // config.steps),
+        config, nodes=nodes, cost_scale=scale, largest_value=LARGEST, updates=steps // config.steps,
         frozen=min(config.frozen, steps // 2),  # the actor learns for half of a short training at least
     )  # fmt: skip
     critic = YannCritic(

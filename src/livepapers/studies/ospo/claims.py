@@ -1,4 +1,4 @@
-"""Claims of the ospo study, fixed before its run; all but Q8 stood before version 1's."""
+"""Claims of the ospo study, fixed before its run; all but Q8 stood before any figure of version 1 was read."""
 
 from collections.abc import Callable
 
