@@ -1,6 +1,8 @@
 """Policies of any origin act through one door."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from torch import Tensor, nn
 
 from livepapers.blocks.policies import GreedyPolicy, QPolicy
-from livepapers.blocks.policy_door import as_policy, frames_of, require_actions
+from livepapers.blocks.policy_door import as_policy, frames_of, require_actions, takes_mask
 from livepapers.core.errors import InputError
 
 SEEN, ACTIONS = Box(-1.0, 1.0, (4,), np.float32), Discrete(2)
@@ -37,6 +39,30 @@ def test_functions_modules_and_agents_give_the_same_actions():
     assert as_policy(Agent()).shape == (4,)
     assert as_policy(Agent()).actions == ACTIONS
     assert as_policy(First()).values is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "takes"),
+    [
+        (lambda seen: seen, False),
+        (lambda seen, mask: mask, True),
+        (lambda seen, mask=None: mask, True),
+        (lambda seen, allowed: allowed, True),
+        (lambda seen, deterministic=True: deterministic, False),
+        (lambda *given: given, True),
+        (lambda seen, *, mask=None: mask, False),  # handed by place
+        (nn.Linear(2, 2), False),
+        (len, False),
+    ],
+)  # fmt: skip
+def test_a_mask_is_handed_to_what_takes_one(policy: Callable[..., Any], takes: bool):
+    assert takes_mask(policy) is takes
+
+
+def test_what_takes_no_mask_acts_without_it():
+    seen, mask = torch.tensor([[1.0, 0.0]]), torch.tensor([[False, True]])
+    assert as_policy(lambda seen: seen.argmax(1)).act(seen, mask).tolist() == [0]
+    assert as_policy(lambda seen, mask: mask.long().argmax(1)).act(seen, mask).tolist() == [1]
 
 
 def test_masks_reach_agents_that_take_them():

@@ -14,9 +14,10 @@ from livepapers import samples
 from livepapers.baselines.plain_controllers import PlainActor
 from livepapers.blocks.policy_door import as_policy
 from livepapers.core import artifact
+from livepapers.core.application import Application
 from livepapers.core.errors import InputError
 from livepapers.lab import evaluation, onnx_export
-from livepapers.methods.yann_rl import application, apply
+from livepapers.methods.yann_rl import application, apply, training
 from livepapers.methods.yann_rl.model_file import ModelFile, read_model
 from livepapers.methods.yann_rl.reporting import headline, notes
 from livepapers.methods.yann_rl.verification import Verification
@@ -62,7 +63,7 @@ def test_the_shipped_sample_trains_on_the_plant_it_names(tmp_path: Path):
     done = apply(samples.path("pendulum_mpc.yml"), points=200, env=env, steps=140, nodes=4, output=tmp_path / "out")
     rows = done.tables["Cost before and after training"]
     assert [row["start"] for row in rows] == [*map(str, range(1, 11)), "mean", "in training"]
-    assert "after 140 steps on the environment, mean cost" in done.headline
+    assert "140 steps on the environment" in done.headline
     trained = artifact.load(tmp_path / "out" / "trained")
     assert trained.spaces["task"] == {"name": "clipped-pendulum", "arguments": {}}
     policy = artifact.load_network(tmp_path / "out" / "trained")
@@ -70,14 +71,76 @@ def test_the_shipped_sample_trains_on_the_plant_it_names(tmp_path: Path):
     assert not (tmp_path / "out.partial").exists()
 
 
-def test_a_short_training_moves_the_actor_and_whole_twenties_are_told(tmp_path: Path):
-    env = "livepapers.tasks.plants:livepapers/ClippedPendulum-v0"
-    done = apply(samples.path("pendulum_mpc.yml"), points=100, env=env, steps=301, nodes=4, output=tmp_path / "out")
-    assert "after 320 steps on the environment" in done.headline
-    moved = artifact.load_network(tmp_path / "out" / "trained")
-    began = application._actor(read_model(samples.path("pendulum_mpc.yml")), outside="lqr", nodes=4, seed=0)
-    pairs = zip(moved.parameters(), began.parameters(), strict=True)
-    assert any(not torch.equal(after, before) for after, before in pairs)
+PENDULUM = "livepapers.tasks.plants:livepapers/ClippedPendulum-v0"
+
+
+def judged(monkeypatch: pytest.MonkeyPatch, costs: list[float], ended: list[int] | None = None) -> None:
+    """Let controllers cost what `costs` says: before training, the exact one judged, then as they are judged."""
+    numbers = iter(zip(costs, ended or [0] * len(costs), strict=True))
+
+    def play(env: str, actor: torch.nn.Module, starts: int, seed: int, stream: str) -> list[training.Played]:
+        del env, actor, seed, stream
+        return [training.Played(*next(numbers))] * starts
+
+    monkeypatch.setattr(training, "_play", play)
+    monkeypatch.setattr(training, "JUDGED_EVERY", 40)
+
+
+def short(tmp_path: Path, steps: int = 301) -> tuple[Application, bool]:
+    """A training of whole twenties, and whether what was written differs from the exact controller."""
+    sample = samples.path("pendulum_mpc.yml")
+    done = apply(sample, points=100, env=PENDULUM, steps=steps, nodes=4, output=tmp_path / "out")
+    kept = artifact.load_network(tmp_path / "out" / "trained")
+    began = application._actor(read_model(sample), outside="lqr", nodes=4, seed=0)
+    pairs = zip(kept.parameters(), began.parameters(), strict=True)
+    return done, any(not torch.equal(after, before) for after, before in pairs)
+
+
+def test_a_short_training_moves_the_actor_and_whole_twenties_are_told(monkeypatch, tmp_path: Path):
+    judged(monkeypatch, [10.0, 9.0, *(9.5,) * 6, 8.0, 8.5, 8.0])  # before, first, eight judgements, after
+    done, moved = short(tmp_path)
+    assert moved
+    assert "of 320 steps on the environment the controller after 280 is kept, mean cost 10 -> 8 (20" in done.headline
+
+
+def test_a_training_that_finds_none_better_keeps_the_exact_controller(monkeypatch, tmp_path: Path):
+    judged(monkeypatch, [10.0, 9.0, *(9.0,) * 8, 10.0])
+    done, moved = short(tmp_path)
+    assert not moved
+    assert "320 steps on the environment found none better: the exact controller is kept" in done.headline
+
+
+def test_a_cheaper_controller_that_breaks_more_limits_is_not_kept(monkeypatch, tmp_path: Path):
+    judged(monkeypatch, [10.0, 9.0, *(1.0,) * 8, 10.0], [0, 0, *(1,) * 8, 0])
+    assert not short(tmp_path)[1]
+    (tmp_path / "as many").mkdir()
+    judged(monkeypatch, [10.0, 9.0, *(9.0,) * 7, 1.0, 10.0], [0, 1, *(1,) * 8, 1])
+    done, moved = short(tmp_path / "as many")
+    assert moved
+    assert "10 MORE of 10 episodes ended early" in done.headline
+
+
+def test_an_interrupted_training_goes_on_where_it_stopped(monkeypatch, tmp_path: Path):
+    update, drive, updates = training.YannDDPG.update, training.loop.drive, 0
+
+    def counted(self: training.YannDDPG) -> dict[str, float]:
+        nonlocal updates
+        updates += 1
+        if updates == 9:
+            raise KeyboardInterrupt
+        return update(self)
+
+    monkeypatch.setattr(training.YannDDPG, "update", counted)
+    monkeypatch.setattr(training.loop, "drive", lambda *a, **named: drive(*a, **named, save_every=0.0))
+    judged(monkeypatch, [10.0, 9.0, *(8.0,) * 4])
+    with pytest.raises(KeyboardInterrupt):
+        short(tmp_path)
+    assert (tmp_path / "out.partial").is_dir()
+    judged(monkeypatch, [10.0, 9.0, *(8.5,) * 4, 8.0])
+    done, _ = short(tmp_path)
+    assert updates == 9 + 16 - 8
+    assert "the controller after 40 is kept" in done.headline  # of the first run: 8.5 is no better
+    assert not (tmp_path / "out.partial").exists()
 
 
 def test_the_controller_that_is_written_acts_by_the_rule_outside_the_regions(model: Path, tmp_path: Path):

@@ -13,6 +13,10 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
+from livepapers.blocks.policies import QPolicy
+from livepapers.blocks.policy_optimisation import PPO, PPOConfig, actor_critic
+from livepapers.blocks.q_learning import Config as QConfig
+from livepapers.blocks.q_learning import QLearning
 from livepapers.core.errors import InputError
 from livepapers.tasks.simulator import Simulator
 from livepapers.tasks.vector import GymnasiumTask, SimulatorEnv, SimulatorTask, SimulatorVectorEnv
@@ -283,3 +287,125 @@ def test_an_environment_of_the_present_folder_is_found_as_with_python_m(
         GymnasiumTask.make("Mine-v0", 1)
     assert GymnasiumTask.make("own_environment_lp:Mine-v0", 2).reset(0).shape == (2, 4)
     assert sys.path == before
+
+
+class Corridor(gymnasium.Env):
+    """Three rooms in a row, left closed in the first, right in the last one: trying a closed door is an error."""
+
+    observation_space = gymnasium.spaces.Box(0.0, 2.0, (1,), np.float32)
+    action_space = gymnasium.spaces.Discrete(3)  # left, stay, right
+    told: tuple[str, ...] = ("reset", "step")
+    width = 3
+
+    def __init__(self) -> None:
+        self.room = self.time = 0
+
+    def _info(self, when: str) -> dict[str, Any]:
+        mask = np.array([self.room > 0, True, self.room < 2, *[True] * (self.width - 3)], dtype=np.int8)
+        return {"action_mask": mask} if when in self.told else {}
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.room, self.time = int(self.np_random.integers(3)), 0
+        return np.array([self.room], np.float32), self._info("reset")
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        assert 0 <= self.room + action - 1 <= 2, "a closed door"
+        self.room, self.time = self.room + int(action) - 1, self.time + 1
+        return np.array([self.room], np.float32), float(self.room), False, self.time == 7, self._info("step")
+
+
+def corridors(lanes: int = 4, **changed: Any) -> GymnasiumTask:
+    made = type("Changed", (Corridor,), changed)
+    return GymnasiumTask(gymnasium.vector.SyncVectorEnv([made] * lanes, autoreset_mode=AutoresetMode.SAME_STEP))
+
+
+def open_doors(room: Tensor) -> Tensor:
+    return torch.cat([room > 0, room >= 0, room < 2], dim=1)
+
+
+def test_masks_that_an_environments_info_tells_are_the_tasks():
+    task = corridors()
+    observation = task.reset(0)
+    generator, cut = torch.Generator().manual_seed(0), 0
+    for _ in range(40):
+        mask = task.mask()
+        assert mask is not None
+        assert torch.equal(mask, open_doors(observation))
+        step = task.step(torch.multinomial(mask.float(), 1, generator=generator)[:, 0])
+        if bool(step.truncated.any()):
+            assert step.final_mask is not None
+            cut += 1
+            assert torch.equal(step.final_mask[step.truncated], open_doors(step.final)[step.truncated])
+        else:
+            assert step.final_mask is None
+        observation = step.observation
+    assert cut == 5
+
+
+def test_learners_never_try_what_an_environment_forbids():
+    task = corridors()
+    agent = actor_critic(task.observation_space, task.action_space, hidden=(8,), generator=torch.Generator())
+    learner = PPO(task, agent, config=PPOConfig(steps=16, minibatches=2), seed=0)
+    network = QPolicy(task.observation_space, task.action_space, hidden=(8,), generator=torch.Generator())
+    other = QLearning(corridors(), network, config=QConfig(steps=16, batch=8, capacity=64, warm_up=8), seed=0)
+    for _ in range(6):
+        assert all(np.isfinite(value) for one in (learner, other) for value in one.update().values())
+
+
+@pytest.mark.parametrize("told", [(), ("step",)])
+def test_an_environment_whose_reset_tells_no_mask_has_none(told: tuple[str, ...]):
+    task = corridors(told=told)
+    task.reset(0)
+    assert task.mask() is None
+    assert task.step(torch.ones(4, dtype=torch.int64)).final_mask is None
+    assert task.mask() is None
+
+
+def test_a_step_that_tells_no_mask_allows_all():
+    task = corridors(told=("reset",))
+    task.reset(0)
+    task.step(torch.ones(4, dtype=torch.int64))
+    mask = task.mask()
+    assert mask is not None
+    assert bool(mask.all())
+
+
+def test_a_mask_of_another_width_is_refused_in_one_line():
+    task = corridors(width=4)
+    task.reset(0)
+    with pytest.raises(InputError, match=r'env: info\["action_mask"\]: got .* expected 3 numbers, 1 for an action'):
+        task.mask()
+
+
+def test_gymnasiums_own_taxi_tells_its_masks():
+    task = GymnasiumTask.make("Taxi-v4", 8)
+    task.reset(3)
+    lanes: Any = task.env
+    for _ in range(5):
+        mask = task.mask()
+        assert mask is not None
+        expected = [one.unwrapped.action_mask(int(one.unwrapped.s)) for one in lanes.envs]
+        assert np.array_equal(mask.numpy(), np.array(expected, dtype=bool))
+        assert not bool(mask.all())
+        task.step(mask.long().argmax(1))
+
+
+def test_a_simulators_masks_go_out_as_infos_and_come_in_again():
+    there, back = SimulatorTask(RandomWalk(), 8), GymnasiumTask(SimulatorVectorEnv(RandomWalk(), 8))
+    assert torch.equal(there.reset(5), back.reset(5))
+    cut = 0
+    for _ in range(12):
+        ours, theirs = there.mask(), back.mask()
+        assert ours is not None
+        assert theirs is not None
+        assert torch.equal(ours, theirs)
+        step, again = (task.step(ours.long().sum(1) - 1) for task in (there, back))
+        if step.final_mask is not None:
+            cut += 1
+            assert again.final_mask is not None
+            assert torch.equal(step.final_mask, again.final_mask)
+    assert cut == 2
+    env = SimulatorEnv(RandomWalk())
+    assert env.reset(seed=0)[1]["action_mask"].tolist() == [1, 1]
+    assert env.step(0)[4]["action_mask"].dtype == np.int8

@@ -112,6 +112,8 @@ def results_belong_to_this_study(subject: Subject) -> None:
     require(today["settings"] == results["current"]["settings"], f"the results hold other intervals of arms; {mend}")
     require(today["curves"] == results["current"]["curves"], f"the results hold other words about curves; {mend}")
     require(today["deviations"] == results["current"]["deviations"], f"the results hold other deviations; {mend}")
+    claims = [[verdict["id"] for verdict in one["verdicts"]] for one in (today, results["current"])]
+    require(claims[0] == claims[1], f"the results hold verdicts of other claims; {mend}")
     for now, then in zip(today["verdicts"], results["current"]["verdicts"], strict=True):
         for name in ("verdict", "statement", "published", "effect_name"):
             require(

@@ -87,9 +87,7 @@ def as_policy(source: PolicySource) -> AnyPolicy:
         return AnyPolicy(_predicting(source), f"{type(source).__name__}.predict", *_spaces(source))
     if callable(source):
         name = getattr(source, "__name__", type(source).__name__)
-        return AnyPolicy(
-            lambda seen, mask: _called(source, seen, mask, name), name, *_spaces(source), restart=_restart(source)
-        )
+        return AnyPolicy(_called(source, name), name, *_spaces(source), restart=_restart(source))
     raise InputError.of("policy", source, expected="an artifact, an ONNX file, a torch module or a function")
 
 
@@ -157,9 +155,8 @@ def _of_module(network: nn.Module, *, about: str, task: Mapping[str, Any] | None
         cause = "call .eval() first: dropout and batch statistics would make it another policy at every step"
         raise InputError.of("policy", f"{about} in training mode", expected="a module in evaluation mode", cause=cause)
     return AnyPolicy(
-        lambda seen, mask: _called(network, seen, mask, about), about, *_spaces(network), task=task, network=network,
-        restart=_restart(network),
-    )  # fmt: skip
+        _called(network, about), about, *_spaces(network), task=task, network=network, restart=_restart(network)
+    )
 
 
 def _of_onnx(path: Path) -> AnyPolicy:
@@ -221,10 +218,32 @@ def _required(mask: Tensor | None, path: Path) -> Tensor:
     return mask
 
 
-def _called(policy: Callable[..., Any], seen: Tensor, mask: Tensor | None, name: str) -> Tensor:
-    with running(name, field="policy"):
-        answer = policy(seen) if mask is None else policy(seen, mask)
-    return _as_actions(answer, name)
+def takes_mask(policy: Callable[..., Any]) -> bool:
+    """Whether a function or module is given a mask beside observations: its second parameter is one, or must be given.
+
+    What takes observations alone acts as it does elsewhere; its world says what becomes of an action that is not
+    allowed.
+    """
+    called = policy.forward if isinstance(policy, nn.Module) else policy
+    try:
+        parameters = list(inspect.signature(called).parameters.values())
+    except (TypeError, ValueError):  # compiled code may not say what it takes
+        return True
+    placed = [one for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)][:2]
+    if len(placed) < 2:
+        return any(one.kind is one.VAR_POSITIONAL for one in parameters)
+    return placed[1].default is placed[1].empty or "mask" in placed[1].name
+
+
+def _called(policy: Callable[..., Any], name: str) -> Act:
+    masked = takes_mask(policy)
+
+    def act(seen: Tensor, mask: Tensor | None) -> Tensor:
+        with running(name, field="policy"):
+            answer = policy(seen, mask) if masked and mask is not None else policy(seen)
+        return _as_actions(answer, name)
+
+    return act
 
 
 def _predicting(source: Any) -> Act:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from livepapers.blocks.policy_door import AnyPolicy, PolicySource, as_policy, require_actions
+from livepapers.blocks.policy_door import AnyPolicy, PolicySource, as_policy, require_actions, takes_mask
 from livepapers.core import artifact as artifacts
 from livepapers.core.errors import InputError
 from livepapers.core.rng import derive, numpy_generator
@@ -201,5 +201,5 @@ def act(policy: Acting, task: BatchedTask, observation: Tensor) -> Tensor:
     if policy.takes == "state":
         assert isinstance(task, SimulatorTask)  # checked by `check_fit`
         return policy.network(task.state)
-    mask = task.mask()
+    mask = task.mask() if takes_mask(policy.network) else None
     return policy.network(observation) if mask is None else policy.network(observation, mask)

@@ -11,7 +11,7 @@ import torch
 from gymnasium.spaces import Box
 from torch import Tensor, nn
 
-from livepapers.blocks.policy_door import TASK
+from livepapers.blocks.policy_door import TASK, takes_mask
 from livepapers.core.errors import InputError, LivepapersError, MissingExtraError
 from livepapers.core.files import write_atomic
 from livepapers.core.rng import derive
@@ -27,8 +27,9 @@ OPSET = 17
 def export(policy: SavedPolicy, path: Path, *, env: str | None = None, seed: int = 0, probes: int = 256) -> float:
     """Write the policy to `path`; returns the largest difference of actions that was seen.
 
-    Inputs: `observation` `[batch, ...]` float32, and `mask` where the policy's world states which actions are allowed.
-    Output: `action`. The file's metadata says which world it was made for, as the artifact does.
+    Inputs: `observation` `[batch, ...]` float32, and `mask` where the policy takes one and its world states it:
+    which actions are allowed. Output: `action`. The file's metadata says which world it was made for, as the artifact
+    does.
 
     Args:
         policy: What is written; it must act on observations.
@@ -160,7 +161,7 @@ def _visited(policy: SavedPolicy, env: str | None, count: int, seed: int) -> lis
         check_fit(policy, task, world=name)
         observation = task.reset(derive(seed, "export", "visited") >> 32)
         for _ in range(max(1, count // task.lanes)):
-            batches.append((observation.to(torch.float32), task.mask()))
+            batches.append((observation.to(torch.float32), task.mask() if takes_mask(policy.network) else None))
             observation = task.step(act(policy, task, observation)).observation
     return batches
 

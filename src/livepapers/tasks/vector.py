@@ -25,6 +25,8 @@ from livepapers.core.rng import generator
 from livepapers.tasks.simulator import Simulator
 
 StateT = TypeVar("StateT")
+MASK = "action_mask"
+"""Where infos of Gymnasium tell which discrete actions are allowed."""
 
 
 class Step(NamedTuple):
@@ -223,7 +225,9 @@ class GymnasiumTask:
     """Any Gymnasium vector environment as a batched task; such tasks share reset seeds only.
 
     Observations that are no boxes of numbers side by side (dictionaries, tuples, discrete ones) are flattened as
-    `gymnasium.spaces.utils.flatten` does it: discrete parts become one-hot.
+    `gymnasium.spaces.utils.flatten` does it: discrete parts become one-hot. Where the info of a reset tells an
+    `action_mask` of discrete actions (1: allowed; several parts one after the other), so does `mask`; a later step
+    whose info tells none allows all.
 
     Args:
         env: A vector environment in same-step autoreset mode; `GymnasiumTask.make` builds one.
@@ -239,6 +243,7 @@ class GymnasiumTask:
         self.observation_space, self.action_space = env.single_observation_space, env.single_action_space
         self.info: Mapping[str, Any] = {}
         """What the last step told beside observations; `told` reads it."""
+        self._actions, self._masked = _choices(self.action_space), False
         seen = self.observation_space
         self._flattened = not isinstance(seen, gymnasium.spaces.Box) or not seen.shape
         if self._flattened:
@@ -269,7 +274,9 @@ class GymnasiumTask:
     def reset(self, seed: int) -> Tensor:
         """Start all lanes from `seed`."""
         with self._running():
-            observation = self._flat(self.env.reset(seed=seed)[0])
+            observation, self.info = self.env.reset(seed=seed)
+            observation = self._flat(observation)
+        self._masked = bool(self._actions) and MASK in self.info
         return _tensor(observation)
 
     def step(self, action: Tensor) -> Step:
@@ -282,9 +289,11 @@ class GymnasiumTask:
             last = info["final_obs"][lane]
             final[lane] = flatten(self.env.single_observation_space, last) if self._flattened else last
         rewards = torch.as_tensor(np.asarray(reward), dtype=torch.float32)
+        final_mask = self._allowed(info.get("final_info", {})) if self._masked and truncated.any() else None
         return Step(
-            _tensor(observation), rewards, torch.as_tensor(terminated), torch.as_tensor(truncated), _tensor(final)
-        )
+            _tensor(observation), rewards, torch.as_tensor(terminated), torch.as_tensor(truncated), _tensor(final),
+            final_mask,
+        )  # fmt: skip
 
     def told(self, key: str, lanes: Tensor | None = None) -> Tensor:
         """A number that the last step's info gave, `[lane]`; of ended lanes, before their restart.
@@ -304,8 +313,8 @@ class GymnasiumTask:
         return torch.from_numpy(values)
 
     def mask(self) -> Tensor | None:
-        """Gymnasium environments state no masks."""
-        return None
+        """Allowed discrete actions, `[lane, action]` bool, as the info tells them; None where the reset told none."""
+        return self._allowed(self.info) if self._masked else None
 
     def close(self) -> None:
         """Give back what the environments hold: windows, simulators, processes."""
@@ -315,6 +324,20 @@ class GymnasiumTask:
     def _running(self) -> AbstractContextManager[None]:
         """Around calls of the environment, which may be of the user's own making."""
         return user_code.running(self.env.spec.id if self.env.spec else type(self.env).__name__, field="env")
+
+    def _allowed(self, info: Mapping[str, Any]) -> Tensor:
+        """The mask in an info, `[lane, action]` bool; lanes that were told none may do all."""
+        allowed = np.ones((self.lanes, self._actions), dtype=bool)
+        told, everyone = info.get(MASK), np.ones(self.lanes, dtype=bool)
+        if told is None:
+            return torch.from_numpy(allowed)
+        for lane in np.flatnonzero(info.get(f"_{MASK}", everyone)):
+            mask = np.asarray(told[lane])
+            if mask.size != self._actions or mask.dtype.kind not in "biuf":
+                expected = f"{self._actions} numbers, 1 for an action that is allowed"
+                raise InputError.of(f'env: info["{MASK}"]', str(told[lane]), expected=expected)
+            allowed[lane] = mask.reshape(-1) != 0
+        return torch.from_numpy(allowed)
 
     def _inside(self, action: np.ndarray) -> np.ndarray:
         """Actions of a Box in its own type; a bound rounded to float32 may lie beyond it."""
@@ -348,13 +371,18 @@ class SimulatorVectorEnv(VectorEnv):
         del options
         first = seed[0] if isinstance(seed, list) else seed
         chosen = int(np.random.default_rng().integers(2**31)) if first is None else first
-        return self.task.reset(chosen).numpy().copy(), {}
+        observation = self.task.reset(chosen).numpy().copy()
+        return observation, _told(self.task.mask())
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """One step of all lanes."""
         result = self.task.step(torch.as_tensor(np.asarray(actions)))
         ended = (result.terminated | result.truncated).numpy()
-        info = {"final_obs": result.final.numpy().copy(), "_final_obs": ended} if ended.any() else {}
+        info = _told(self.task.mask())
+        if ended.any():
+            info |= {"final_obs": result.final.numpy().copy(), "_final_obs": ended}
+        if result.final_mask is not None:
+            info |= {"final_info": _told(result.final_mask), "_final_info": ended}
         reward = result.reward.double().numpy()
         return result.observation.numpy().copy(), reward, result.terminated.numpy(), result.truncated.numpy(), info
 
@@ -370,7 +398,8 @@ class SimulatorEnv(gymnasium.Env):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode; without a seed, from the environment's own stream."""
         super().reset(seed=seed, options=options)
-        return self.task.reset(int(self.np_random.integers(2**31))).numpy()[0].copy(), {}
+        observation = self.task.reset(int(self.np_random.integers(2**31))).numpy()[0].copy()
+        return observation, _told(self.task.mask(), lane=0)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step; after the end the caller resets."""
@@ -380,8 +409,23 @@ class SimulatorEnv(gymnasium.Env):
             float(result.reward[0]),
             bool(result.terminated[0]),
             bool(result.truncated[0]),
-            {},
+            _told(self.task.mask() if result.final_mask is None else result.final_mask, lane=0),
         )
+
+
+def _choices(space: gymnasium.Space) -> int:
+    """How wide a mask of its actions is; 0 where it has none."""
+    if isinstance(space, gymnasium.spaces.Discrete):
+        return int(space.n)
+    return int(space.nvec.sum()) if isinstance(space, gymnasium.spaces.MultiDiscrete) else 0
+
+
+def _told(mask: Tensor | None, *, lane: int | None = None) -> dict[str, Any]:
+    """A simulator's mask as infos of Gymnasium tell it: of all lanes, or of one."""
+    if mask is None:
+        return {}
+    allowed = mask.to(torch.int8).numpy().copy()
+    return {MASK: allowed, f"_{MASK}": np.ones(len(allowed), dtype=bool)} if lane is None else {MASK: allowed[lane]}
 
 
 def _number(info: Mapping[str, Any], key: str, lane: int) -> float:

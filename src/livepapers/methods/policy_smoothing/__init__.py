@@ -61,7 +61,6 @@ from livepapers.methods.policy_smoothing.training import (
     LinearPolicy,
     NoisyDDPG,
     NoisySearch,
-    Selected,
     example,
     noisy_q_learning,
 )
@@ -71,7 +70,7 @@ ARCHITECTURES = {"LinearPolicy": LinearPolicy}
 
 __all__ = [
     "ARCHITECTURES", "METRICS", "ROLE", "Attacked", "Certificate", "Config", "CriticAdversary", "Crossing", "Episodes",
-    "Ledger", "LinearPolicy", "NoisyDDPG", "NoisyObservation", "NoisySearch", "Search", "Seen", "Selected",
+    "Ledger", "LinearPolicy", "NoisyDDPG", "NoisyObservation", "NoisySearch", "Search", "Seen",
     "SmoothedPolicy", "ThresholdGame", "ValueAdversary", "apply", "attack", "band", "budget_from_per_step", "certify",
     "collect_returns", "compare", "example", "gaps_at", "largest_ratio", "lower_confidence", "mean_above",
     "noisy_q_learning", "play", "shift", "upper_confidence",

@@ -14,6 +14,7 @@ from livepapers.blocks.deterministic_policy_gradient import DeterministicPolicyG
 from livepapers.blocks.policies import ActionValue, BoxPolicy, QPolicy, as_space, flat_width
 from livepapers.blocks.policy_door import as_policy
 from livepapers.blocks.q_learning import QLearning
+from livepapers.blocks.selection import Selected
 from livepapers.core.checkpoint import require_keys
 from livepapers.core.errors import InputError
 from livepapers.core.learner import Learner, State, load_or_keep
@@ -158,67 +159,6 @@ class NoisySearch(Learner):
             going &= ~(step.terminated | step.truncated)
             observation = step.observation
         return returns.reshape(candidates, episodes)
-
-
-class Selected(Learner):
-    """Another learner's training, of which the policy that did best on noisy episodes of its own is kept.
-
-    The episodes by which a policy is chosen are drawn from a stream that no certificate uses.
-
-    Args:
-        learner: What trains; it has `policy()`.
-        judge: (policy, how many judgements came before) -> mean return.
-        every: Updates between judgements.
-    """
-
-    def __init__(self, learner: Any, judge: Callable[[nn.Module, int], float], *, every: int) -> None:
-        self.learner, self._judge, self._every = learner, judge, every
-        self._best: nn.Module = learner.policy()
-        self._best_return, self._updates = -1e30, 0
-
-    def update(self) -> dict[str, float]:
-        """One update of the learner, and a judgement when it is due."""
-        found = self.learner.update()
-        self._updates += 1
-        if self._updates % self._every == 0:
-            policy = self.learner.policy()
-            score = self._judge(policy, self._updates // self._every)
-            if score > self._best_return:
-                self._best, self._best_return = policy, score
-        return {**found, "best_return": self._best_return}
-
-    @property
-    def best_return(self) -> float:
-        """Of the policy that is kept, on the episodes that chose it: too good on average."""
-        return self._best_return
-
-    def policy(self) -> nn.Module:
-        """A copy of the best one."""
-        return copy.deepcopy(self._best)
-
-    def work(self) -> dict[str, int]:
-        """As the learner says; judgements are not training."""
-        return self.learner.work()
-
-    def state_dict(self) -> dict[str, Any]:
-        """The learner's state and the policy that is kept."""
-        kept = {name: value.detach().clone() for name, value in self._best.state_dict().items()}
-        return {
-            "learner": self.learner.state_dict(), "best": kept, "best_return": self._best_return,
-            "updates": self._updates,
-        }  # fmt: skip
-
-    def load_state_dict(self, state: State) -> None:
-        """Take over a state; raises `CorruptFileError` and changes nothing if it does not fit."""
-        require_keys(state, self.state_dict(), what="selected training")
-        require_keys(state["best"], self._best.state_dict(), what="best policy")
-        load_or_keep(self, self._load, state)
-
-    def _load(self, state: State) -> None:
-        self.learner.load_state_dict(state["learner"])
-        self._best = copy.deepcopy(self._best)
-        self._best.load_state_dict(state["best"])
-        self._best_return, self._updates = float(state["best_return"]), int(state["updates"])
 
 
 def noisy_q_learning(world: World, *, config: Config, seed: int) -> tuple[Selected, int]:

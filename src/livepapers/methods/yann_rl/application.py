@@ -1,26 +1,21 @@
 """yann-rl on a user's own linear model: the exact network, checked, and training on the user's environment."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import gymnasium
-import numpy as np
 import torch
 from torch import nn
 
-from livepapers.baselines.linear_problem import LinearProblem, riccati
-from livepapers.core import artifact, loop
-from livepapers.core.application import Application, Row, paths_as_text, to_csv
-from livepapers.core.config import replace
+from livepapers.core import artifact
+from livepapers.core.application import Application, paths_as_text, to_csv
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished
 from livepapers.core.rng import Seed, numpy_generator
 from livepapers.core.rng import generator as make_generator
-from livepapers.methods.yann_rl.critic import YannCritic
-from livepapers.methods.yann_rl.learner import Config, YannDDPG
+from livepapers.methods.yann_rl.learner import Config
 from livepapers.methods.yann_rl.model_file import Model, read_model
 from livepapers.methods.yann_rl.reporting import (
     MOST_LITERAL,
@@ -29,8 +24,8 @@ from livepapers.methods.yann_rl.reporting import (
     improvement,
     notes,
     region_rows,
-    rounded,
 )
+from livepapers.methods.yann_rl.training import train
 from livepapers.methods.yann_rl.verification import Verification, verify
 from livepapers.methods.yann_rl.yann import YannActor, YannNetwork
 from livepapers.tasks import plants
@@ -43,8 +38,6 @@ FOLDERS = {
     "literal": "the same law as a plain network of five layers (steps and ReLU), an artifact of its own",
     "trained": "the trained controller, an artifact of its own",
 }
-STARTS, LONGEST_EPISODE = 10, 1000
-LARGEST = 20.0  # targets are cut at so many times the usual cost-to-go
 
 
 @paths_as_text
@@ -67,7 +60,10 @@ def apply(
     cp $(python -m livepapers.samples pendulum_mpc.yml) controller.yml
 
     The network is compared with that quadratic program on random states and on facets of regions. With an environment,
-    training starts at that controller, without exploration noise; ten starts are played before and after.
+    training starts at that controller, without exploration noise. Ten times on the way (each thousand steps, if there
+    are fewer than ten) the controller is judged by an episode from each of five starts; the one of least cost is kept,
+    and none that broke more limits than the exact one did: that stays if none is better. Ten other starts are played
+    before and after.
 
     Args:
         model: YAML or JSON file. A (n x n), B (n x m), Q (n x n) and R (m x m) are lists of rows; horizon is a number
@@ -84,7 +80,8 @@ def apply(
         nodes: Units of each layer of the trainable part, a region.
         seed: Of the check's states, the training and its starts.
         output: Folder for the exact controller, its law and regions, and the trained controller; nothing is written
-            when left out. An interrupted run leaves a folder of that name with .partial behind and goes on from there.
+            when left out. An interrupted run leaves a folder of that name with .partial behind and goes on
+            from there, the environment with a new episode.
 
     Returns:
         The check, the regions with their gains, and the cost before and after training.
@@ -116,11 +113,10 @@ def apply(
         if task is not None:
             made_by |= {"env": env, "steps": steps, "nodes": nodes}
             trained = _actor(found, outside=outside, nodes=nodes, seed=seed)
-            rows = _train(
-                task, trained, found, env=env, steps=steps, nodes=nodes, seed=seed, partial=partial, made_by=made_by
-            )
-            tables["Cost before and after training"] = rows
-            says += "; " + improvement(rows, steps)
+            done = train(task, trained, found, env=env, steps=steps, seed=seed, partial=partial, made_by=made_by)
+            trained = done.controller
+            tables["Cost before and after training"] = done.rows
+            says += "; " + improvement(done.rows, steps, done.kept)
         told = notes(found, check, outside, trained=task is not None, written=output is not None)
         application = Application("yann-rl", says, tables, told)
         if output is None:
@@ -179,75 +175,6 @@ def _verify(model: Model, networks: Sequence[nn.Module], *, points: int, seed: i
         model.problem, model.law, lambda state: torch.stack([one(state + centre) - rest for one in networks]),
         points=points, facets=max(points // 10, 100), generator=numpy_generator(seed, "yann-rl", "apply", "check"),
     )  # fmt: skip
-
-
-def _train(
-    task: GymnasiumTask,
-    actor: YannActor,
-    model: Model,
-    *,
-    env: str,
-    steps: int,
-    nodes: int,
-    seed: int,
-    partial: Path | None,
-    made_by: Mapping[str, Any],
-) -> list[Row]:
-    """Train `actor` in place; cost by common start before and after."""
-    before = _play(env, actor, seed)
-    config = Config()
-    scale = 1.0 / max(_usual_cost(model.problem, config.discount), 1e-9)
-    config = replace(
-        config, nodes=nodes, cost_scale=scale, largest_value=LARGEST, updates=steps // config.steps,
-        frozen=min(config.frozen, steps // 2),  # the actor learns for half of a short training at least
-    )  # fmt: skip
-    critic = YannCritic(
-        model.problem, discount=config.discount, cost_scale=scale, nodes=config.critic_nodes, scale=config.scale,
-        state_set_point=model.state, input_set_point=model.input,
-        generator=make_generator(seed, "yann-rl", "apply", "critic"),
-    )  # fmt: skip
-    learner = YannDDPG(task, actor, critic, config=config, seed=seed)
-    fingerprint = hashlib.sha256(json.dumps(["yann-rl", 1, dict(made_by)], sort_keys=True).encode()).hexdigest()
-    loop.drive(learner, config.updates, folder=partial, fingerprint=fingerprint)
-    after = _play(env, actor, seed)
-    rows: list[Row] = [
-        {"start": str(index + 1), "cost before": rounded(b), "cost after": rounded(a), "ended early before": eb,
-         "ended early after": ea}
-        for index, ((b, eb), (a, ea)) in enumerate(zip(before, after, strict=True))
-    ]  # fmt: skip
-    ended = [sum(int(row[f"ended early {when}"] or 0) for row in rows) for when in ("before", "after")]
-    mean = [rounded(float(np.mean([cost for cost, _ in played]))) for played in (before, after)]
-    rows.append({"start": "mean", "cost before": mean[0], "cost after": mean[1],
-                 "ended early before": ended[0], "ended early after": ended[1]})  # fmt: skip
-    rows.append({"start": "in training", "cost before": None, "cost after": None, "ended early before": None,
-                 "ended early after": learner.violations})  # fmt: skip
-    return rows
-
-
-def _usual_cost(problem: LinearProblem, discount: float) -> float:
-    """The mean cost-to-go of states spread over a third of the box: what costs are scaled by."""
-    wide = np.maximum(problem.state_high, -problem.state_low) / 3.0
-    p = riccati(problem.a, problem.b, problem.q, problem.r, discount=discount)
-    return float((np.diag(p) * wide**2).sum() / 3.0)
-
-
-@torch.no_grad()
-def _play(env: str, actor: nn.Module, seed: int) -> list[tuple[float, int]]:
-    """(cost, 1 if it ended early) of one episode from each common start."""
-    task = GymnasiumTask.make(env, 1)
-    played = []
-    for start in range(STARTS):
-        observation, cost = task.reset(10_000 * (seed + 1) % 2**31 + start), 0.0
-        terminated = False
-        for _ in range(LONGEST_EPISODE):
-            step = task.step(actor(observation))
-            observation, cost = step.observation, cost - float(step.reward[0])
-            terminated = bool(step.terminated[0])
-            if terminated or bool(step.truncated[0]):
-                break
-        played.append((cost, int(terminated)))
-    task.env.close()
-    return played
 
 
 def _write(

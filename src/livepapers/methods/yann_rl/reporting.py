@@ -8,6 +8,8 @@ from livepapers.methods.yann_rl.verification import Verification
 
 MOST_LITERAL = 500  # regions of a network that is written out with all its zeros
 EXACT = 1e-9
+STARTS = 10
+"""Episodes that compare a controller before and after training."""
 LITERAL_BEYOND = ", and the plain network in literal/ gives the input's set point"
 
 
@@ -49,10 +51,13 @@ def headline(model: Model, check: Verification) -> str:
     )
 
 
-def improvement(rows: list[Row], steps: int) -> str:
-    """What training has changed."""
+def improvement(rows: list[Row], steps: int, kept: int) -> str:
+    """What training has changed: `kept` is the step whose controller was kept, 0 for the exact one."""
     mean = next(row for row in rows if row["start"] == "mean")
     stops = next(row for row in rows if row["start"] == "in training")["ended early after"]
+    in_training = f"{stops} episodes ended early in training"
+    if not kept:
+        return f"{steps:,} steps on the environment found none better: the exact controller is kept; {in_training}"
     before, after = float(mean["cost before"] or 0.0), float(mean["cost after"] or 0.0)
     change = 100.0 * (after - before) / max(abs(before), 1e-12)
     word = (
@@ -60,9 +65,11 @@ def improvement(rows: list[Row], steps: int) -> str:
         if abs(change) < 1.0
         else f"{abs(change):.1f} % " + ("less" if change < 0 else "MORE")
     )
+    more = int(mean["ended early after"] or 0) - int(mean["ended early before"] or 0)
+    limits = f"{more} MORE of {STARTS} episodes ended early, " if more > 0 else ""
     return (
-        f"after {steps:,} steps on the environment, mean cost {before:,.4g} -> {after:,.4g} ({word}), {stops} episodes "
-        "ended early in training"
+        f"of {steps:,} steps on the environment the controller after {kept:,} is kept, mean cost {before:,.4g} -> "
+        f"{after:,.4g} ({word}), {limits}{in_training}"
     )
 
 

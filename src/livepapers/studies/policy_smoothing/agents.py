@@ -8,6 +8,7 @@ from typing import Any
 
 from livepapers.blocks import deterministic_policy_gradient
 from livepapers.blocks.policy_door import AnyPolicy, as_policy
+from livepapers.blocks.selection import Selected
 from livepapers.core import artifact, loop
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
@@ -19,7 +20,6 @@ from livepapers.methods.policy_smoothing import (
     Config,
     NoisyDDPG,
     NoisySearch,
-    Selected,
     collect_returns,
     noisy_q_learning,
 )

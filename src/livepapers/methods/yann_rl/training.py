@@ -1,0 +1,146 @@
+"""Training of an exact controller on a user's environment: the best one that it passes is kept."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from livepapers.baselines.linear_problem import LinearProblem, riccati
+from livepapers.blocks.selection import Selected
+from livepapers.core import loop
+from livepapers.core.application import Row
+from livepapers.core.config import replace
+from livepapers.core.rng import derive
+from livepapers.core.rng import generator as make_generator
+from livepapers.methods.yann_rl.critic import YannCritic
+from livepapers.methods.yann_rl.learner import Config, YannDDPG
+from livepapers.methods.yann_rl.model_file import Model
+from livepapers.methods.yann_rl.reporting import STARTS, rounded
+from livepapers.methods.yann_rl.yann import YannActor
+from livepapers.tasks.vector import GymnasiumTask
+
+LONGEST_EPISODE = 1000
+JUDGEMENTS, JUDGED_EVERY, JUDGED_STARTS = 10, 1000, 5
+"""Ten judgements in equal parts of the training, fewer where a part would be under so many steps; episodes of each."""
+LARGEST = 20.0  # targets are cut at so many times the usual cost-to-go
+
+
+class Trained(NamedTuple):
+    """What a training has come to."""
+
+    controller: YannActor
+    kept: int  # environment steps after which it was found; 0: the exact one
+    rows: list[Row]  # cost by common start before and after
+
+
+class Played(NamedTuple):
+    """One episode."""
+
+    cost: float
+    ended: int  # 1: it ended early, by a broken limit
+
+
+def train(
+    task: GymnasiumTask,
+    actor: YannActor,
+    model: Model,
+    *,
+    env: str,
+    steps: int,
+    seed: int,
+    partial: Path | None,
+    made_by: Mapping[str, Any],
+) -> Trained:
+    """Let a controller learn, and keep the one of least cost that broke no more limits than it did at first.
+
+    Args:
+        task: What is learned on; one lane.
+        actor: The exact controller with its corrections; learns in place.
+        model: What it was made of.
+        env: Gymnasium id, for the episodes that judge and compare.
+        steps: Environment steps, a multiple of `Config.steps`.
+        seed: Of everything drawn.
+        partial: Where checkpoints go, if anywhere.
+        made_by: What fixes the work; a checkpoint of other work is refused.
+    """
+    before = _play(env, actor, STARTS, seed, "compared")
+    learner = _learner(task, actor, model, steps=steps, seed=seed)
+    updates = steps // learner.config.steps
+    first = _play(env, actor, JUDGED_STARTS, seed, "judged")
+
+    def judge(policy: nn.Module, _: int) -> float:
+        played = _play(env, policy, JUDGED_STARTS, seed, "judged")
+        safe = sum(one.ended for one in played) <= sum(one.ended for one in first)
+        return -_mean_cost(played) if safe else -math.inf
+
+    parts = min(max(steps // JUDGED_EVERY, 1), JUDGEMENTS)
+    selected = Selected(learner, judge, every=updates // parts, to_beat=-_mean_cost(first))
+    fingerprint = hashlib.sha256(json.dumps(["yann-rl", 2, dict(made_by)], sort_keys=True).encode()).hexdigest()
+    loop.drive(selected, updates, folder=partial, fingerprint=fingerprint)
+    actor.load_state_dict(selected.policy().state_dict())
+    after = _play(env, actor, STARTS, seed, "compared")
+    return Trained(actor, selected.best_update * learner.config.steps, _rows(before, after, learner.violations))
+
+
+def _learner(task: GymnasiumTask, actor: YannActor, model: Model, *, steps: int, seed: int) -> YannDDPG:
+    """The study's settings, with costs scaled to the usual cost-to-go of the file's own problem."""
+    config = Config()
+    scale = 1.0 / max(_usual_cost(model.problem, config.discount), 1e-9)
+    frozen = min(config.frozen, steps // 2)  # the actor learns for half of a short training at least
+    config = replace(config, cost_scale=scale, largest_value=LARGEST, frozen=frozen)
+    critic = YannCritic(
+        model.problem, discount=config.discount, cost_scale=scale, nodes=config.critic_nodes, scale=config.scale,
+        state_set_point=model.state, input_set_point=model.input,
+        generator=make_generator(seed, "yann-rl", "apply", "critic"),
+    )  # fmt: skip
+    return YannDDPG(task, actor, critic, config=config, seed=seed)
+
+
+def _usual_cost(problem: LinearProblem, discount: float) -> float:
+    """The mean cost-to-go of states spread over a third of the box: what costs are scaled by."""
+    wide = np.maximum(problem.state_high, -problem.state_low) / 3.0
+    p = riccati(problem.a, problem.b, problem.q, problem.r, discount=discount)
+    return float((np.diag(p) * wide**2).sum() / 3.0)
+
+
+@torch.no_grad()
+def _play(env: str, actor: nn.Module, starts: int, seed: int, stream: str) -> list[Played]:
+    """One episode from each of the stream's starts."""
+    task = GymnasiumTask.make(env, 1)
+    played = []
+    for start in range(starts):
+        observation, cost = task.reset(derive(seed, "yann-rl", "apply", stream, start) >> 33), 0.0
+        terminated = False
+        for _ in range(LONGEST_EPISODE):
+            step = task.step(actor(observation))
+            observation, cost = step.observation, cost - float(step.reward[0])
+            terminated = bool(step.terminated[0])
+            if terminated or bool(step.truncated[0]):
+                break
+        played.append(Played(cost, int(terminated)))
+    task.env.close()
+    return played
+
+
+def _mean_cost(played: list[Played]) -> float:
+    return float(np.mean([one.cost for one in played]))
+
+
+def _rows(before: list[Played], after: list[Played], violations: int) -> list[Row]:
+    """Cost by start, their means, and what training itself broke."""
+
+    def row(start: str, then: Played, now: Played) -> Row:
+        return {"start": start, "cost before": rounded(then.cost), "cost after": rounded(now.cost),
+                "ended early before": then.ended, "ended early after": now.ended}  # fmt: skip
+
+    rows = [row(str(k), then, now) for k, (then, now) in enumerate(zip(before, after, strict=True), 1)]
+    then, now = (Played(_mean_cost(played), sum(one.ended for one in played)) for played in (before, after))
+    training: Row = {"start": "in training", "cost before": None, "cost after": None, "ended early before": None,
+                     "ended early after": violations}  # fmt: skip
+    return [*rows, row("mean", then, now), training]
