@@ -8,18 +8,17 @@ import numpy as np
 import pytest
 
 from livepapers.lab.study import Cell, Cells, load_study
+from livepapers.lab.tuning import FILE, keep_score
 from livepapers.studies import yann_rl as study
-from livepapers.studies.yann_rl import claims
-from livepapers.studies.yann_rl.instances import RATES, world
+from livepapers.studies.yann_rl import claims, tuning
+from livepapers.studies.yann_rl.instances import world
 from livepapers.tasks import worlds
 from studies.fake_run import FakeRun
 
-DEFAULT = {"actor_rate": 1e-4, "critic_rate": 1e-3, "cost_scale": 0.01, "largest_value": 20.0}
-
 
 def run_in(folder: Path) -> FakeRun:
-    """A run whose prepared parts are the default rates."""
-    (folder / "rates.json").write_text(json.dumps({arm: {"rates": DEFAULT} for arm in ("yann", "ddpg")}))
+    """A run whose trials all scored the same: the first of them is chosen."""
+    keep_score(folder, -1.0)
     return FakeRun(folder)
 
 
@@ -85,14 +84,28 @@ def test_times_are_taken_in_turns(tmp_path: Path):
     assert 0 < found["batch_microseconds"] < found["network_microseconds"]
 
 
-def test_tuning_tries_the_same_for_both_and_keeps_the_best(tmp_path: Path):
-    study.tune(tmp_path, "smoke", name="reactor")
-    found = json.loads((tmp_path / "rates.json").read_text())
-    assert found.keys() == {"yann", "ddpg"}
-    assert found["yann"]["grid"] == found["ddpg"]["grid"]
-    for arm in found.values():
-        assert arm["rates"] == arm["grid"][int(np.argmin(arm["mean costs"]))]
-    assert len(RATES) * len(world("reactor").scales) == 6
+def test_both_methods_try_the_same_rates_judged_by_cost(tmp_path: Path):
+    names = {arm: [name for name in study.PREPARE if name.startswith(f"trial-{arm}-")] for arm in tuning.TUNED}
+    assert [name.replace("yann", "ddpg", 1) for name in names["yann"]] == names["ddpg"]
+    assert len(names["ddpg"]) == len(tuning.POINTS) * len(tuning.PLANTS) == 16
+    for arm in tuning.TUNED:
+        study.PREPARE[tuning.part_name(arm, "reactor", tuning.POINTS[0])](tmp_path, "smoke")
+        assert json.loads((tmp_path / FILE).read_text())["score"] < 0.0
+
+
+def test_a_cell_learns_with_the_rates_that_trials_chose_and_ablations_with_those_of_yann(tmp_path: Path):
+    one, two = tuning.POINTS[:2]
+    scores = {tuning.part_name("yann", "reactor", one): -5.0, tuning.part_name("yann", "reactor", two): -3.0}
+
+    class Tried(FakeRun):
+        def prepared(self, name: str) -> Path:
+            (tmp_path / name).mkdir(exist_ok=True)
+            keep_score(tmp_path / name, scores[name])
+            return tmp_path / name
+
+    for arm in ("yann", "cloned"):
+        found = study.measure(arm, load_study("yann-rl").settings["reactor"], 0, "smoke", Tried())
+        assert {name: found[name] for name in two} == two
 
 
 def test_the_budget_is_the_papers_fifty_episodes():

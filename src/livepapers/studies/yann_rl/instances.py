@@ -1,6 +1,5 @@
-"""The plants of the yann-rl study, the controllers of its arms, and how rates are tuned before the run."""
+"""The plants of the yann-rl study, and the controllers of its arms."""
 
-import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,24 +13,17 @@ from torch import Tensor, nn
 from livepapers.baselines.linear_mpc import ClippedLQR, LinearMPC
 from livepapers.baselines.linear_problem import feedback, riccati
 from livepapers.baselines.plain_controllers import PlainActor, PlainCritic, clone
-from livepapers.core import loop
 from livepapers.core.config import replace
 from livepapers.core.files import write_atomic
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods import yann_rl
 from livepapers.methods.yann_rl import Config, Design, YannDDPG
 from livepapers.tasks.pendulum import ClippedPendulum
-from livepapers.tasks.plants import Episodes, Plant, PlantState, run
+from livepapers.tasks.plants import Episodes, Plant, run
 from livepapers.tasks.reactor import Reactor
 from livepapers.tasks.vector import SimulatorTask
 
-TUNED = ("yann", "ddpg")
-RATES = ((1e-5, 1e-4), (1e-4, 1e-3), (1e-3, 1e-3))
-"""Learning rates of (actor, critic) that both methods try."""
-PILOTS = (101, 102)
-"""Seeds of the tuning runs; the study's own are 0, 1, 2 ..."""
 CLONE_STEPS = {"smoke": 50, "laptop": 3000, "paper": 10_000}
-VALIDATION_STARTS = 20
 
 
 @dataclass(frozen=True)
@@ -44,7 +36,6 @@ class World:
     width: tuple[float, ...]  # what plain networks divide states by
     angles: tuple[int, ...]  # columns that plain networks see by cosine and sine
     episodes: int  # of training, as in the paper
-    scales: tuple[float, float]  # factors on costs that both methods try
     largest: float  # discounted cost at which targets are cut
 
     @property
@@ -67,8 +58,8 @@ class World:
 def world(name: str) -> World:
     """The pendulum (setting 4a) or the reactor (setting 4c)."""
     if name == "pendulum":
-        return World(ClippedPendulum(), yann_rl.pendulum_design(), 16, (1.0, 8.0), (0,), 50, (0.01, 1.0), 2000.0)
-    return World(Reactor(), yann_rl.reactor_design(), 8, (0.1, 10.0), (), 50, (0.01, 1.0), 1000.0)
+        return World(ClippedPendulum(), yann_rl.pendulum_design(), 16, (1.0, 8.0), (0,), 50, 2000.0)
+    return World(Reactor(), yann_rl.reactor_design(), 8, (0.1, 10.0), (), 50, 1000.0)
 
 
 def learner(
@@ -79,14 +70,14 @@ def learner(
     Args:
         arm: yann, ddpg, cloned, yann-noise or yann-random-critic.
         name: Of the plant.
-        rates: Learning rates, factor on costs and cut of targets; the ablations take those of yann.
+        rates: Learning rates and the factor on costs; the ablations take those of yann.
         preset: Decides how long a clone is fitted.
         updates: Instead of the plant's own number.
         seed: Of weights, starts and noise; arms of one seed meet the same starts.
     """
     here = world(name)
     noise = 0.1 if arm in {"ddpg", "yann-noise"} else 0.0
-    config = here.config(noise=noise, **rates)
+    config = here.config(noise=noise, largest_value=rates["cost_scale"] * here.largest, **rates)
     if arm == "ddpg":
         config = replace(config, frozen=0)
     if updates is not None:
@@ -126,38 +117,6 @@ def play(name: str, controller: nn.Module) -> Episodes:
     """The ten fixed test starts under a controller."""
     plant = world(name).plant
     return run(plant, controller, plant.test_starts())
-
-
-def tune(folder: Path, preset: str, *, name: str) -> None:
-    """Try the same grid for YANN-DDPG and for DDPG, and keep for each what costs least on random starts of their own.
-
-    Args:
-        folder: Receives `rates.json`: arm -> the rates, and every mean cost that was measured.
-        preset: smoke tries two points for a moment.
-        name: Of the plant.
-    """
-    here = world(name)
-    grid = [
-        {"actor_rate": actor, "critic_rate": critic, "cost_scale": scale, "largest_value": scale * here.largest}
-        for (actor, critic), scale in itertools.product(RATES, here.scales)
-    ]
-    grid, pilots, updates = (
-        (grid[:2], PILOTS[:1], 5) if preset == "smoke" else (grid, PILOTS, here.config().updates // 2)
-    )
-    plant = here.plant
-    starts: PlantState = plant.initial(VALIDATION_STARTS, make_generator(0, "yann-rl", "tuning", name))
-    found: dict[str, Any] = {}
-    for arm in TUNED:
-        costs = []
-        for rates in grid:
-            finals = []
-            for pilot in pilots:
-                made = learner(arm, name, rates=rates, preset=preset, updates=updates, seed=pilot)
-                loop.drive(made, made.config.updates)
-                finals.append(float(run(plant, made.actor, starts).cost.mean()))
-            costs.append(float(np.mean(finals)))
-        found[arm] = {"rates": grid[int(np.argmin(costs))], "mean costs": costs, "grid": grid}
-    write_atomic(folder / "rates.json", json.dumps(found, indent=2))
 
 
 def solve_masses(folder: Path, preset: str) -> None:

@@ -15,10 +15,11 @@ from livepapers.core.artifact import Artifact
 from livepapers.core.rng import derive
 from livepapers.lab.study import Run, Setting
 from livepapers.methods import yann_rl
-from livepapers.methods.yann_rl import Design, PiecewiseAffineLaw, YannActor, YannNetwork
+from livepapers.methods.yann_rl import Design, PiecewiseAffineLaw, YannActor, YannDDPG, YannNetwork
 from livepapers.methods.yann_rl.explicit_mpc import FACET_TOLERANCE
 from livepapers.methods.yann_rl.verification import verify
 from livepapers.studies.yann_rl.instances import fixed_controller, learner, play
+from livepapers.studies.yann_rl.tuning import chosen
 from livepapers.tasks.plants import Episodes
 
 DESIGNS: dict[str, Callable[[], Design]] = {
@@ -46,13 +47,15 @@ def measure(arm: str, setting: Setting, seed: int, preset: str, run: Run) -> dic
         played = play(name, fixed_controller(arm, name))
         run.samples("cost_after", played.cost.numpy())
         return _after(played, name)
-    return _trained(arm, name, given["updates"].get(preset), preset, run, seed=derive(seed, "yann-rl", setting.name))
+    trials = chosen(run, arm, name, preset, seed)
+    made = learner(
+        arm, name, rates=trials["chosen"], preset=preset, updates=given["updates"].get(preset),
+        seed=derive(seed, "yann-rl", setting.name),
+    )  # fmt: skip
+    return {**trials["chosen"], **_trained(made, arm, name, run)}
 
 
-def _trained(arm: str, name: str, updates: int | None, preset: str, run: Run, *, seed: int) -> dict[str, float]:
-    tuned = json.loads((run.prepared(f"rates-{name}") / "rates.json").read_text(encoding="utf-8"))
-    rates = tuned["ddpg" if arm == "ddpg" else "yann"]["rates"]
-    made = learner(arm, name, rates=rates, preset=preset, updates=updates, seed=seed)
+def _trained(made: YannDDPG, arm: str, name: str, run: Run) -> dict[str, float]:
     before = play(name, made.actor)
     every = max(made.config.updates // CURVE_POINTS, 1)
 
