@@ -97,24 +97,30 @@ def short(tmp_path: Path, steps: int = 301) -> tuple[Application, bool]:
 
 
 def test_a_short_training_moves_the_actor_and_whole_twenties_are_told(monkeypatch, tmp_path: Path):
-    judged(monkeypatch, [10.0, 9.0, *(9.5,) * 6, 8.0, 8.5, 8.0])  # before, first, eight judgements, after
-    done, moved = short(tmp_path)
-    assert moved
-    assert "of 320 steps on the environment the controller after 280 is kept, mean cost 10 -> 8 (20" in done.headline
+    says = (
+        "of 2 x 320 steps on the environment the controller after {} with the {} critic is kept, mean cost 10 -> {} ("
+    )
+    slow = [10.0, 9.0, *(9.5,) * 6, 8.0, 8.5]  # before, first, eight judgements
+    for rival, told in ((8.2, (280, "slow", 8)), (7.0, (320, "fast", 6))):
+        judged(monkeypatch, [*slow, *(8.5,) * 7, rival, told[2]])
+        (tmp_path / told[1]).mkdir()
+        done, moved = short(tmp_path / told[1])
+        assert moved
+        assert says.format(*told) in done.headline
 
 
 def test_a_training_that_finds_none_better_keeps_the_exact_controller(monkeypatch, tmp_path: Path):
-    judged(monkeypatch, [10.0, 9.0, *(9.0,) * 8, 10.0])
+    judged(monkeypatch, [10.0, 9.0, *(9.0,) * 16, 10.0])
     done, moved = short(tmp_path)
     assert not moved
-    assert "320 steps on the environment found none better: the exact controller is kept" in done.headline
+    assert "2 x 320 steps on the environment found none better: the exact one is kept" in done.headline
 
 
 def test_a_cheaper_controller_that_breaks_more_limits_is_not_kept(monkeypatch, tmp_path: Path):
-    judged(monkeypatch, [10.0, 9.0, *(1.0,) * 8, 10.0], [0, 0, *(1,) * 8, 0])
+    judged(monkeypatch, [10.0, 9.0, *(1.0,) * 16, 10.0], [0, 0, *(1,) * 16, 0])
     assert not short(tmp_path)[1]
     (tmp_path / "as many").mkdir()
-    judged(monkeypatch, [10.0, 9.0, *(9.0,) * 7, 1.0, 10.0], [0, 1, *(1,) * 8, 1])
+    judged(monkeypatch, [10.0, 9.0, *(9.0,) * 15, 1.0, 10.0], [0, 1, *(1,) * 16, 1])
     done, moved = short(tmp_path / "as many")
     assert moved
     assert "10 MORE of 10 episodes ended early" in done.headline
@@ -126,21 +132,53 @@ def test_an_interrupted_training_goes_on_where_it_stopped(monkeypatch, tmp_path:
     def counted(self: training.YannDDPG) -> dict[str, float]:
         nonlocal updates
         updates += 1
-        if updates == 9:
+        if updates == 16 + 9:
             raise KeyboardInterrupt
         return update(self)
 
     monkeypatch.setattr(training.YannDDPG, "update", counted)
     monkeypatch.setattr(training.loop, "drive", lambda *a, **named: drive(*a, **named, save_every=0.0))
-    judged(monkeypatch, [10.0, 9.0, *(8.0,) * 4])
+    judged(monkeypatch, [10.0, 9.0, *(8.5,) * 8, *(8.0,) * 4])
     with pytest.raises(KeyboardInterrupt):
         short(tmp_path)
     assert (tmp_path / "out.partial").is_dir()
-    judged(monkeypatch, [10.0, 9.0, *(8.5,) * 4, 8.0])
+    judged(monkeypatch, [10.0, 9.0, *(8.2,) * 4, 8.0])
     done, _ = short(tmp_path)
-    assert updates == 9 + 16 - 8
-    assert "the controller after 40 is kept" in done.headline  # of the first run: 8.5 is no better
+    assert updates == 16 + 9 + 16 - 8
+    assert "the controller after 40 with the fast critic is kept" in done.headline  # of the first run: 8.2 is no better
     assert not (tmp_path / "out.partial").exists()
+
+
+class Pushed(gymnasium.Env):
+    """The model of the sample, and a push that it does not know of."""
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float64)
+    action_space = gymnasium.spaces.Box(-2.0, 2.0, (1,), np.float64)
+
+    def __init__(self) -> None:
+        self.problem = read_model(samples.path("pendulum_mpc.yml")).problem
+        self.state, self.time = np.zeros(2), 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.state, self.time = self.np_random.uniform([-0.1, -0.3], [0.1, 0.3]), 0
+        return self.state.copy(), {}
+
+    def step(self, action):
+        problem, self.time = self.problem, self.time + 1
+        cost = float(self.state @ problem.q @ self.state + action @ problem.r @ action)
+        self.state = problem.a @ self.state + problem.b @ action + np.array([0.0, 0.1])
+        return self.state.copy(), -cost, bool(abs(self.state[0]) > 2.0), self.time >= 100, {}
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_training_learns_against_a_push_that_the_model_does_not_know(noise: float):
+    if "test/Pushed-v0" not in gymnasium.registry:
+        gymnasium.register("test/Pushed-v0", lambda **_: Pushed())
+    done = apply(samples.path("pendulum_mpc.yml"), points=100, env="test/Pushed-v0", steps=1400, nodes=4, noise=noise)
+    mean = done.tables["Cost before and after training"][-2]
+    assert "with the fast critic is kept" in done.headline
+    assert float(mean["cost after"] or 0.0) < 0.75 * float(mean["cost before"] or 0.0)
 
 
 def test_the_controller_that_is_written_acts_by_the_rule_outside_the_regions(model: Path, tmp_path: Path):
@@ -280,6 +318,9 @@ def test_files_that_are_no_models(text, says, tmp_path: Path):
         ({"points": 3}, "points: got 3"),
         ({"steps": 0}, "steps: got 0"),
         ({"nodes": 1}, "nodes: got 1"),
+        ({"noise": -0.1}, "noise: got -0.1"),
+        ({"noise": 2.0}, "noise: got 2.0"),
+        ({"noise": float("nan")}, "noise: got nan"),
         ({"seed": -1}, "seed: got -1"),
         ({"env": "NoSuchThing-v0"}, "env: got NoSuchThing-v0"),
         ({"env": "no_such_module:Thing-v0"}, "env: got no_such_module"),

@@ -48,6 +48,7 @@ def apply(
     points: int = 10_000,
     env: str = "",
     steps: int = 10_000,
+    noise: float = 0.0,
     nodes: int = 16,
     seed: Seed = 0,
     output: Path | None = None,
@@ -60,10 +61,10 @@ def apply(
     cp $(python -m livepapers.samples pendulum_mpc.yml) controller.yml
 
     The network is compared with that quadratic program on random states and on facets of regions. With an environment,
-    training starts at that controller, without exploration noise. Ten times on the way (each thousand steps, if there
-    are fewer than ten) the controller is judged by an episode from each of five starts; the one of least cost is kept,
-    and none that broke more limits than the exact one did: that stays if none is better. Ten other starts are played
-    before and after.
+    training starts at that controller, twice: from a critic that learns slowly and from one that learns fast. Ten times
+    on the way (each thousand steps, if there are fewer than ten) the controller is judged by an episode from each of
+    five starts; the one of least cost is kept, and none that broke more limits than the exact one did: that stays if
+    none is better. Ten other starts are played before and after.
 
     Args:
         model: YAML or JSON file. A (n x n), B (n x m), Q (n x n) and R (m x m) are lists of rows; horizon is a number
@@ -75,8 +76,10 @@ def apply(
         points: Random states of the check.
         env: Gymnasium id of your plant, module:id for one that your module registers; observations are the states,
             actions the inputs, rewards minus the cost. Nothing is trained when left out.
-        steps: Environment steps of the training, rounded up to whole twenties. For the first 1,000, or half of fewer
-            than 2,000, only the critic learns.
+        steps: Environment steps of either training, rounded up to whole twenties; episodes that judge come on top. For
+            the first 1,000, or half of fewer than 2,000, only the critic learns.
+        noise: Standard deviation of Gaussian exploration while training, in half input ranges. 0 is the paper's, for
+            plants that must not be tried out; what it finds is judged without it.
         nodes: Units of each layer of the trainable part, a region.
         seed: Of the check's states, the training and its starts.
         output: Folder for the exact controller, its law and regions, and the trained controller; nothing is written
@@ -93,8 +96,9 @@ def apply(
         livepapers apply yann-rl --model controller.yml --output controller
         livepapers apply yann-rl --model controller.yml --outside project --output controller
         livepapers apply yann-rl --model controller.yml --env my_plant:Plant-v0 --steps 20000 --output tuned
+        livepapers apply yann-rl --model controller.yml --env my_simulation:Plant-v0 --noise 0.2 --output tuned
     """
-    _check_numbers(points, steps, nodes, seed)
+    _check_numbers(points, steps, noise, nodes, seed)
     steps = -(-steps // Config().steps) * Config().steps
     if output is not None:
         check_output_folder(output)
@@ -111,13 +115,15 @@ def apply(
         made_by: dict[str, Any] = {"model": sha256(model), "outside": outside, "seed": seed}
         says, trained = headline(found, check), None
         if task is not None:
-            made_by |= {"env": env, "steps": steps, "nodes": nodes}
+            made_by |= {"env": env, "steps": steps, "noise": noise, "nodes": nodes}
             trained = _actor(found, outside=outside, nodes=nodes, seed=seed)
-            done = train(task, trained, found, env=env, steps=steps, seed=seed, partial=partial, made_by=made_by)
+            done = train(
+                task, trained, found, env=env, steps=steps, noise=noise, seed=seed, partial=partial, made_by=made_by
+            )
             trained = done.controller
             tables["Cost before and after training"] = done.rows
-            says += "; " + improvement(done.rows, steps, done.kept)
-        told = notes(found, check, outside, trained=task is not None, written=output is not None)
+            says += "; " + improvement(done.rows, steps, done.kept, done.critic)
+        told = notes(found, check, outside, trained=task is not None, written=output is not None, noise=noise)
         application = Application("yann-rl", says, tables, told)
         if output is None:
             return application
@@ -125,12 +131,14 @@ def apply(
         return _write(application, output, found, networks, made_by)
 
 
-def _check_numbers(points: int, steps: int, nodes: int, seed: int) -> None:
+def _check_numbers(points: int, steps: int, noise: float, nodes: int, seed: int) -> None:
     for name, value, least, most in (
         ("points", points, 100, 1_000_000), ("steps", steps, 100, 10_000_000), ("nodes", nodes, 2, 256),
     ):  # fmt: skip
         if not least <= value <= most:
             raise InputError.of(name, value, expected=f"a whole number from {least} to {most:,}")
+    if not 0.0 <= noise <= 1.0:
+        raise InputError.of("noise", noise, expected="a number from 0 to 1", cause="it is in half input ranges")
     if not 0 <= seed < 2**63:
         raise InputError.of("seed", seed, expected="a whole number >= 0")
 

@@ -127,7 +127,8 @@ class YannDDPG(Learner):
             actor_frozen_for=config.frozen, warm_up=config.batch, clip_norm=config.clip_norm,
             target_bounds=(-config.largest_value, config.largest_value),
         )  # fmt: skip
-        self._sigma = config.noise * torch.as_tensor((task.action_space.high - task.action_space.low) / 2.0)  # type: ignore[attr-defined]
+        half = torch.as_tensor((task.action_space.high - task.action_space.low) / 2.0)  # type: ignore[attr-defined]
+        self._sigma = config.noise * half.to(torch.get_default_dtype())
         self.engine = DeterministicPolicyGradient(
             self.task, actor, [critic], config=settings, seed=seed, explore=self._explore
         )

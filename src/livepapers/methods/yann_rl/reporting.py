@@ -8,6 +8,10 @@ from livepapers.methods.yann_rl.verification import Verification
 
 MOST_LITERAL = 500  # regions of a network that is written out with all its zeros
 EXACT = 1e-9
+UNEXPLORED = (
+    "without exploration rewards hardly tell how cost depends on the input; if the environment is a simulation, "
+    "--noise 0.2 may find a better controller"
+)
 STARTS = 10
 """Episodes that compare a controller before and after training."""
 LITERAL_BEYOND = ", and the plain network in literal/ gives the input's set point"
@@ -51,13 +55,13 @@ def headline(model: Model, check: Verification) -> str:
     )
 
 
-def improvement(rows: list[Row], steps: int, kept: int) -> str:
+def improvement(rows: list[Row], steps: int, kept: int, critic: str) -> str:
     """What training has changed: `kept` is the step whose controller was kept, 0 for the exact one."""
     mean = next(row for row in rows if row["start"] == "mean")
     stops = next(row for row in rows if row["start"] == "in training")["ended early after"]
     in_training = f"{stops} episodes ended early in training"
     if not kept:
-        return f"{steps:,} steps on the environment found none better: the exact controller is kept; {in_training}"
+        return f"2 x {steps:,} steps on the environment found none better: the exact one is kept; {in_training}"
     before, after = float(mean["cost before"] or 0.0), float(mean["cost after"] or 0.0)
     change = 100.0 * (after - before) / max(abs(before), 1e-12)
     word = (
@@ -68,12 +72,14 @@ def improvement(rows: list[Row], steps: int, kept: int) -> str:
     more = int(mean["ended early after"] or 0) - int(mean["ended early before"] or 0)
     limits = f"{more} MORE of {STARTS} episodes ended early, " if more > 0 else ""
     return (
-        f"of {steps:,} steps on the environment the controller after {kept:,} is kept, mean cost {before:,.4g} -> "
-        f"{after:,.4g} ({word}), {limits}{in_training}"
+        f"of 2 x {steps:,} steps on the environment the controller after {kept:,} with the {critic} critic is kept, "
+        f"mean cost {before:,.4g} -> {after:,.4g} ({word}), {limits}{in_training}"
     )
 
 
-def notes(model: Model, check: Verification, outside: str, *, trained: bool, written: bool) -> tuple[str, ...]:
+def notes(
+    model: Model, check: Verification, outside: str, *, trained: bool, written: bool, noise: float = 0.0
+) -> tuple[str, ...]:
     """What a user has to know about the check, the controller and its training."""
     found = []
     if _differs(check):
@@ -85,7 +91,9 @@ def notes(model: Model, check: Verification, outside: str, *, trained: bool, wri
     if model.law.regions > MOST_LITERAL:
         found.append(f"over {MOST_LITERAL} regions no plain network of five layers is made: most of it would be zeros")
     if trained:
-        found.append("the critic starts from Q and R of the file; it learns faster the closer they are to the rewards")
+        found.append("critics start from Q and R of the file, and learn faster the closer these are to the rewards")
+        if not noise:
+            found.append(UNEXPLORED)
         found.append("rewards count as minus costs, and an episode that terminates as a broken limit")
     elif written:
         found.append("`livepapers export` writes the controller as ONNX; `livepapers evaluate` needs --env ID here")

@@ -1,5 +1,6 @@
 """Training of an exact controller on a user's environment: the best one that it passes is kept."""
 
+import copy
 import hashlib
 import json
 import math
@@ -28,6 +29,10 @@ from livepapers.tasks.vector import GymnasiumTask
 LONGEST_EPISODE = 1000
 JUDGEMENTS, JUDGED_EVERY, JUDGED_STARTS = 10, 1000, 5
 """Ten judgements in equal parts of the training, fewer where a part would be under so many steps; episodes of each."""
+CRITICS = {"slow": Config().critic_rate, "fast": 1e-3}
+"""Learning rates. The slow critic stays close to the file's Q and R and is the study's choice; the fast one learns what
+they do not say (a push that never ends, other costs), and ruins the controller where the data do not show it how cost
+depends on the input."""
 LARGEST = 20.0  # targets are cut at so many times the usual cost-to-go
 
 
@@ -36,6 +41,7 @@ class Trained(NamedTuple):
 
     controller: YannActor
     kept: int  # environment steps after which it was found; 0: the exact one
+    critic: str  # of `CRITICS`, which it learned from
     rows: list[Row]  # cost by common start before and after
 
 
@@ -53,25 +59,25 @@ def train(
     *,
     env: str,
     steps: int,
+    noise: float,
     seed: int,
     partial: Path | None,
     made_by: Mapping[str, Any],
 ) -> Trained:
-    """Let a controller learn, and keep the one of least cost that broke no more limits than it did at first.
+    """Let a controller learn from each critic; keep the one of least cost that breaks no more limits than at first.
 
     Args:
         task: What is learned on; one lane.
-        actor: The exact controller with its corrections; learns in place.
+        actor: The exact controller with its corrections; stays as it is.
         model: What it was made of.
         env: Gymnasium id, for the episodes that judge and compare.
-        steps: Environment steps, a multiple of `Config.steps`.
+        steps: Environment steps a critic, a multiple of `Config.steps`.
+        noise: Of the exploration, as `Config.noise`.
         seed: Of everything drawn.
         partial: Where checkpoints go, if anywhere.
         made_by: What fixes the work; a checkpoint of other work is refused.
     """
     before = _play(env, actor, STARTS, seed, "compared")
-    learner = _learner(task, actor, model, steps=steps, seed=seed)
-    updates = steps // learner.config.steps
     first = _play(env, actor, JUDGED_STARTS, seed, "judged")
 
     def judge(policy: nn.Module, _: int) -> float:
@@ -79,27 +85,41 @@ def train(
         safe = sum(one.ended for one in played) <= sum(one.ended for one in first)
         return -_mean_cost(played) if safe else -math.inf
 
-    parts = min(max(steps // JUDGED_EVERY, 1), JUDGEMENTS)
-    selected = Selected(learner, judge, every=updates // parts, to_beat=-_mean_cost(first))
+    updates, parts = steps // Config().steps, min(max(steps // JUDGED_EVERY, 1), JUDGEMENTS)
     fingerprint = hashlib.sha256(json.dumps(["yann-rl", 2, dict(made_by)], sort_keys=True).encode()).hexdigest()
-    loop.drive(selected, updates, folder=partial, fingerprint=fingerprint)
-    actor.load_state_dict(selected.policy().state_dict())
-    after = _play(env, actor, STARTS, seed, "compared")
-    return Trained(actor, selected.best_update * learner.config.steps, _rows(before, after, learner.violations))
+    found = Trained(actor, 0, "", [])
+    to_beat, violations = -_mean_cost(first), 0
+    for name, rate in CRITICS.items():
+        learner = _learner(task, actor, model, steps=steps, critic_rate=rate, noise=noise, seed=seed)
+        selected = Selected(learner, judge, every=updates // parts, to_beat=to_beat)
+        folder = None if partial is None else partial / name
+        loop.drive(selected, updates, name=f"{name} critic", folder=folder, fingerprint=fingerprint)
+        violations += learner.violations
+        if selected.best_update:
+            to_beat = selected.best_return
+            kept = copy.deepcopy(actor)
+            kept.load_state_dict(selected.policy().state_dict())
+            found = Trained(kept, selected.best_update * learner.config.steps, name, [])
+    after = _play(env, found.controller, STARTS, seed, "compared")
+    return found._replace(rows=_rows(before, after, violations))
 
 
-def _learner(task: GymnasiumTask, actor: YannActor, model: Model, *, steps: int, seed: int) -> YannDDPG:
-    """The study's settings, with costs scaled to the usual cost-to-go of the file's own problem."""
+def _learner(
+    task: GymnasiumTask, actor: YannActor, model: Model, *, steps: int, critic_rate: float, noise: float, seed: int
+) -> YannDDPG:
+    """A copy of the actor that learns, costs scaled to the usual cost-to-go of the file's own problem."""
     config = Config()
     scale = 1.0 / max(_usual_cost(model.problem, config.discount), 1e-9)
     frozen = min(config.frozen, steps // 2)  # the actor learns for half of a short training at least
-    config = replace(config, cost_scale=scale, largest_value=LARGEST, frozen=frozen)
+    config = replace(
+        config, cost_scale=scale, largest_value=LARGEST, frozen=frozen, critic_rate=critic_rate, noise=noise
+    )
     critic = YannCritic(
         model.problem, discount=config.discount, cost_scale=scale, nodes=config.critic_nodes, scale=config.scale,
         state_set_point=model.state, input_set_point=model.input,
         generator=make_generator(seed, "yann-rl", "apply", "critic"),
     )  # fmt: skip
-    return YannDDPG(task, actor, critic, config=config, seed=seed)
+    return YannDDPG(task, copy.deepcopy(actor), critic, config=config, seed=seed)
 
 
 def _usual_cost(problem: LinearProblem, discount: float) -> float:
