@@ -4,6 +4,7 @@ import itertools
 import math
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -614,6 +615,10 @@ def test_every_kind_of_world_and_policy_comes_in():
     theirs = certify(policy, GymnasiumTask.make("CartPole-v1", 2), sigma=0.2, episodes=3, seed=1)
     assert theirs.episodes == 3
     assert theirs.lowest is None
+    one = gymnasium.wrappers.TransformReward(gymnasium.make("CartPole-v1"), lambda reward: 2.0 * float(reward))
+    alone = [certify(policy, env, sigma=0.2, episodes=3, seed=1) for env in (one, GymnasiumTask.make("CartPole-v1", 1))]
+    assert np.array_equal(alone[0].returns, 2.0 * alone[1].returns)
+    assert one.reset(seed=0)[0].shape == (4,)  # still theirs to use
 
 
 def test_the_same_seed_gives_the_same_certificate_and_another_another():

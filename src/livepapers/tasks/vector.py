@@ -271,6 +271,11 @@ class GymnasiumTask:
             raise
         return cls(made)
 
+    @classmethod
+    def single(cls, env: gymnasium.Env) -> "GymnasiumTask":
+        """One environment, as it is, as the only lane."""
+        return cls(gymnasium.vector.SyncVectorEnv([lambda: env], autoreset_mode=AutoresetMode.SAME_STEP))
+
     def reset(self, seed: int) -> Tensor:
         """Start all lanes from `seed`."""
         with self._running():

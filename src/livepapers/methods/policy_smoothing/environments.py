@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from gymnasium import Env
 from gymnasium.vector import VectorEnv
 
 from livepapers.core.errors import InputError
@@ -15,10 +16,10 @@ from livepapers.tasks.simulator import Simulator
 from livepapers.tasks.vector import BatchedTask, GymnasiumTask, SimulatorTask
 
 Environment: TypeAlias = (
-    "str | Mapping[str, Any] | Simulator[Any, Any, Any] | BatchedTask | VectorEnv | Callable[[int], BatchedTask]"
+    "str | Mapping[str, Any] | Simulator[Any, Any, Any] | BatchedTask | VectorEnv | Env | Callable[[int], BatchedTask]"
 )
 """A world of livepapers or a Gymnasium id (also with arguments, as `tasks.worlds` has them), a simulator, a task, a
-vector environment, or lanes -> task."""
+vector environment, a single one (its episodes are played one after the other), or lanes -> task."""
 
 LANES, ENVIRONMENTS = 10_000, 64
 """Most episodes side by side, in a simulator and in copies of a Gymnasium environment."""
@@ -55,8 +56,8 @@ def world_of(env: Environment) -> World:
         if name in worlds.WORLDS:
             return world_of(worlds.simulator(name, arguments))
         return World(lambda lanes: worlds.make(name, arguments, lanes=lanes), ENVIRONMENTS, None, None, named=True)
-    if isinstance(env, VectorEnv):
-        task = GymnasiumTask(env)
+    if isinstance(env, (VectorEnv, Env)):
+        task = GymnasiumTask.single(env) if isinstance(env, Env) else GymnasiumTask(env)
         return World(lambda _: task, task.lanes, None, None)
     if isinstance(env, SimulatorTask):
         inside = world_of(env.simulator)
@@ -68,7 +69,7 @@ def world_of(env: Environment) -> World:
         return _of_simulator(env)
     if callable(env) and not inspect.isclass(env):
         return World(env, LANES, None, None)
-    raise InputError.of("env", env, expected="a world, a Gymnasium id, a simulator, a task or a vector environment")
+    raise InputError.of("env", env, expected="a world, a Gymnasium id or environment, a simulator, or a task")
 
 
 def _of_simulator(simulator: Simulator[Any, Any, Any]) -> World:
