@@ -18,7 +18,7 @@ PREPARE = {"masses": solve_masses, **tuning.PREPARE}
 
 TABLES = (
     Table("cost_before", "Mean cost of the test episodes before training", tuning.PLANTS),
-    Table("cost_after", "Mean cost of the test episodes after it", tuning.PLANTS),
+    Table("cost_after", "Mean cost after it; linear-mpc, clipped-lqr and no-control do not learn", tuning.PLANTS),
     Table("cost_after_recoverable", "The same of the eight starts that the motor can hold", ("pendulum",)),
     Table("violations_training", "Episodes that left the constraints while training", tuning.PLANTS),
     Table("actor_rate", "Learning rate of the actor that trials on another seed chose", tuning.PLANTS),

@@ -256,7 +256,7 @@ CLAIMS = (
         "DDPG from scratch breaks the limit while it is trained on the reactor.",
         "section 5.2",
         "1 and 9",
-        "1 where a training run had a violation, else 0",
+        "share of training runs with a violation",
         _has_violations,
         "seed",
         ("ddpg",),
