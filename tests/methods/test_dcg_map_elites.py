@@ -263,7 +263,8 @@ def test_what_describes_an_episode():
         return torch.tensor([[1.0, -0.5]]).expand(len(seen), 2)
 
     box = functools.partial(Descriptor, ("x", "y"), (-10.0, -10.0), (10.0, 10.0))
-    own = World.of("point-omni", horizon=5)
+    own = World.of("point-omni?horizon=5")
+    assert own == World.of("point-omni", own.descriptor, horizon=5)
     found = dcg.Player(own, 0.0)(act, 3, seed=1)
     by_function = dcg.Player(World.of("point-omni", box(function=ends), horizon=5), 0.0)
     assert torch.allclose(found.descriptor, by_function(act, 3, seed=1).descriptor, atol=1e-5)

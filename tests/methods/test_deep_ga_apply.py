@@ -383,3 +383,13 @@ def test_workers_need_an_engine(options: list[str]):
     done = CliRunner().invoke(group, ["apply", "deep-ga", "--env", "cart-pole", *options])
     assert isinstance(done.exception, InputError)
     assert options[0].strip("-") in str(done.exception)
+
+
+def test_arguments_of_a_world_are_kept_with_what_was_evolved(tmp_path: Path):
+    apply(env="cart-pole?horizon=12", generations=1, population=4, parents=2, test_episodes=2, output=tmp_path / "out")
+    world = {"name": "cart-pole", "arguments": {"horizon": 12}}
+    assert artifact.load(tmp_path / "out").spaces["task"] == world
+    assert json.loads((tmp_path / "out" / "genome.json").read_text())["world"] == world
+    policy = evaluation.load_policy(tmp_path / "out")
+    for env, longest in ((None, 12), ("cart-pole", 12), ("cart-pole?horizon=5", 5)):
+        assert evaluation.evaluate(policy, episodes=20, seed=0, env=env).returns.max() <= longest

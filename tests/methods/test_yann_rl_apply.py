@@ -255,9 +255,10 @@ def test_a_set_point_moves_bounds_and_law(tmp_path: Path, model: Path):
 def test_a_file_names_no_module_of_the_users():
     from livepapers.methods.yann_rl.application import _world
 
-    assert _world("Pendulum-v1") == "gymnasium:Pendulum-v1"
+    assert _world("Pendulum-v1?g=9.0") == {"name": "gymnasium:Pendulum-v1", "arguments": {"g": 9.0}}
     assert _world("my_plants:Mine-v0") is None
-    assert _world(REACTOR) == "reactor"
+    assert _world(REACTOR) == {"name": "reactor", "arguments": {}}
+    assert _world("reactor") == {"name": "reactor", "arguments": {}}
 
 
 class TwoInputs(gymnasium.Env):

@@ -22,7 +22,10 @@ from livepapers.cli.command import Command, examples, in_a_folder, json_option
 @click.option("--episodes", type=click.IntRange(min=1), default=100, show_default=True, help="Whole episodes to run.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of starts and noise.")
 @click.option(
-    "--env", metavar="ID", help="Another world than the policy's own: a registered name, a Gymnasium id, or module:id."
+    "--env",
+    metavar="ID",
+    help="Another world than the policy's own: a registered name, a Gymnasium id, or module:id,"
+    " with arguments as in 'Pendulum-v1?g=5'.",
 )
 @click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path), callback=in_a_folder, help="CSV file for the episodes."

@@ -5,11 +5,14 @@ registered name stands for a module and a callable in it, imported when it is as
 what it says goes through `of_file` before `make`, which also takes ids that a person typed with a module of their own.
 """
 
+import ast
 import contextlib
 import difflib
 import importlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote, unquote
 
 import gymnasium
 import torch
@@ -46,13 +49,48 @@ WORLDS = {
 
 GYMNASIUM, ATARI = "gymnasium:", "atari:"
 
+_PLAIN = '[]{}":, '
+"""What needs no escape in an argument that is typed."""
+
 _NOT_ARGUMENTS = {"cls", "env_id", "lanes"}
 """Names that `GymnasiumTask.make` has itself; an `env_id` would also tell Gymnasium's adapters what else to import."""
 
 
-def full_name(env: str) -> str:
-    """A world's name as artifacts have it: a bare id is Gymnasium's."""
-    return env if env in WORLDS or env.startswith((GYMNASIUM, ATARI)) else GYMNASIUM + env
+def named(env: str) -> tuple[str, dict[str, Any]]:
+    """The world that a person names, as (name, arguments) for `make`; a bare id is Gymnasium's.
+
+    Arguments follow a question mark, as in an address: `FrozenLake-v1?is_slippery=false&map_name=8x8`. Values are read
+    as JSON or as Python writes them, and what is neither is text; %26 is a & in one.
+
+    Raises:
+        InputError: An argument has no name or no value, or two of them have one name.
+    """
+    bare, _, query = env.partition("?")
+    name = bare if bare in WORLDS or bare.startswith((GYMNASIUM, ATARI)) else GYMNASIUM + bare
+    arguments: dict[str, Any] = {}
+    for part in query.split("&") if query else []:
+        key, equals, value = part.partition("=")
+        if not key.isidentifier() or not equals or key in arguments:
+            expected = "name=value, names once each, & between them"
+            raise InputError.of("env", f"{env}: argument {part or 'nothing'}", expected=expected)
+        arguments[key] = _value(value)
+    return name, arguments
+
+
+def typed(name: str, arguments: Mapping[str, Any]) -> str:
+    """What one types to name a world: the inverse of `named`."""
+    query = "&".join(f"{key}={quote(json.dumps(value), safe=_PLAIN)}" for key, value in arguments.items())
+    return name.removeprefix(GYMNASIUM) + (f"?{query}" if query else "")
+
+
+def _value(quoted: str) -> Any:
+    text = unquote(quoted)
+    for read in (json.loads, ast.literal_eval):
+        with contextlib.suppress(ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+            value = read(text)
+            json.dumps(value)  # files tell of worlds: what they cannot hold is text
+            return value
+    return text
 
 
 def of_file(world: Any, *, field: str, option: str = "") -> tuple[str, dict[str, Any]]:
@@ -83,7 +121,7 @@ def of_file(world: Any, *, field: str, option: str = "") -> tuple[str, dict[str,
 def asked_for(env: str | None, told: Any, *, field: str) -> tuple[str, dict[str, Any]]:
     """The world (name, arguments) that a person names with --env, or else the one that a policy's file tells of.
 
-    Who asks for the policy's own world by its name gets it as it was, with its arguments.
+    Who asks for the policy's own world by its name gets it as it was, with its arguments but those that are named.
 
     Args:
         env: As it was typed; None or empty: nothing was.
@@ -94,9 +132,9 @@ def asked_for(env: str | None, told: Any, *, field: str) -> tuple[str, dict[str,
         InputError: Neither names a world, or see `of_file`.
     """
     if env:
-        name = full_name(env)
+        name, arguments = named(env)
         own = told.get("arguments") if isinstance(told, Mapping) and told.get("name") == name else None
-        return name, dict(own) if isinstance(own, Mapping) else {}
+        return name, {**own, **arguments} if isinstance(own, Mapping) else arguments
     if told is None:
         cause = "the policy does not say what it was made for; name a world with --env"
         raise InputError.of("env", "nothing", expected="a world or a Gymnasium id", cause=cause)

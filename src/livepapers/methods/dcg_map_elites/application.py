@@ -141,7 +141,7 @@ def apply(
         iterations=iterations, offspring=offspring, cells=cells, critic_steps=critic_steps,
         gradient_steps=gradient_steps, length=length, reward_offset=reward_offset, hidden=hidden,
     )  # fmt: skip
-    worlds.make(worlds.full_name(env), {})  # who mistyped the world reads that first, and not of its descriptor
+    worlds.make(*worlds.named(env))  # who mistyped the world reads that first, and not of its descriptor
     world = World.of(env, _described(descriptor, descriptor_from, low, high))
     return _search(world, config, seed, repertoire.name_of(descriptor_from), output)
 

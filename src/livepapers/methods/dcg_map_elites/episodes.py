@@ -42,7 +42,8 @@ class World:
         Raises:
             InputError: There is no such world, or nothing describes its episodes.
         """
-        full = worlds.full_name(name)
+        full, asked = worlds.named(name)
+        arguments = {**asked, **arguments}
         if descriptor is None:
             made = worlds.make(full, arguments)  # also so that an unknown world is told of, and not its descriptor
             descriptor = getattr(made.simulator, "descriptor", None) if isinstance(made, SimulatorTask) else None

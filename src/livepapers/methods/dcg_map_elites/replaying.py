@@ -165,9 +165,8 @@ def page_of(kept: Repertoire, headline: str, folder: Path) -> str:
 def _command(kept: Repertoire, folder: Path) -> str:
     """What opens the archive again, for a shell; what a file may not name is typed there."""
     words = ["livepapers", "apply", "dcg-map-elites", "--archive", str(folder)]
-    env = kept.world.name.removeprefix(worlds.GYMNASIUM)
-    if kept.world.name.startswith(worlds.GYMNASIUM) and ":" in env:
-        words += ["--env", env]
+    if kept.world.name.startswith(worlds.GYMNASIUM) and kept.world.name.count(":") > 1:
+        words += ["--env", worlds.typed(kept.world.name, kept.world.arguments)]
     if kept.function:
         words += ["--descriptor-from", kept.function]
     return shlex.join(words)

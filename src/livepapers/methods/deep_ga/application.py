@@ -64,7 +64,8 @@ def apply(
     seeds, a few bytes a generation. With --genome, such a file becomes the policy again, to the same bits.
 
     Args:
-        env: The world: a name of livepapers, a Gymnasium id, or atari:<game>.
+        env: The world: a name of livepapers, a Gymnasium id, or atari:<game>; arguments follow it as in
+            'FrozenLake-v1?is_slippery=false'.
         genome: A genome.json that this command wrote: nothing is evolved, and --env may be left out.
         algorithm: What selects: ga (reward), ga-ns (novelty of the final state) or random (nothing).
         generations: How many.
@@ -125,13 +126,14 @@ def apply(
         validation=validation, share=share,
     )  # fmt: skip
     widths = _widths(hidden)
-    world, observation_space, action_space = world_of(env)
+    name, arguments = worlds.named(env)
+    world, observation_space, action_space = world_of(name, arguments)
     layout = Layout(observation_space, action_space, hidden=widths, activation=activation)
     config = replace(config, side_by_side=share or side_by_side(layout), compile=compile)
-    learner, name = Evolution(world, layout, config=config, seed=seed, cap=cap), worlds.full_name(env)
+    learner = Evolution(world, layout, config=config, seed=seed, cap=cap)
     if spread is not None:
-        learner.crew = Crew(spread, name, {}, learner.evaluator)
-    return _evolved(learner, name, test_episodes, output)
+        learner.crew = Crew(spread, name, arguments, learner.evaluator)
+    return _evolved(learner, {"name": name, "arguments": arguments}, test_episodes, output)
 
 
 def _config(
@@ -152,16 +154,15 @@ def _config(
     )  # fmt: skip
 
 
-def _evolved(learner: Evolution, name: str, test_episodes: int, output: Path | None) -> Application:
+def _evolved(learner: Evolution, task: dict[str, JSON], test_episodes: int, output: Path | None) -> Application:
     """Search, judge the elite, and write it."""
     with unfinished(output) as partial:
-        curve = _drive(learner, name, partial)
+        curve = _drive(learner, task, partial)
         if learner.elite is None:
             raise RuntimeError("a search of at least one generation has an elite")
         layout, config = learner.layout, learner.config
         theta = Genome.from_bytes(learner.elite.to_bytes()).decode(layout.scale())  # from nothing but its bytes
         evaluator = learner.evaluator
-        task: dict[str, JSON] = {"name": name, "arguments": {}}
         found = Individual(learner.elite, layout, evaluator.world, task, evaluator.cap, theta)
         made_by: dict[str, JSON] = {"algorithm": config.algorithm, "seed": learner.seed, "config": config.to_json()}
         notes = _work_notes(learner)
@@ -186,7 +187,7 @@ def _widths(given: str | Sequence[int]) -> list[int] | str:
     return widths
 
 
-def _drive(learner: Evolution, name: str, partial: Path | None) -> list[Row]:
+def _drive(learner: Evolution, task: dict[str, JSON], partial: Path | None) -> list[Row]:
     """Run all generations; the rows of the curve."""
     curve: list[Row] = []
 
@@ -199,7 +200,8 @@ def _drive(learner: Evolution, name: str, partial: Path | None) -> list[Row]:
     def recall(kept: list[Row]) -> None:
         curve.extend({key: row[key] for key in _COLUMNS} for row in kept)  # checkpoints keep keys in another order
 
-    identity = ["deep-ga", 1, name, learner.layout.arguments, learner.config.to_json(), learner.seed]
+    name = str(task["name"])
+    identity: list[JSON] = ["deep-ga", 2, task, learner.layout.arguments, learner.config.to_json(), learner.seed]
     identity.append(learner.evaluator.cap)
     identity.append(digest_of_file(name.removeprefix(worlds.GYMNASIUM)))  # an environment of one's own is not its name
     fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

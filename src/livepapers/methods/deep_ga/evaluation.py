@@ -181,14 +181,15 @@ class Evaluator:
 
 def world_of(name: str, arguments: dict[str, Any] | None = None) -> tuple[World, Any, Any]:
     """(The world, its observation space, its action space) by livepapers' name or Gymnasium id; raises `InputError`."""
-    if name in worlds.WORLDS:
-        simulator = worlds.simulator(name, arguments or {})
+    full, asked = worlds.named(name)
+    told = {**asked, **(arguments or {})}
+    if full in worlds.WORLDS:
+        simulator = worlds.simulator(full, told)
         return simulator, simulator.observation_space, simulator.action_space
-    full = worlds.full_name(name)
-    task = worlds.make(full, arguments or {}, lanes=1)
+    task = worlds.make(full, told, lanes=1)
 
     def make(lanes: int) -> BatchedTask:
-        return worlds.make(full, arguments or {}, lanes=lanes)
+        return worlds.make(full, told, lanes=lanes)
 
     return make, task.observation_space, task.action_space
 

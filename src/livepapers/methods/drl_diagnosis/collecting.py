@@ -59,7 +59,7 @@ class Visited:
 def task_of(env: Environment, lanes: int) -> BatchedTask:
     """An environment as a batched task; raises `InputError` for one that does not exist."""
     if isinstance(env, str):
-        return worlds.make(worlds.full_name(env), {}, lanes=lanes)
+        return worlds.make(*worlds.named(env), lanes=lanes)
     if isinstance(env, Mapping):  # a policy said it, and whoever made its file
         return worlds.make(*worlds.of_file(env, field="policy", option="--env"), lanes=lanes)
     return SimulatorTask(env, lanes)

@@ -64,7 +64,8 @@ def apply(
         artifact: The policy; left out with --returns.
         sigma: Standard deviation of the noise, in the observation's units: one number, or one a feature, separated by
             commas; then budgets are in standard deviations.
-        env: The world: a name of livepapers, a Gymnasium id, or module:id; the policy's own when left out.
+        env: The world: a name of livepapers, a Gymnasium id, or module:id; arguments follow it as in
+            'Acrobot-v1?render_mode=rgb_array'. The policy's own when left out.
         returns: CSV file with one noisy episode a row, instead of a policy.
         column: With --returns, the column of the returns.
         budgets: Total l2 budgets: first:last:step, or numbers separated by commas.

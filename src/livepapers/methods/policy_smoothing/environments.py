@@ -50,7 +50,7 @@ def world_of(env: Environment) -> World:
         InputError: It is unknown, or adds noise itself.
     """
     if isinstance(env, str):
-        return world_of({"name": worlds.full_name(env), "arguments": {}})
+        return world_of(dict(zip(("name", "arguments"), worlds.named(env), strict=True)))
     if isinstance(env, Mapping):
         name, arguments = env["name"], env["arguments"]
         if name in worlds.WORLDS:

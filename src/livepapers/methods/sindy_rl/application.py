@@ -34,7 +34,7 @@ from livepapers.methods.sindy_rl.model_files import (
 )
 from livepapers.methods.sindy_rl.recorded import HIGHEST, Settings, equations_of
 from livepapers.tasks import worlds
-from livepapers.tasks.vector import BatchedTask, GymnasiumTask, SimulatorTask
+from livepapers.tasks.vector import BatchedTask, SimulatorTask
 
 LONGEST = 1000  # steps of an episode that knows no end
 TEST_EPISODES, PROBED = 10, 200
@@ -66,7 +66,8 @@ def apply(
     learns inside them, its own steps correct them round by round, and the best policy is written out as a polynomial.
 
     Args:
-        env: Gymnasium id with real actions (module:id for one that your module registers), or a world of livepapers.
+        env: Gymnasium id with real actions (module:id for one that your module registers), or a world of livepapers;
+            arguments follow it as in 'Pendulum-v1?g=9.81'.
         data: CSV file of trajectories, one row a step.
         states: With --data, the columns of the states, separated by commas.
         inputs: With --data, the columns of the inputs, separated by commas; none when left out.
@@ -203,8 +204,9 @@ def _write_policies(
     """The network with equations and tables, and the dictionary policy in a folder of its own; whole or not at all."""
     states, inputs = _names_of(learner)
     network, dictionary, (model, _) = policies["network"], policies["dictionary"], _models(learner)
-    world = _world_name(made_by["env"])
-    spaces: dict[str, Any] = {} if world is None else {"task": {"name": world, "arguments": {}}}
+    name, arguments = worlds.named(made_by["env"])
+    ours_alone = name.count(":") > 1  # a file names no module of the user's
+    spaces: dict[str, Any] = {} if ours_alone else {"task": {"name": name, "arguments": arguments}}
     circles = learner.known.circles
     written = model_files(model, states, inputs, circles) | {"policy.c": dictionary.in_c(states, inputs)}
     written["equations.txt"] = explained([str(row["equation"]) for row in done.tables[EQUATIONS]], states, circles)
@@ -223,14 +225,7 @@ def _write_policies(
 
 def _task(env: str) -> BatchedTask:
     """One lane of the user's environment."""
-    return worlds.make(env, {}) if env in worlds.WORLDS else GymnasiumTask.make(env, 1)
-
-
-def _world_name(env: str) -> str | None:
-    """What a file may call the environment; None for one that only the user's own module knows."""
-    if env in worlds.WORLDS:
-        return env
-    return None if ":" in env else f"{worlds.GYMNASIUM}{env}"
+    return worlds.make(*worlds.named(env))
 
 
 def _horizon(task: BatchedTask) -> int:

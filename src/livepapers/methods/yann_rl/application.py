@@ -28,8 +28,8 @@ from livepapers.methods.yann_rl.reporting import (
 from livepapers.methods.yann_rl.training import train
 from livepapers.methods.yann_rl.verification import Verification, verify
 from livepapers.methods.yann_rl.yann import YannActor, YannNetwork
-from livepapers.tasks import plants
-from livepapers.tasks.vector import GymnasiumTask
+from livepapers.tasks import plants, worlds
+from livepapers.tasks.vector import BatchedTask
 
 OutsideName: TypeAlias = Literal["lqr", "zero", "saturate", "project"]
 
@@ -143,9 +143,9 @@ def _check_numbers(points: int, steps: int, noise: float, nodes: int, seed: int)
         raise InputError.of("seed", seed, expected="a whole number >= 0")
 
 
-def _task(env: str, model: Model) -> GymnasiumTask:
+def _task(env: str, model: Model) -> BatchedTask:
     """The user's environment, one lane, its spaces checked."""
-    task = GymnasiumTask.make(env, 1)
+    task = worlds.make(*worlds.named(env))
     problem = model.problem
     for what, space, size, name in (
         ("observations", task.observation_space, problem.states, "states"),
@@ -197,7 +197,7 @@ def _write(
              "Cost before and after training": "training.csv"}  # fmt: skip
     spaces: dict[str, Any] = {"input": "state [batch, n]", "output": "input [batch, m]"}
     if "env" in made_by and (world := _world(made_by["env"])) is not None:
-        spaces["task"] = {"name": world, "arguments": {}}
+        spaces["task"] = world
     with new_folder(output) as folder:
         files = {names[title]: to_csv(rows) for title, rows in application.tables.items()}
         files["law.json"] = json.dumps(model.law.to_json())
@@ -219,7 +219,8 @@ def _write(
     return Application("yann-rl", application.headline, shown, application.notes, holds, output)
 
 
-def _world(env: str) -> str | None:
+def _world(env: str) -> dict[str, Any] | None:
     """What a file may call the environment; None for one that only the user's own module knows."""
-    own = plants.ENVIRONMENTS.get(env.rpartition(":")[2])
-    return own or (None if ":" in env else f"gymnasium:{env}")
+    name, arguments = worlds.named(env)
+    own = plants.ENVIRONMENTS.get(name.rpartition(":")[2])
+    return None if own is None and name.count(":") > 1 else {"name": own or name, "arguments": arguments}

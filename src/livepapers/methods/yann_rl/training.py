@@ -24,7 +24,8 @@ from livepapers.methods.yann_rl.learner import Config, YannDDPG
 from livepapers.methods.yann_rl.model_file import Model
 from livepapers.methods.yann_rl.reporting import STARTS, rounded
 from livepapers.methods.yann_rl.yann import YannActor
-from livepapers.tasks.vector import GymnasiumTask
+from livepapers.tasks import worlds
+from livepapers.tasks.vector import BatchedTask
 
 LONGEST_EPISODE = 1000
 JUDGEMENTS, JUDGED_EVERY, JUDGED_STARTS = 10, 1000, 5
@@ -53,7 +54,7 @@ class Played(NamedTuple):
 
 
 def train(
-    task: GymnasiumTask,
+    task: BatchedTask,
     actor: YannActor,
     model: Model,
     *,
@@ -70,7 +71,7 @@ def train(
         task: What is learned on; one lane.
         actor: The exact controller with its corrections; stays as it is.
         model: What it was made of.
-        env: Gymnasium id, for the episodes that judge and compare.
+        env: Its name as `worlds.named` reads it, for the episodes that judge and compare.
         steps: Environment steps a critic, a multiple of `Config.steps`.
         noise: Of the exploration, as `Config.noise`.
         seed: Of everything drawn.
@@ -105,7 +106,7 @@ def train(
 
 
 def _learner(
-    task: GymnasiumTask, actor: YannActor, model: Model, *, steps: int, critic_rate: float, noise: float, seed: int
+    task: BatchedTask, actor: YannActor, model: Model, *, steps: int, critic_rate: float, noise: float, seed: int
 ) -> YannDDPG:
     """A copy of the actor that learns, costs scaled to the usual cost-to-go of the file's own problem."""
     config = Config()
@@ -132,19 +133,18 @@ def _usual_cost(problem: LinearProblem, discount: float) -> float:
 @torch.no_grad()
 def _play(env: str, actor: nn.Module, starts: int, seed: int, stream: str) -> list[Played]:
     """One episode from each of the stream's starts."""
-    task = GymnasiumTask.make(env, 1)
     played = []
-    for start in range(starts):
-        observation, cost = task.reset(derive(seed, "yann-rl", "apply", stream, start) >> 33), 0.0
-        terminated = False
-        for _ in range(LONGEST_EPISODE):
-            step = task.step(actor(observation))
-            observation, cost = step.observation, cost - float(step.reward[0])
-            terminated = bool(step.terminated[0])
-            if terminated or bool(step.truncated[0]):
-                break
-        played.append(Played(cost, int(terminated)))
-    task.env.close()
+    with worlds.opened(*worlds.named(env)) as task:
+        for start in range(starts):
+            observation, cost = task.reset(derive(seed, "yann-rl", "apply", stream, start) >> 33), 0.0
+            terminated = False
+            for _ in range(LONGEST_EPISODE):
+                step = task.step(actor(observation))
+                observation, cost = step.observation, cost - float(step.reward[0])
+                terminated = bool(step.terminated[0])
+                if terminated or bool(step.truncated[0]):
+                    break
+            played.append(Played(cost, int(terminated)))
     return played
 
 
