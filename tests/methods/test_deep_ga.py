@@ -25,6 +25,7 @@ from livepapers.methods import deep_ga
 from livepapers.methods.deep_ga import Config, Genome, Layout
 from livepapers.tasks.cart_pole import CartPole
 from livepapers.tasks.hard_maze import HardMaze
+from livepapers.tasks.vector import GymnasiumTask
 
 IMAGES = Box(0, 255, (4, 84, 84), np.uint8)
 MAZE = deep_ga.maze_layout()
@@ -367,3 +368,68 @@ def test_a_state_of_another_architecture_is_refused():
 def test_more_parents_than_individuals_are_refused():
     with pytest.raises(InputError, match="parents"):
         Config(population=5, parents=6)
+
+
+class Doors(gymnasium.Env):
+    """Two doors, one of them locked at a time; trying the locked one is an error, as the mask says."""
+
+    observation_space = Box(-1.0, 1.0, (2,), np.float32)
+    action_space = Discrete(2, start=3)
+
+    def __init__(self, *, broken: bool = False) -> None:
+        self.broken, self.locked, self.time = broken, 0, 0
+
+    def _seen(self) -> tuple[np.ndarray, dict[str, Any]]:
+        seen = np.array([np.nan if self.broken and self.time == 3 else 0.5, 0.1 * self.time], np.float32)
+        return seen, {"action_mask": np.arange(2) != self.locked}
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.locked, self.time = int(self.np_random.integers(2)), 0
+        return self._seen()
+
+    def step(self, action: Any):
+        assert action - 3 != self.locked, "locked"
+        self.locked, self.time = 1 - self.locked, self.time + 1
+        seen, info = self._seen()
+        return seen, 1.0, False, self.time == 5, info
+
+
+def doors(**changed: Any):
+    def make(lanes: int) -> GymnasiumTask:
+        mode = gymnasium.vector.AutoresetMode.SAME_STEP
+        return GymnasiumTask(gymnasium.vector.SyncVectorEnv([lambda: Doors(**changed)] * lanes, autoreset_mode=mode))
+
+    return make
+
+
+def test_nobody_tries_what_a_mask_forbids():
+    layout = Layout(Doors.observation_space, Doors.action_space, hidden=(4,))
+    search = deep_ga.Evolution(doors(), layout, config=replace(Config.tiny(), population=8, parents=4), seed=0)
+    for _ in range(2):
+        assert search.update()["mean"] == 5.0
+    policy, mask = search.policy(), torch.tensor([[True, False], [False, True]])
+    seen = torch.zeros(2, 2)
+    assert policy(seen, mask).tolist() == [3, 4]
+    assert policy(seen).unique().numel() == 1
+
+
+def test_a_simulators_masks_are_heeded_too():
+    class Locked(CartPole):
+        def mask(self, state: Any) -> torch.Tensor | None:
+            return torch.tensor([[False, True]]).expand(len(state[0]), 2)
+
+    world = CartPole(30)
+    layout = Layout(world.observation_space, world.action_space, hidden=(4,))
+    rows = np.stack([Genome((seed,), (), layout.signature).decode(layout.scale()) for seed in range(6)])
+    found = deep_ga.Evaluator(Locked(30), layout, side_by_side=64)(rows.__getitem__, 6, episodes=2, seed=0).returns
+    free = deep_ga.Evaluator(world, layout, side_by_side=64)(rows.__getitem__, 6, episodes=2, seed=0).returns
+    assert bool((found[0] <= 12.0).all())  # pushed to one side only, whoever it is
+    assert not torch.equal(found, free)
+
+
+def test_observations_that_are_no_numbers_are_the_worlds_fault():
+    layout = Layout(Doors.observation_space, Doors.action_space, hidden=(4,))
+    search = deep_ga.Evolution(doors(broken=True), layout, config=Config.tiny(), seed=0)
+    with pytest.raises(InputError, match="the environment's observations: got nan, expected finite numbers"):
+        search.update()

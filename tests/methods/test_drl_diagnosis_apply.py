@@ -21,7 +21,7 @@ from livepapers.core.config import replace
 from livepapers.core.errors import CorruptFileError, InputError, MissingExtraError
 from livepapers.core.rng import generator
 from livepapers.methods import drl_diagnosis as method
-from livepapers.methods.drl_diagnosis import application, direction, judging, plot, reporting
+from livepapers.methods.drl_diagnosis import application, collecting, direction, judging, plot, reporting
 from livepapers.methods.drl_diagnosis.application import apply
 from livepapers.methods.drl_diagnosis.plot import heat_maps_svg, series_svg
 from livepapers.methods.drl_diagnosis.reporting import interval
@@ -363,3 +363,65 @@ def test_places_may_be_texts_and_a_diagnosis_takes_any_policy(balance: Path, tmp
     ]
     assert torch.equal(found[0], found[1])
     assert torch.equal(found[0], found[2])
+
+
+class Locked(CartPole):
+    """A pole whose cart may be pushed to the right only."""
+
+    def mask(self, state: Any) -> torch.Tensor | None:
+        return torch.tensor([[False, True]]).expand(len(state[0]), 2)
+
+
+def test_a_world_that_forbids_actions_is_not_diagnosed(balance: Path):
+    config = replace(method.Config(), **SHORT)
+    says = r"^env: got actions that are forbidden at times, expected a world without masks \(a diagnosis follows"
+    with pytest.raises(InputError, match=says):
+        method.diagnose(balance, Locked(20), config=config, changes=(), seed=0)
+
+
+class Otherwise(torch.nn.Module):
+    """A rule that balances, and values that are not its own."""
+
+    def __init__(self, sign: float, extra: int = 0) -> None:
+        super().__init__()
+        self.sign, self.extra = sign, extra
+
+    def forward(self, seen: torch.Tensor) -> torch.Tensor:
+        return (seen[:, 2] + 0.5 * seen[:, 3] > 0).long()
+
+    def values(self, seen: torch.Tensor) -> torch.Tensor:
+        tilt = self.sign * (seen[:, 2] + 0.5 * seen[:, 3])
+        return torch.stack([-tilt, tilt, *[0.0 * tilt] * self.extra], 1)
+
+
+def test_values_by_which_a_policy_does_not_act_are_refused():
+    config = replace(method.Config(), **SHORT)
+    assert method.diagnose(Otherwise(1.0), CartPole(20), config=config, changes=(), seed=0).direction.shape == (4,)
+    for policy, says in (
+        (
+            Otherwise(-1.0),
+            r"takes another action than that of its largest value in \d+ %, expected the values",
+        ),
+        (Otherwise(1.0, extra=1), r"whose values are \[\d+, 3\] for \d+ observations, expected \[\d+, 2\]"),
+    ):
+        with pytest.raises(InputError, match=f"^policy: got Otherwise.*{says}"):
+            method.diagnose(policy, CartPole(20), config=config, changes=(), seed=0)
+
+
+def test_a_few_vectors_together_are_no_picture():
+    shapes = [(3, 4), (4, 30), (84, 84), (4, 84, 84), (10, 10, 4), (6,)]
+    assert [collecting.is_picture(shape) for shape in shapes] == [False, False, True, True, True, False]
+
+
+def test_verdicts_hold_together_however_many_changes_were_tried():
+    steps = np.array([0.0, 0.001, 0.002])
+
+    def verdicts(others: int) -> list[Any]:
+        row = {"quotient": 0.9 - 0.01 * steps, "cosine": steps, "subspace": steps, "return": steps, "size": steps}
+        moved = row | {"quotient": row["quotient"] - 0.003 - steps}
+        table = {reporting.INDEPENDENT: row} | {f"change {k}": moved for k in range(others)}
+        judged: Any = SimpleNamespace(found=SimpleNamespace(table=table), void="")
+        return [one["verdict"] for one in reporting.rows_of_sets(judged, 0.95)[1:]]
+
+    assert verdicts(1) == ["moved"]
+    assert verdicts(9) == ["not told apart"] * 9

@@ -3,6 +3,7 @@
 import itertools
 import math
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -703,3 +704,37 @@ def test_settings_that_contradict_each_other_are_refused(tmp_path: Path):
         Search(gap=-1.0)
     with pytest.raises(InputError, match="needed"):
         ThresholdGame(2, 3)
+
+
+class Locked(CartPole):
+    """A pole whose cart may be pushed to the right only."""
+
+    def mask(self, state: Any) -> torch.Tensor | None:
+        return torch.tensor([[False, True]]).expand(len(state[0]), 2)
+
+
+def test_an_attack_in_a_world_that_forbids_actions_is_refused_and_a_certificate_is_not():
+    assert certify(lambda seen: torch.ones(len(seen)).long(), Locked(20), sigma=0.2, episodes=4).episodes == 4
+    says = r"^env: got actions that are forbidden at times, expected a world without masks \(an attack follows"
+    with pytest.raises(InputError, match=says):
+        attack(balancing(), Locked(20), sigma=0.2, budget=0.5, episodes=2)
+
+
+def test_a_car_at_full_force_all_the_way_returns_no_less_than_its_world_says():
+    found = certify(lambda seen: torch.ones(len(seen), 1), MountainCar(), sigma=0.1, episodes=2)
+    assert found.returns.min() == found.lowest == pytest.approx(-99.9)
+
+
+def test_options_that_mean_nothing_are_refused_in_one_line():
+    returns = np.arange(5.0)
+    for options, says in (
+        ({"estimator": "leves"}, "estimator: got leves, expected one of auto, levels, band"),
+        ({"highest": np.inf}, "highest: got inf, expected a finite number"),
+        ({"lowest": -np.inf}, "lowest: got -inf, expected a finite number"),
+    ):
+        with pytest.raises(InputError, match=f"^{says}"):
+            Certificate.from_returns(returns, 0.2, **options)
+    with pytest.raises(InputError, match=r"^sigma: got 0.2, .*this is text"):
+        certify(balancing(), CartPole(5), sigma="0.2", episodes=2)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"^episodes: got 50.5, expected a whole number"):
+        certify(balancing(), CartPole(5), sigma=0.2, episodes=50.5)  # type: ignore[arg-type]

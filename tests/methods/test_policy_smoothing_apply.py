@@ -79,7 +79,8 @@ def test_an_attack_stands_above_the_certificate(policy: Path):
     done = apply(policy, sigma="0.2", episodes=300, budgets="0.2", attack_episodes=24)
     row = done.tables["Certificate"][0]
     assert float(row["attacked"] or 0) >= float(row["mean"] or 0)
-    assert any("the truth lies between" in note for note in done.notes)
+    assert any("lies between the certificate and what it would leave" in note for note in done.notes)
+    assert not any("returned less than is certified" in note for note in done.notes)
 
 
 def test_a_gymnasium_world_and_one_sigma_a_feature(policy: Path):
@@ -303,3 +304,18 @@ def test_places_may_be_texts(policy: Path, returns: Path, tmp_path: Path):
         made = apply(*source, sigma="0.2", output=str(tmp_path / name), **given)
         assert made.output == tmp_path / name
         assert (tmp_path / name / "curve.csv").is_file()
+
+
+def test_an_attack_below_the_certificate_is_told_as_what_it_is():
+    found = Certificate.from_returns(np.arange(100.0), 0.2, lowest=0.0, highest=200.0, estimator="band")
+    notes = application._notes(found, None, {0.0: 60.0, 0.1: 1.0}, recorded=False)
+    assert float(found.mean(0.1)) > 1.0
+    assert any(note.startswith("at budget 0.1 these few episodes returned less than is certified") for note in notes)
+
+
+def test_python_may_give_numbers_and_sequences(policy: Path):
+    given: Any = {"sigma": (0.1, 0.2, 0.05, 0.2), "budgets": [0, 0.5], "episodes": 20, "highest": 40.0}
+    typed = apply(policy, sigma="0.1,0.2,0.05,0.2", budgets="0,0.5", episodes=20, highest=40.0)
+    assert apply(policy, **given).tables == typed.tables
+    alone: Any = 0.2
+    assert apply(policy, sigma=alone, budgets="0", episodes=5).headline

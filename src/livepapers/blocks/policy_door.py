@@ -35,6 +35,10 @@ TASK = "livepapers.task"
 _FICKLE = (nn.Dropout, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
+CLOSE, MOST_OTHERWISE = 1e-4, 0.1
+"""Values that differ by less (in shares of the largest) are equal; share of decisions that may differ from values'."""
+
+
 @dataclass(frozen=True)
 class AnyPolicy:
     """A policy that came through the door.
@@ -216,6 +220,33 @@ def _required(mask: Tensor | None, path: Path) -> Tensor:
         cause = "this world allows every action; the file was made for one that does not"
         raise InputError.of("artifact", f"{path.name}, which takes a mask", expected="no mask", cause=cause)
     return mask
+
+
+def require_largest(policy: AnyPolicy, seen: Tensor, actions: Tensor, space: Discrete) -> None:
+    """Refuse values that are not those by which a policy acts; a policy without values passes.
+
+    Args:
+        policy: The policy.
+        seen: Observations `[lane, ...]`.
+        actions: What it did there, `[lane]`.
+        space: Of the actions.
+
+    Raises:
+        InputError: They are not one for each action, or the largest is another action's in over a tenth of the lanes.
+    """
+    if policy.values is None:
+        return
+    values = policy.values(seen).detach()
+    expected = "the values by which it acts"
+    if values.shape != (len(seen), space.n):
+        shown = f"{policy.about}, whose values are {list(values.shape)} for {len(seen)} observations"
+        raise InputError.of("policy", shown, expected=f"[{len(seen)}, {space.n}]: one an action")
+    taken = values.gather(1, (actions.long() - int(space.start))[:, None])[:, 0]
+    best = values.amax(1)
+    other = float((taken < best - CLOSE * best.abs().clamp(min=1.0)).double().mean())
+    if other > MOST_OTHERWISE:
+        shown = f"{policy.about}, which takes another action than that of its largest value in {100 * other:.0f} %"
+        raise InputError.of("policy", shown, expected=expected, cause="are they of another network, or negative?")
 
 
 def takes_mask(policy: Callable[..., Any]) -> bool:

@@ -7,8 +7,12 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, ParamSpec, Protocol, TypeAlias
+from types import NoneType, UnionType
+from typing import Any, Literal, ParamSpec, Protocol, TypeAlias, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
 
 from livepapers.core.errors import InputError
 from livepapers.core.files import new_folder
@@ -19,6 +23,11 @@ Row = Mapping[str, str | int | float | bool | None]
 Content: TypeAlias = "str | bytes | Callable[[Path], None]"
 """Of a file: text, bytes, or what writes it (or a folder of that name) to a path."""
 
+_PLAIN: Mapping[Any, tuple[type, str]] = {
+    int: (Integral, "a whole number"), float: (Real, "a number"), bool: (bool, "True or False"),
+}  # fmt: skip
+"""Annotation -> what a value may be, and its name; NumPy's numbers are among them."""
+
 Place: TypeAlias = Path | str
 """A file or folder, as Python callers write it; on the command line a path."""
 
@@ -28,22 +37,51 @@ def as_path(place: Place | None) -> Path | None:
     return None if place is None else Path(place)
 
 
-def paths_as_text(apply: Callable[P, "Application"]) -> Callable[P, "Application"]:
-    """An `apply` whose files and folders Python may also give as text; inside they are paths, as from a command line.
+def options_checked(apply: Callable[P, "Application"]) -> Callable[P, "Application"]:
+    """An `apply` that takes from Python what the command line gives it, and refuses the rest in one line.
 
-    Only parameters that are `Path`, or `Path | None`, are turned into paths.
+    Files and folders may also be text; inside they are paths. Whole numbers, numbers, switches and choices are what
+    their annotations say; other annotations are left to `apply`.
+
+    Raises:
+        InputError: By the call: an option is of another kind, or none of its choices.
     """
-    signature = inspect.signature(apply, eval_str=True)
-    places = [name for name, one in signature.parameters.items() if one.annotation in (Path, Path | None)]
+    kinds = get_type_hints(apply)
+    signature = inspect.signature(apply)
 
     @functools.wraps(apply)
     def given(*args: P.args, **kwargs: P.kwargs) -> "Application":
         bound = signature.bind(*args, **kwargs)
-        said = {name: bound.arguments[name] for name in places if bound.arguments.get(name) is not None}
-        bound.arguments |= {name: Path(place) for name, place in said.items()}
+        bound.arguments |= {name: _as_annotated(name, kinds[name], value) for name, value in bound.arguments.items()}
         return apply(*bound.args, **bound.kwargs)
 
     return given
+
+
+def _as_annotated(name: str, kind: Any, value: Any) -> Any:
+    """The value as a parameter of this annotation has it."""
+    kinds = get_args(kind) if isinstance(kind, UnionType) or get_origin(kind) is Union else (kind,)
+    if value is None and NoneType in kinds:
+        return None
+    if Path in kinds and isinstance(value, (str, Path)):
+        return Path(value)
+    plain = [one for one in kinds if one is not NoneType]
+    if len(plain) != 1:
+        return value
+    choices = get_args(plain[0]) if get_origin(plain[0]) is Literal else ()
+    if choices and not any(isinstance(value, type(one)) and value == one for one in choices):
+        raise InputError.of(name, value, expected=f"one of {', '.join(map(str, choices))}")
+    if plain[0] not in _PLAIN:
+        return value
+    kept, expected = _PLAIN[plain[0]]
+    if not isinstance(value, kept) or (isinstance(value, bool) and plain[0] is not bool):
+        raise InputError.of(name, value, expected=expected)
+    return plain[0](value)
+
+
+def as_typed(given: Any) -> str:
+    """Numbers or names as one types them, separated by commas; whoever calls from Python may give a sequence."""
+    return given if isinstance(given, str) else ",".join(map(str, np.ravel(given).tolist()))
 
 
 class Spread(Protocol):

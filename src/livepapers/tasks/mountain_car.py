@@ -35,7 +35,10 @@ class MountainCar:
 
     horizon = 999
     action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
-    return_bounds = (-99.9, 100.0)
+    return_bounds = (
+        -999 * float(np.float32(0.1)),
+        100.0,
+    )  # rewards are float32, and theirs of full force is below -0.1
 
     def __init__(self, *, scaled: bool = False) -> None:
         self.scaled = scaled

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from livepapers.core.application import Application, Content, Row, paths_as_text, refuse_changed, to_csv, write
+from livepapers.core.application import Application, Content, Row, options_checked, refuse_changed, to_csv, write
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder
 from livepapers.core.rng import Seed
@@ -16,7 +16,7 @@ from livepapers.methods.cities_to_series.street_application import Asked
 MOST = {"window": 1000, "stride": 1000, "epochs": 100_000, "seed": 2**31 - 1}
 
 
-@paths_as_text
+@options_checked
 def apply(
     *,
     series: Path | None = None,

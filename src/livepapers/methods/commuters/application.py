@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livepapers.baselines.spatial_interaction import Gravity, Radiation, pair_distances
-from livepapers.core.application import Application, Content, Row, paths_as_text, to_csv, write
+from livepapers.core.application import Application, Content, Row, options_checked, to_csv, write
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder
 from livepapers.core.rng import Seed, numpy_generator
@@ -75,7 +75,7 @@ class Predicted:
         return np.where(self.called, self.flow, 0.0)
 
 
-@paths_as_text
+@options_checked
 def apply(
     *,
     nodes: Path,

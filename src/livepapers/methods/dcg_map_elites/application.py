@@ -8,7 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from livepapers.core import artifact, loop
-from livepapers.core.application import Application, Row, check_numbers, paths_as_text, refuse_changed, rounded, to_csv
+from livepapers.core.application import (
+    Application,
+    Row,
+    check_numbers,
+    options_checked,
+    refuse_changed,
+    rounded,
+    to_csv,
+)
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.rng import Seed, derive
@@ -37,7 +45,7 @@ _SOURCES: Mapping[str, tuple[str, Statistic]] = {
 }  # fmt: skip
 
 
-@paths_as_text
+@options_checked
 def apply(
     *,
     env: str = "",

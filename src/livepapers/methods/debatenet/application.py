@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from livepapers.core.application import Application, Content, Row, paths_as_text, to_csv, write
+from livepapers.core.application import Application, Content, Row, options_checked, to_csv, write
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder
 from livepapers.core.rng import Seed
@@ -36,7 +36,7 @@ Several = Literal["keep", "split", "drop"]
 By = Literal["actor", "group"]
 
 
-@paths_as_text
+@options_checked
 def apply(
     *,
     claims: Path,

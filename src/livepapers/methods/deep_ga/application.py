@@ -8,7 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from livepapers.core import loop
-from livepapers.core.application import Application, Row, Spread, check_numbers, paths_as_text, refuse_changed, rounded
+from livepapers.core.application import (
+    Application,
+    Row,
+    Spread,
+    check_numbers,
+    options_checked,
+    refuse_changed,
+    rounded,
+)
 from livepapers.core.compiling import Compile
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
@@ -36,7 +44,7 @@ from livepapers.tasks import worlds
 _COLUMNS = ("generation", "evaluations", "best", "mean", "elite", "mutations")
 
 
-@paths_as_text
+@options_checked
 def apply(
     *,
     env: str = "",

@@ -12,6 +12,7 @@ from livepapers.core.errors import InputError
 from livepapers.core.rng import generator as make_generator
 from livepapers.methods.deep_ga.networks import Layout
 from livepapers.tasks import worlds
+from livepapers.tasks.finite import require_finite
 from livepapers.tasks.simulator import Simulator
 from livepapers.tasks.vector import BatchedTask, GymnasiumTask, choose
 
@@ -106,9 +107,11 @@ class Evaluator:
         returns, steps, behaviour = run(theta, lanes, stream)
         return Evaluated(returns.reshape(-1, lanes), steps, behaviour.reshape(len(theta), lanes, -1)[:, -1])
 
-    def _actions(self, theta: Tensor, seen: Tensor) -> Tensor:
+    def _actions(self, theta: Tensor, seen: Tensor, mask: Tensor | None) -> Tensor:
         """`[P * L, ...] -> [P * L, ...]`, individuals slowest."""
-        return self.layout.act(theta, seen.unflatten(0, (len(theta), -1))).flatten(0, 1)
+        shape = (len(theta), -1)
+        allowed = None if mask is None else mask.unflatten(0, shape)
+        return self.layout.act(theta, seen.unflatten(0, shape), allowed).flatten(0, 1)
 
     @torch.no_grad()
     def settle(self, individuals: int = 1, lanes: int = 1) -> None:
@@ -145,7 +148,7 @@ class Evaluator:
         world: Any = self.world
         state, returns, going, steps = moment
         for drawn in noise:
-            post, decided = world.decide(state, self._actions(theta, world.observe(state)))
+            post, decided = world.decide(state, self._actions(theta, world.observe(state), world.mask(state)))
             after, resolved, terminated = world.resolve(post, drawn)
             returns = returns + torch.where(going, decided + resolved, 0.0)
             steps = steps + going.sum()
@@ -159,12 +162,13 @@ class Evaluator:
         task = self._tasks.get(batch)
         if task is None:
             task = self._tasks[batch] = self.world(batch)  # type: ignore[operator]  # it is no simulator
-        seen = task.reset(int(torch.randint(2**31, (), generator=stream)))
         returns, going, steps = torch.zeros(batch), torch.ones(batch, dtype=torch.bool), 0
+        seen = task.reset(int(torch.randint(2**31, (), generator=stream)))
         behaviour = torch.zeros(batch, self.behaviour_size)
         for _ in range(self.cap or LONGEST):
-            step = task.step(self._actions(theta, seen))
-            returns += torch.where(going, step.reward, 0.0)
+            require_finite(seen, going, what="observations")
+            step = task.step(self._actions(theta, seen, task.mask()))
+            returns += torch.where(going, require_finite(step.reward, going, what="rewards"), 0.0)
             steps += int(going.sum())
             behaviour = torch.where(going[:, None], step.final.reshape(batch, -1).to(torch.float32), behaviour)
             going = going & ~(step.terminated | step.truncated)

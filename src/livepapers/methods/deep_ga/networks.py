@@ -159,17 +159,20 @@ class Layout:
             x = self._activated(_convolved(x, weight.reshape(count, *part.shape), bias, part.layer))
         return self._dense.forward(theta[:, used:], x.flatten(2))
 
-    def act(self, theta: Tensor, observation: Tensor) -> Tensor:
-        """Actions, without chance: `[P, n], [P, L, ...] -> [P, L, ...]`."""
-        return self.chosen(self.forward(theta, observation))
+    def act(self, theta: Tensor, observation: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Actions, without chance: `[P, n], [P, L, ...] -> [P, L, ...]`; a mask is `[P, L, outputs]`."""
+        return self.chosen(self.forward(theta, observation), mask)
 
-    def chosen(self, outputs: Tensor) -> Tensor:
+    def chosen(self, outputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """The largest output of each discrete choice; a Box's outputs in its widths from its centre, cut at its edge.
 
+        Discrete choices that a mask (of the outputs' shape, bool) forbids are left out; Boxes have none.
         The maze's box is one wide and centred at 0, so there the outputs are the actions, as published. Where a side
         has no edge, the width is 1 and the centre is 0, or else the one edge if 0 lies beyond it.
         """
         space = self.action_space
+        if mask is not None:
+            outputs = outputs.masked_fill(~mask, -torch.inf)
         if isinstance(space, Discrete):
             if torch.compiler.is_compiling() and self.outputs == 2:
                 return (outputs[..., 1] > outputs[..., 0]).long() + self._first  # fuses, as no argmax does
@@ -215,9 +218,9 @@ class EvolvedPolicy(nn.Module):
         weights = torch.zeros(layout.parameters) if theta is None else torch.from_numpy(np.array(theta))
         self.theta = nn.Parameter(weights)
 
-    def forward(self, observation: Tensor) -> Tensor:
-        """`[batch, ...]` observations -> `[batch, ...]` actions."""
-        return self.layout.chosen(self.preferences(observation))
+    def forward(self, observation: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`[batch, ...]` observations -> `[batch, ...]` actions; a mask `[batch, outputs]` says which are allowed."""
+        return self.layout.chosen(self.preferences(observation), mask)
 
     @property
     def values(self) -> Callable[[Tensor], Tensor] | None:

@@ -12,7 +12,15 @@ from gymnasium.spaces import Discrete
 from torch import Tensor
 
 from livepapers.blocks.policy_door import AnyPolicy, as_policy
-from livepapers.core.application import Application, Place, Row, as_path, check_numbers, refuse_changed, to_csv
+from livepapers.core.application import (
+    Application,
+    Row,
+    as_typed,
+    check_numbers,
+    options_checked,
+    refuse_changed,
+    to_csv,
+)
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, write_atomic
@@ -40,12 +48,13 @@ SMALL = 0.1
 """`attack_size` where each number has a range of its own: 1 would take it from any state to almost any other."""
 
 
+@options_checked
 def apply(
-    artifact: Place,
+    artifact: Path,
     /,
     *,
     env: str = "",
-    against: Place | None = None,
+    against: Path | None = None,
     changes: str = "",
     relabel: bool = False,
     episodes: int = 10,
@@ -57,7 +66,7 @@ def apply(
     radius: float = 0.05,
     confidence: float = 0.95,
     seed: Seed = 0,
-    output: Place | None = None,
+    output: Path | None = None,
 ) -> Application:
     """Diagnose your policy: the input direction along which its decisions are fragile, in all states it visits.
 
@@ -86,7 +95,7 @@ def apply(
             shares of the range in which it was seen. Left out, it is 1, and 0.1 where there are no bounds.
         radius: With --against: each number may be changed by this share of the range in the attack that tells whether
             it is robust.
-        confidence: Of each interval.
+        confidence: Of each interval, and of the verdicts on all changes together.
         seed: Of all episodes.
         output: Folder for tables, heat maps and the direction; nothing is written when left out.
 
@@ -102,13 +111,13 @@ def apply(
         livepapers apply drl-diagnosis policy --env atari:freeway --changes blur,nesterov --horizon 100
         livepapers apply drl-diagnosis plain --against robust --radius 0.05 --output report
     """
-    output = as_path(output)
     config = _config(
         episodes=episodes, repeats=repeats, horizon=horizon, temperature=temperature, loss=loss,
         attack_size=1.0 if attack_size is None else attack_size,
     )  # fmt: skip
     if against is None:
         refuse_changed(apply, "only with --against is it told whether a policy is robust", radius=radius)
+    changes = as_typed(changes)
     if changes.strip() == "none":
         refuse_changed(apply, "with --changes none no state is changed", relabel=relabel)
     _check(radius=radius, seed=seed, confidence=confidence)

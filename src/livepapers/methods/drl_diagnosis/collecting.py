@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Discrete
 from torch import Tensor
 
 from livepapers.blocks.distributions import into
-from livepapers.blocks.policy_door import AnyPolicy, require_actions
+from livepapers.blocks.policy_door import AnyPolicy, require_actions, require_largest
 from livepapers.core.errors import InputError
 from livepapers.core.loop import tell
 from livepapers.methods.drl_diagnosis import attacks, changes
@@ -18,6 +18,7 @@ from livepapers.methods.drl_diagnosis.attacks import Limits
 from livepapers.methods.drl_diagnosis.direction import Values
 from livepapers.tasks import worlds
 from livepapers.tasks.finite import require_finite
+from livepapers.tasks.masks import require_all_allowed
 from livepapers.tasks.simulator import Simulator
 from livepapers.tasks.vector import BatchedTask, SimulatorTask
 
@@ -31,6 +32,7 @@ Take = Callable[[Tensor, Tensor, Tensor], None]
 ATTACKS = ("carlini-wagner", "elastic-net", "nesterov", "deepfool")
 MOST_LANES = 64
 SMALLEST_UNIT = 1e-3  # of the widest range: what never changed has a unit too
+LEAST_SIDE = 8  # of a picture without planes
 LONGEST = 100_000  # steps of an episode, after which it counts as endless
 
 
@@ -98,8 +100,8 @@ def walk(
         Return of the steps that were looked at, `[episode]` float64.
 
     Raises:
-        InputError: The policy does not fit the environment, an episode does not end, or the environment tells numbers
-            that are not finite.
+        InputError: The policy does not fit the environment or acts otherwise than by its values, an episode does not
+            end, or the environment forbids actions or tells numbers that are not finite.
     """
     if episodes < 1:
         raise InputError.of("episodes", episodes, expected="a whole number >= 1")
@@ -156,8 +158,11 @@ def has_own_ranges(space: Any) -> bool:
 
 
 def is_picture(shape: tuple[int, ...]) -> bool:
-    """Whether observations, or directions, of this shape have rows and columns."""
-    return len(shape) in (2, 3)
+    """Whether observations, or directions, of this shape have rows and columns.
+
+    A few vectors that are seen together have neither: two dimensions are a picture from `LEAST_SIDE` a side on.
+    """
+    return len(shape) == 3 or (len(shape) == 2 and min(shape) >= LEAST_SIDE)
 
 
 def _bounded(space: Any) -> bool:
@@ -247,7 +252,11 @@ class _Round:
             observation = require_finite(observation, going, what="observations").to(torch.float32)
             shown = self._shown(observation, torch.nonzero(going)[:, 0])
             acted_on = shown if self.mode == "act" else observation
-            result = task.step(inside(_action(policy, task, acted_on, stream)))
+            action = _action(policy, task, acted_on, stream)
+            if policy is not None and step == 1:
+                space: Any = task.action_space  # a Discrete one, see `fits`
+                require_largest(policy, acted_on, action, space)
+            result = task.step(inside(action))
             returns += torch.where(going, require_finite(result.reward, going, what="rewards").double(), 0.0)
             going = going & ~(result.terminated | result.truncated)
             tell(self.told_as, *((step, horizon) if horizon else (int((~going).sum()), task.lanes)))
@@ -275,6 +284,7 @@ class _Round:
 def _action(policy: AnyPolicy | None, task: BatchedTask, seen: Tensor, stream: torch.Generator) -> Tensor:
     mask = task.mask()
     if policy is not None:
+        require_all_allowed(mask, what="a diagnosis")
         return require_actions(policy.act(seen, mask), task.action_space, task.lanes, about=policy.about)
     assert isinstance(task.action_space, Discrete)  # checked before
     chances = torch.ones(task.lanes, int(task.action_space.n)) if mask is None else mask.float()

@@ -42,13 +42,14 @@ def rows_of_sets(judged: Judged, confidence: float) -> list[Row]:
 
     Args:
         judged: The policy and what was found.
-        confidence: Of each interval.
+        confidence: Of each interval, and of all verdicts together.
     """
     rows: list[Row] = []
     independent = judged.found.table[INDEPENDENT]["quotient"]
+    shared = 1.0 - (1.0 - confidence) / max(len(judged.found.table) - 1, 1)  # Bonferroni: several changes are tried
     for name, row in judged.found.table.items():
         mean, low, high = interval(row["quotient"], confidence)
-        _, below, above = interval(row["quotient"] - independent, confidence)
+        _, below, above = interval(row["quotient"] - independent, shared)
         verdict = "void" if judged.void else "moved" if above < 0 else "closer" if below > 0 else "not told apart"
         rows.append(
             {

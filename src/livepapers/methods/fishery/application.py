@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from livepapers.baselines.harvest_rules import HarvestRule, Kind, Tuned, textbook, tune
 from livepapers.blocks.policies import GreedyPolicy
 from livepapers.core import artifact, loop
-from livepapers.core.application import Application, Row, paths_as_text, rounded, to_csv
+from livepapers.core.application import Application, Row, options_checked, rounded, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished
@@ -48,7 +48,7 @@ class _Learned:
     visited: Tensor  # [n, S] populations under the rule
 
 
-@paths_as_text
+@options_checked
 def apply(
     model: Path, *, updates: int = 146, episodes: int = 500, seed: Seed = 0, output: Path | None = None
 ) -> Application:

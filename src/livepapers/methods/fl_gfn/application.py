@@ -10,7 +10,7 @@ import networkx as nx
 import torch
 
 from livepapers.core import artifact
-from livepapers.core.application import Application, Row, paths_as_text, to_csv
+from livepapers.core.application import Application, Row, options_checked, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import CorruptFileError, InputError, plainly
 from livepapers.core.files import check_output_folder, new_folder, unfinished
@@ -57,7 +57,7 @@ class Problem:
         return IndependentSets(graph, self.energies)
 
 
-@paths_as_text
+@options_checked
 def apply(
     *,
     items: Path | None = None,

@@ -8,7 +8,7 @@ from typing import Literal
 import networkx as nx
 import numpy as np
 
-from livepapers.core.application import Application, Content, Row, paths_as_text, to_csv, write
+from livepapers.core.application import Application, Content, Row, options_checked, to_csv, write
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder
 from livepapers.core.loop import drive
@@ -52,7 +52,7 @@ class Outcome:
     importance: np.ndarray | None  # of the edges of the graphs that are drawn
 
 
-@paths_as_text
+@options_checked
 def apply(
     *,
     smiles: Path | None = None,

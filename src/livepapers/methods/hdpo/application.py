@@ -10,7 +10,7 @@ from typing import Any, get_args
 import torch
 
 from livepapers.core import artifact, loop
-from livepapers.core.application import Application, Row, paths_as_text, to_csv
+from livepapers.core.application import Application, Row, options_checked, to_csv
 from livepapers.core.errors import Diverged, InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished
 from livepapers.core.rng import Seed
@@ -22,7 +22,7 @@ from livepapers.methods.hdpo.training import PolicyName
 from livepapers.tasks.inventory import InventoryPolicy, InventoryState, Rollout
 
 
-@paths_as_text
+@options_checked
 def apply(
     network: Path,
     demand: Path,

@@ -11,7 +11,7 @@ import torch
 
 from livepapers.baselines.dispatch_rules import nearest_vehicle, one_step_greedy, random_matching
 from livepapers.core import artifact, loop
-from livepapers.core.application import Application, Row, paths_as_text, rounded, to_csv
+from livepapers.core.application import Application, Row, options_checked, rounded, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished
@@ -47,7 +47,7 @@ class _Problem:
     outlines: Sequence[Sequence[tuple[float, float]]]
 
 
-@paths_as_text
+@options_checked
 def apply(
     trips: Path,
     *,

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from livepapers.core import artifact, loop
-from livepapers.core.application import Application, Row, paths_as_text, rounded, to_csv
+from livepapers.core.application import Application, Row, options_checked, rounded, to_csv
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished
@@ -54,7 +54,7 @@ class _Options:
     seconds: float
 
 
-@paths_as_text
+@options_checked
 def apply(
     plant: Path,
     *,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from livepapers.blocks.policy_door import AnyPolicy, as_policy
-from livepapers.core.application import Application, Place, Row, as_path, refuse_changed, to_csv
+from livepapers.core.application import Application, Row, as_typed, options_checked, refuse_changed, to_csv
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, write_atomic
 from livepapers.core.rng import Seed, derive
@@ -31,13 +31,14 @@ SHARES = (0.5, 0.9)  # of episodes, in the table of demands
 QUANTILES = (0.05, 0.5)  # of the returns, which stand there where no success was asked for
 
 
+@options_checked
 def apply(
-    artifact: Place | None = None,
+    artifact: Path | None = None,
     /,
     *,
     sigma: str,
     env: str = "",
-    returns: Place | None = None,
+    returns: Path | None = None,
     column: str = "return",
     budgets: str = "0:1:0.1",
     per_step: float = 0.0,
@@ -51,7 +52,7 @@ def apply(
     frames: int = 0,
     attack_episodes: int = 0,
     seed: Seed = 0,
-    output: Place | None = None,
+    output: Path | None = None,
 ) -> Application:
     """Certify your policy: a return that no tampering with its observations within a budget can push it below.
 
@@ -96,13 +97,12 @@ def apply(
         livepapers apply policy-smoothing policy.onnx --env cart-pole --sigma 0.2 --budgets 0,0.2,0.4
         livepapers apply policy-smoothing --returns episodes.csv --sigma 0.2 --lowest 0 --highest 200 --output proof
     """
-    output, recorded = as_path(output), as_path(returns)
     noise, points = parse_sigma(sigma), parse_budgets(budgets)
     points = _with_per_step(points, per_step, horizon, noise)
-    if (artifact is None) == (recorded is None):
+    if (artifact is None) == (returns is None):
         shown = "neither" if artifact is None else "both"
         raise InputError.of("ARTIFACT and --returns", shown, expected="exactly one of them")
-    if recorded is not None:
+    if returns is not None:
         because = "with --returns there is no policy to play"
         refuse_changed(
             apply, because, env=env, episodes=episodes, frames=frames, attack_episodes=attack_episodes, seed=seed
@@ -117,9 +117,9 @@ def apply(
     bounds: dict[str, Any] = {"estimator": estimator, "lowest": lowest, "highest": highest, "confidence": confidence}
     Certificate.from_returns([0.0], noise, confidence=confidence)  # refuse bad values before the work
     attacked: dict[float, float] = {}
-    if recorded is not None:
-        found = Certificate.from_returns(_read(recorded, column), noise, **bounds)
-        about = f"{found.episodes:,} returns of {recorded.name}"
+    if returns is not None:
+        found = Certificate.from_returns(_read(returns, column), noise, **bounds)
+        about = f"{found.episodes:,} returns of {returns.name}"
     else:
         policy = as_policy(artifact)
         if attack_episodes:
@@ -132,14 +132,14 @@ def apply(
             attacked = _attacked(policy, world, noise, points, attack_episodes, frames or None, seed)
     rows = _rows(found, points, success, attacked)
     tables = {CURVE: rows, DEMANDS: _demands(found, success)}
-    notes = _notes(found, success, attacked, recorded=recorded is not None)
+    notes = _notes(found, success, attacked, recorded=returns is not None)
     application = Application("policy-smoothing", _headline(found, rows, about), tables, notes)
     return application if output is None else _write(application, output, found)
 
 
 def parse_sigma(text: str) -> float | tuple[float, ...]:
     """One number, or one a feature; raises `InputError`."""
-    values = tuple(_number("sigma", part) for part in str(text).split(","))
+    values = tuple(_number("sigma", part) for part in as_typed(text).split(","))
     if any(value <= 0.0 for value in values):
         cause = "without noise nothing is certified"
         raise InputError.of("sigma", text, expected="numbers > 0", cause=cause)
@@ -148,6 +148,7 @@ def parse_sigma(text: str) -> float | tuple[float, ...]:
 
 def parse_budgets(text: str) -> list[float]:
     """`first:last:step`, or numbers separated by commas, ascending and once each; raises `InputError`."""
+    text = as_typed(text)
     parts = text.split(":")
     if len(parts) == 1:
         values = [_number("budgets", part) for part in text.split(",")]
@@ -308,7 +309,17 @@ def _notes(
     else:
         notes.append("the success threshold must have been chosen before these returns were seen")
     if attacked:
-        notes.append("the attack is one adversary: the truth lies between the certificate and what it left")
+        notes.append(
+            "the attack is one adversary, and what it left is a mean of few episodes, the least of several searches: "
+            "the worst of all adversaries lies between the certificate and what it would leave in the long run"
+        )
+    certified = attacked if found.lowest is not None else {}
+    below = [f"{budget:g}" for budget, left in certified.items() if left < float(found.mean(budget))]
+    if below:
+        notes.append(
+            f"at budget {', '.join(below)} these few episodes returned less than is certified for the long run; more "
+            "--attack-episodes tell whether that was chance"
+        )
     return tuple(notes)
 
 

@@ -1,8 +1,9 @@
 """From the returns of noisy episodes to certificates: one object answers for every budget."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -83,6 +84,8 @@ class Certificate:
         if not 0.5 <= confidence < 1.0:
             cause = "0.95 is meant as 95 %" if confidence > 1.0 else "a band from one side needs at least 1/2"
             raise InputError.of("confidence", confidence, expected="a number from 0.5 to below 1", cause=cause)
+        if estimator not in get_args(Estimator):
+            raise InputError.of("estimator", estimator, expected=f"one of {', '.join(get_args(Estimator))}")
         scale = _sigma(sigma)
         steps = _levels(found, levels, lowest, highest)
         if steps is not None and levels is not None:
@@ -310,9 +313,10 @@ def _check_returns(returns: np.ndarray) -> None:
 
 
 def _sigma(sigma: float | Sequence[float]) -> float | tuple[float, ...]:
-    values = np.atleast_1d(np.asarray(sigma, dtype=np.float64))
+    text = isinstance(sigma, str)
+    values = np.zeros(1) if text else np.atleast_1d(np.asarray(sigma, dtype=np.float64))
     if values.ndim != 1 or values.size < 1 or not ((values > 0.0) & np.isfinite(values)).all():
-        cause = "without noise nothing is certified"
+        cause = "this is text" if text else "without noise nothing is certified"
         raise InputError.of("sigma", sigma, expected="a finite number > 0, or one a feature", cause=cause)
     return float(values[0]) if values.size == 1 else tuple(values.tolist())
 
@@ -339,6 +343,9 @@ def _levels(
 
 
 def _check_bounds(returns: np.ndarray, lowest: float | None, highest: float | None) -> None:
+    for name, bound in (("lowest", lowest), ("highest", highest)):
+        if bound is not None and not math.isfinite(bound):
+            raise InputError.of(name, bound, expected="a finite number, or nothing where there is no bound")
     if lowest is not None and highest is not None and not lowest < highest:
         raise InputError.of("lowest and highest", f"{lowest:g} and {highest:g}", expected="lowest below highest")
     if lowest is not None and not lowest <= returns[0]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any, NamedTuple, TypeAlias
 
 import gymnasium
@@ -18,6 +19,7 @@ from livepapers.core.rng import generator as make_generator
 from livepapers.methods.policy_smoothing.certificate import LARGEST, Certificate, Estimator
 from livepapers.methods.policy_smoothing.environments import Environment, World, world_of
 from livepapers.tasks.finite import require_finite
+from livepapers.tasks.masks import require_all_allowed
 from livepapers.tasks.observations import pushed
 from livepapers.tasks.spaces import alike
 from livepapers.tasks.vector import BatchedTask
@@ -211,7 +213,8 @@ def play(
         budget: B of the adversary, in the observation's units, or in sigmas where sigma has one value a feature.
 
     Raises:
-        InputError: An episode does not end, or the world tells numbers that are not finite.
+        InputError: An episode does not end, the world tells numbers that are not finite, or it forbids actions and
+            there is an adversary.
     """
     observation = _seen(task.reset(seed), torch.ones(task.lanes, dtype=torch.bool))
     policy.reset(observation)
@@ -222,6 +225,7 @@ def play(
     going, action = torch.ones(task.lanes, dtype=torch.bool), None
     for step in range(LONGEST):
         if adversary is not None:
+            require_all_allowed(task.mask(), what="an attack")
             clean = pushed(clean, observation)
             assert policy.stack is not None  # made by reset
             state = getattr(task, "state", None)
@@ -270,7 +274,7 @@ def collect_returns(
         adversary: None: clean episodes.
         budget: Of the adversary.
     """
-    if episodes < 1:
+    if not isinstance(episodes, Integral) or episodes < 1:
         raise InputError.of("episodes", episodes, expected="a whole number >= 1")
     let_in, world = as_policy(policy), world_of(env)
     parts: list[Episodes] = []

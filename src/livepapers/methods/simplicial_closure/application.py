@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from livepapers.core.application import Application, Row, paths_as_text, to_csv, write
+from livepapers.core.application import Application, Row, options_checked, to_csv, write
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder
 from livepapers.core.rng import numpy_generator
@@ -47,7 +47,7 @@ Score = Literal[
 ]
 
 
-@paths_as_text
+@options_checked
 def apply(
     *,
     git: Path | None = None,

@@ -9,7 +9,15 @@ from typing import Any
 from gymnasium.spaces import Box
 
 from livepapers.core import artifact, loop
-from livepapers.core.application import Application, Row, check_numbers, paths_as_text, refuse_changed, rounded, to_csv
+from livepapers.core.application import (
+    Application,
+    Row,
+    check_numbers,
+    options_checked,
+    refuse_changed,
+    rounded,
+    to_csv,
+)
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, unfinished
@@ -42,7 +50,7 @@ USUAL_THRESHOLD = 0.01  # with --env, where each further one would cost a traini
 ROUND_UPDATES = 8
 
 
-@paths_as_text
+@options_checked
 def apply(
     *,
     env: str = "",

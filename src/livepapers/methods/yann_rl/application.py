@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from livepapers.core import artifact
-from livepapers.core.application import Application, paths_as_text, to_csv
+from livepapers.core.application import Application, options_checked, to_csv
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, sha256, unfinished
 from livepapers.core.rng import Seed, numpy_generator
@@ -40,7 +40,7 @@ FOLDERS = {
 }
 
 
-@paths_as_text
+@options_checked
 def apply(
     model: Path,
     *,
