@@ -416,7 +416,7 @@ def test_nobody_tries_what_a_mask_forbids():
 
 def test_a_simulators_masks_are_heeded_too():
     class Locked(CartPole):
-        def mask(self, state: Any) -> torch.Tensor | None:
+        def mask(self, state: Any) -> torch.Tensor:  # type: ignore[override]
             return torch.tensor([[False, True]]).expand(len(state[0]), 2)
 
     world = CartPole(30)

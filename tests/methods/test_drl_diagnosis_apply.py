@@ -352,7 +352,8 @@ def test_a_p_that_is_no_number_voids_the_verdict(balance: Path, monkeypatch: pyt
 
 
 def test_places_may_be_texts_and_a_diagnosis_takes_any_policy(balance: Path, tmp_path: Path):
-    made = apply(str(balance), against=str(balance), changes="none", output=str(tmp_path / "out"), **SHORT)
+    typed: Any = apply
+    made = typed(str(balance), against=str(balance), changes="none", output=str(tmp_path / "out"), **SHORT)
     assert made.output == tmp_path / "out"
     config = replace(method.Config(), **SHORT)
     network = as_policy(balance).network
@@ -368,7 +369,7 @@ def test_places_may_be_texts_and_a_diagnosis_takes_any_policy(balance: Path, tmp
 class Locked(CartPole):
     """A pole whose cart may be pushed to the right only."""
 
-    def mask(self, state: Any) -> torch.Tensor | None:
+    def mask(self, state: Any) -> torch.Tensor:  # type: ignore[override]
         return torch.tensor([[False, True]]).expand(len(state[0]), 2)
 
 

@@ -299,9 +299,10 @@ def test_policies_that_cannot_be_certified_get_one_line(policy: Path, returns: P
 
 
 def test_places_may_be_texts(policy: Path, returns: Path, tmp_path: Path):
+    typed: Any = apply
     for name, given in (("one", {"returns": str(returns)}), ("two", {"episodes": 5})):
         source = (str(policy),) if name == "two" else ()
-        made = apply(*source, sigma="0.2", output=str(tmp_path / name), **given)
+        made = typed(*source, sigma="0.2", output=str(tmp_path / name), **given)
         assert made.output == tmp_path / name
         assert (tmp_path / name / "curve.csv").is_file()
 
