@@ -10,7 +10,7 @@ import torch
 
 from livepapers.core.errors import InputError, Interrupted
 from livepapers.core.files import sha256
-from livepapers.core.user_code import digest_of_file, function_named, numbers, running
+from livepapers.core.user_code import digest_of_file, function_given, function_named, name_given, numbers, running
 
 CODE = """\
 import numpy
@@ -85,6 +85,33 @@ def test_numbers_come_in_any_form_and_only_as_many_as_are_needed():
     lazy = function_named("own_code_lp:lazy", field="--f")
     with pytest.raises(InputError, match="own_code_lp:lazy raised KeyError: 'second'"):
         numbers(lazy([]), 2, name="own_code_lp:lazy", field="--f", each="one an object")
+
+
+def own_reward(texts: list[str]) -> list[float]:
+    if not texts:
+        raise ValueError("no texts")
+    return [1.0 for _ in texts]
+
+
+def test_a_function_may_be_given_in_python_and_goes_by_its_module_and_name():
+    here = f"{__name__}:own_reward"
+    assert name_given("own_code_lp:good", field="--f") == "own_code_lp:good"
+    assert name_given(own_reward, field="--f") == here
+    assert name_given(Rewarding(), field="--f") == f"{__name__}:Rewarding"
+    assert function_given("own_code_lp:good", field="--f")(["1 2"]) == [1.0]
+    given = function_given(own_reward, field="--f")
+    assert given.__qualname__ == here
+    assert given(["1 2"]) == [1.0]
+    with pytest.raises(InputError, match=rf"^--f: {here} raised ValueError: no texts \(line \d+ of test_user_code.py"):
+        given([])
+    for neither in (3, None, ["own_code_lp:good"]):
+        with pytest.raises(InputError, match=r"^--f: got .*, expected module:function, or a function$"):
+            function_given(neither, field="--f")  # type: ignore[arg-type]
+
+
+class Rewarding:
+    def __call__(self, texts: list[str]) -> list[float]:
+        return [1.0 for _ in texts]
 
 
 def test_the_digest_is_that_of_the_file_that_holds_the_function():

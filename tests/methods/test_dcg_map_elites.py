@@ -2,20 +2,27 @@
 
 import copy
 import functools
+import gc
 import math
+import weakref
+from collections.abc import Callable
+from typing import Any, ClassVar
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.cluster.vq import kmeans2
 from torch import nn
 
 from livepapers.blocks.populations import DenseStack
 from livepapers.core.config import replace
 from livepapers.core.errors import CorruptFileError, InputError
-from livepapers.core.rng import generator
+from livepapers.core.loop import Progress, watching
+from livepapers.core.rng import generator, numpy_generator
 from livepapers.methods import dcg_map_elites as dcg
 from livepapers.methods.dcg_map_elites import Archive, Config, DescriptorConditionedSearch, Genotypes, World
 from livepapers.tasks.descriptors import Descriptor
@@ -100,6 +107,30 @@ def test_centroids_are_even_and_repeat():
     owners = (2 * torch.rand(20_000, 2, generator=generator(9)) - 1)[:, None] - found
     counts = torch.bincount(owners.square().sum(-1).argmin(1), minlength=64)
     assert counts.min() > 0.5 * 20_000 / 64
+
+
+def test_many_cells_or_few_samples_a_cell_have_centroids_too_and_are_told_of():
+    told: list[Progress] = []
+    with watching(told.append):
+        many = dcg.voronoi_centroids(3000, 2, samples=7500, seed=3)
+    assert [one.step for one in told] == list(range(1, 11))
+    assert {(one.name, one.updates) for one in told} == {("cells of the archive", 10)}
+    assert torch.equal(many, dcg.voronoi_centroids(3000, 2, samples=7500, seed=3))
+    for cells, samples in ((3000, 7500), (300, 320)):  # k-means from random starts leaves cells of both empty
+        found = dcg.voronoi_centroids(cells, 2, samples=samples, seed=3)
+        assert found.shape == (cells, 2)
+        assert len(torch.unique(found, dim=0)) == cells
+        assert float(found.abs().max()) < 1.0
+    even = dcg.voronoi_centroids(2000, 2, samples=40_000, seed=3)
+    owners = Archive(even, 1).cells(2 * torch.rand(40_000, 2, generator=generator(9)) - 1)
+    assert torch.bincount(owners, minlength=2000).min() > 5
+
+
+def test_cells_of_the_paper_and_fewer_are_plain_k_means():
+    points = (2 * torch.rand(2000, 2, generator=generator(3, "archive", "samples")) - 1).double().numpy()
+    start = points[numpy_generator(3, "archive", "k-means").choice(2000, 64, replace=False)]
+    found, _ = kmeans2(points, start, iter=30, minit="matrix")
+    assert torch.equal(dcg.voronoi_centroids(64, 2, samples=2000, seed=3), torch.from_numpy(found).float())
 
 
 def test_populations_are_their_policies_one_by_one():
@@ -319,6 +350,101 @@ def test_negative_rewards_and_impossible_descriptors_are_refused():
         World.of("Pendulum-v1")
     with pytest.raises(InputError, match=r"^env: got nosuch-env"):
         World.of("nosuch-env")
+
+
+class Counted(gymnasium.Env):
+    """Gives what its arguments say, for as long as its seed says; how many copies of it there are is counted."""
+
+    observation_space = Box(-np.inf, np.inf, (1,), np.float32)
+    action_space = Box(-1.0, 1.0, (1,), np.float32)
+    copies: ClassVar[weakref.WeakSet["Counted"]] = weakref.WeakSet()
+    most = 0
+
+    def __init__(self, reward: float = 1.0, seen: float = 0.0, steps: int = 4) -> None:
+        self.reward, self.seen, self.steps, self.left = reward, seen, steps, 0
+        Counted.copies.add(self)
+        Counted.most = max(Counted.most, len(Counted.copies))
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self.left = int(self.np_random.integers(1, self.steps + 1))
+        return np.array([self.left], np.float32), {}
+
+    def step(self, action: Any) -> Any:
+        self.left -= 1
+        return np.array([self.left + self.seen + float(action[0])], np.float32), self.reward, self.left <= 0, False, {}
+
+
+gymnasium.register(id="DcgCounted-v0", entry_point=f"{__name__}:Counted", disable_env_checker=True)
+COUNTED = Descriptor(("left",), (-2.0,), (5.0,), columns=(0,))
+
+
+def _counted(**arguments: float) -> dcg.Player:
+    return dcg.Player(World.of("DcgCounted-v0", COUNTED, **arguments), 0.0)
+
+
+@pytest.mark.parametrize("spoilt", ["reward", "seen"])
+def test_numbers_that_are_not_finite_are_the_environments(spoilt: str):
+    what = {"reward": "rewards", "seen": "observations"}[spoilt]
+    player = _counted(**{spoilt: math.nan})
+    with pytest.raises(InputError, match=f"^the environment's {what}: got nan, expected finite numbers"):
+        player(lambda seen: torch.zeros(len(seen), 1), 3, seed=0)
+
+
+def test_the_offset_that_would_do_is_named_with_the_environments_own_reward():
+    world = World.of("DcgCounted-v0", COUNTED, reward=-112.8)
+    with pytest.raises(
+        InputError, match=r"^reward: got -112\.8 of the environment and an offset of 100, .* least 113\)"
+    ):
+        dcg.Player(world, 100.0)(lambda seen: torch.zeros(len(seen), 1), 3, seed=0)
+    found = dcg.Player(world, 113.0)(lambda seen: torch.zeros(len(seen), 1), 3, seed=0)
+    assert float(found.fitness.min()) > 0.0
+
+
+def test_large_batches_need_no_more_copies_than_an_environment_may_have(monkeypatch: pytest.MonkeyPatch):
+    actions = torch.linspace(-1, 1, 150)[:, None]
+
+    def policies(rows: slice) -> Callable[[torch.Tensor], torch.Tensor]:
+        return lambda _: actions[rows]
+
+    Counted.most = len(Counted.copies)
+    before, player = Counted.most, _counted()
+    parts = player.in_parts(policies, 150, seed=7 << 32)
+    few = player.in_parts(policies, 20, seed=7 << 32)
+    gc.collect()
+    assert Counted.most - before <= 65  # one to look at, and 64
+    assert len(Counted.copies) - before <= 64
+    monkeypatch.setattr("livepapers.methods.dcg_map_elites.episodes.ENVIRONMENTS", 200)
+    whole = _counted().in_parts(policies, 150, seed=7 << 32)
+    assert torch.equal(parts.fitness, whole.fitness)
+    assert torch.equal(parts.descriptor, whole.descriptor)
+    assert torch.equal(few.descriptor, whole.descriptor[:20])
+    assert parts.owner.bincount().tolist() == whole.owner.bincount().tolist() == whole.fitness.int().tolist()
+    order = torch.argsort(whole.owner, stable=True)
+    back = torch.argsort(parts.owner, stable=True)
+    for name, column in whole.steps.items():
+        assert torch.equal(parts.steps[name][back], column[order]), name
+
+
+def test_simulators_play_any_number_side_by_side(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("livepapers.methods.dcg_map_elites.episodes.SIMULATED", 2)
+    player, seen = dcg.Player(World.of("point-omni", horizon=3), 0.0), []
+
+    def policies(rows: slice) -> Callable[[torch.Tensor], torch.Tensor]:
+        seen.append(rows)
+        return lambda flat: torch.zeros(len(flat), 2)
+
+    assert len(player.in_parts(policies, 5, seed=0).fitness) == 5
+    assert seen == [slice(0, 5)]
+
+
+def test_episodes_that_do_not_end_are_told_of_and_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("livepapers.methods.dcg_map_elites.episodes.LONGEST", 40)
+    monkeypatch.setattr("livepapers.methods.dcg_map_elites.episodes.TOLD_EVERY", 10)
+    told: list[Progress] = []
+    with watching(told.append), pytest.raises(InputError, match=r"over 40 steps, .*max_episode_steps"):
+        _counted(steps=10**6)(lambda seen: torch.zeros(len(seen), 1), 2, seed=0)
+    assert [(one.step, one.updates) for one in told] == [(10, 40), (20, 40), (30, 40), (40, 40)]
 
 
 @pytest.mark.parametrize(

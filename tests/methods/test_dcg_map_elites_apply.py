@@ -214,6 +214,12 @@ def test_a_function_that_breaks_is_told_by_its_name(tmp_path: Path, monkeypatch:
     with pytest.raises(InputError, match=r"descriptor-from: my_broken_ends:end raised IndexError: .*line 2"):
         apply(env="point-omni", descriptor_from="my_broken_ends:end", low="-1", high="1", **QUICK)
 
+    def broken(*episode: Any) -> None:
+        raise KeyError(len(episode))
+
+    with pytest.raises(InputError, match=r"descriptor-from: \S+broken raised KeyError: 3 \(line"):
+        apply(env="point-omni", descriptor_from=broken, low="-1", high="1", **QUICK)  # type: ignore[arg-type]
+
 
 def test_an_interrupted_search_goes_on_to_the_same_bits(places: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     update, calls = module.DescriptorConditionedSearch.update, []
@@ -294,6 +300,9 @@ def test_a_search_does_not_go_on_with_other_code_of_the_same_name(
         ({"env": "point-omni", "cells": 1}, "cells"),
         ({"env": "point-omni", "length": 0.0}, "length"),
         ({"env": "point-omni", "reward_offset": float("nan")}, "reward-offset"),
+        ({"env": "point-omni", "reward_offset": "17"}, "^reward-offset: got 17, expected a number"),
+        ({"env": "point-omni", "length": "0.03"}, "^length: got 0.03, expected a number"),
+        ({"env": "point-omni", "cell": "3"}, "^cell: got 3, expected the number of a cell"),
         ({"env": "point-omni", "hidden": "8,,8"}, "hidden"),
         ({"env": "point-omni", "hidden": "0"}, "hidden"),
         ({"env": "point-omni", "seed": -1}, "seed"),

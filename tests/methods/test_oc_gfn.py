@@ -26,7 +26,9 @@ from livepapers.methods.oc_gfn import (
     OutcomeConditionedGFlowNet,
     OutcomePredictor,
 )
+from livepapers.methods.oc_gfn.drawing import least_distance
 from livepapers.methods.oc_gfn.explorers import AugmentedFlowExplorer, DatasetExplorer, UniformExplorer
+from livepapers.methods.oc_gfn.problem import Target
 from livepapers.tasks.construction import Construction
 from livepapers.tasks.constructions import Bags, Hypergrid, Strings, rna_strings
 from livepapers.tasks.constructions.exact import StateGraph, enumerate_states, total_variation
@@ -167,6 +169,56 @@ def test_monte_carlo_samples_are_legal_and_equal_under_a_seed() -> None:
         assert sampler.reward_evaluations == 16 * 51
     assert torch.equal(made[0], made[1])
     assert bool((made[0] >= 0).all())
+
+
+def test_no_outcome_is_drawn_twice_where_that_matters_and_all_are_weighed_where_they_fit() -> None:
+    model = _model(Strings("AB", 4))
+
+    def sampler(count: int) -> MonteCarloSampler:
+        return MonteCarloSampler(
+            model, lambda y: y.sum(dim=1).double(), n_outcomes=count, generator=generator(1), distinct=True
+        )
+
+    drawn, _ = sampler(12)._draw(500, generator(2))
+    assert drawn.shape == (500, 12, 4)
+    assert all(len(torch.unique(one, dim=0)) == 12 for one in drawn)
+    _, times = torch.unique(drawn.flatten(0, 1), dim=0, return_counts=True)
+    assert len(times) == 16
+    assert 330 < int(times.min()) <= int(times.max()) < 420  # 375 each
+    for count in (16, 300):
+        every = sampler(count)
+        assert (every.weighs_all, every.redraw, every.n_outcomes, every.reward_evaluations) == (True, False, 16, 16)
+        assert len(every.sample(5, generator=generator(3))) == 5
+        assert every.reward_evaluations == 16
+    graph = _graph(Strings("AB", 4))
+    probability = sampler(16).distribution(graph)[graph.may_end]
+    by_table = FlowTable.of(model, graph).sampler(graph.states[graph.may_end].sum(dim=1).double())
+    assert total_variation(probability, by_table.distribution(graph)[graph.may_end]) < 0.02
+
+
+def test_outcomes_count_by_how_much_their_rewards_differ() -> None:
+    model = _model(Strings("AB", 4))
+    flat = MonteCarloSampler(model, lambda y: torch.zeros(len(y)), n_outcomes=8, generator=generator(1))
+    flat.sample(20, generator=generator(2))
+    assert flat.effective == pytest.approx(8.0)
+    peak = MonteCarloSampler(
+        model, lambda y: torch.where(y.sum(dim=1) == 4, 0.0, -30.0), n_outcomes=8, generator=generator(1), distinct=True
+    )
+    peak.sample(2000, generator=generator(2))
+    assert peak.effective == pytest.approx(8 / 16, rel=0.1)  # one in sixteen has all of the reward
+
+
+def test_a_distance_that_samples_show_is_never_more_than_there_is() -> None:
+    target = Target(torch.tensor([0.0, 1.0, 2.0], dtype=torch.float64), torch.tensor([0.2, 0.3, 0.5]).double())
+    # 100 samples at the middle reward: 0.5 of the target is above it, 0.2 below
+    middle = least_distance(torch.ones(100, dtype=torch.float64), target)
+    assert middle == pytest.approx(0.5 - math.sqrt(math.log(40) / 200))
+    assert least_distance(torch.ones(3, dtype=torch.float64), target) == 0.0
+    over = 0
+    for seed in range(200):
+        drawn = torch.multinomial(target.share, 300, replacement=True, generator=generator(seed))
+        over += least_distance(target.log_reward[drawn], target) > 0.0
+    assert over <= 20  # 5 % of 200, and chance
 
 
 # ---- Q ----

@@ -2,9 +2,12 @@
 
 import csv
 import json
+import math
 import os
+import re
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +84,124 @@ def test_a_distance_that_is_known_and_large_stands_in_the_headline(
     assert ("--adapt-updates" in made.notes[0]) == (mode == "amortised")
     monkeypatch.setattr(application, "FAR", 1.0)
     assert apply(pretrained=model, rewards=rewards, samples=5).headline.startswith("100.0%")
+
+
+def needle(texts: list[str]) -> list[float]:
+    return [1.0 if text == "10110011" else 0.0 for text in texts]
+
+
+def ones(texts: list[str]) -> list[float]:
+    return [8.0 ** text.count("1") for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"size": 8, "outcomes": 16, "reward_from": needle},
+            r"^FAR from the target .total variation at least 0\.\d\d for",
+        ),
+        (
+            {"size": 20, "outcomes": 4, "reward_from": ones},
+            r"^PERHAPS FAR from the target .a sample heeds about \S+ of 4 outcomes for",
+        ),
+    ],
+)
+def test_outcomes_that_are_too_few_for_a_reward_stand_in_the_headline(
+    given: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OutcomeConditionedGFlowNet, "success", lambda *_, **__: 1.0)
+    made = apply(environment="bits", updates=2, mode="mc", samples=200, **given)
+    assert re.search(said, made.headline)
+    few = given["size"] == 8
+    better = "--mode exact or amortised" if few else "--mode amortised"
+    assert ("more --outcomes, or " + better) in made.notes[0]
+    assert made.notes[-1].startswith(f"mc only comes near the target: each sample weighs {given['outcomes']} outcomes")
+    assert made.notes[-1].endswith(f"{better}, come nearer.")
+    row = made.tables["Rewards"][0]
+    assert (row["total variation"], row["at least"] is not None) == (None, few)
+
+
+def test_a_large_table_knows_its_target_and_how_far_samples_are_from_it(tmp_path: Path) -> None:
+    table = tmp_path / "one.csv"
+    table.write_text(f"string,r\n{'01' * 10},1000\n{'10' * 10},3000\n", encoding="utf-8")
+    made = apply(
+        environment="bits", size=20, updates=2, rewards=table, floor=1e-9, mode="amortised", adapt_updates=2,
+        samples=100,
+    )  # fmt: skip
+    row, others = made.tables["Rewards"][0], 2**20 - 2
+    total = 4000 + others * 3e-6
+    assert row["target's"] == pytest.approx((1e6 + 9e6 + others * 9e-12) / total)
+    share = others * 3e-6 / total
+    assert row["at least"] == pytest.approx(1.0 - share - math.sqrt(math.log(40) / 200))
+    assert "FAR from the target (total variation at least 0.86 for r)" in made.headline
+
+
+def test_as_many_outcomes_as_there_are_weigh_all(model: Path, rewards: Path) -> None:
+    made = apply(pretrained=model, rewards=rewards, mode="mc", samples=20)
+    exact = apply(pretrained=model, rewards=rewards, samples=20)
+    for one, other in zip(made.tables["Rewards"], exact.tables["Rewards"], strict=True):
+        assert one["total variation"] == pytest.approx(other["total variation"], abs=0.02)
+    assert made.notes[-1] == "Rewards are relative: the target gives an object the probability reward / sum of rewards."
+
+
+def test_what_pre_training_took_is_told_again_by_who_draws_later(rewards: Path, tmp_path: Path) -> None:
+    first = apply(**{**GRID, "updates": 9}, explorer="gafn", output=tmp_path / "one")
+    made = apply(pretrained=tmp_path / "one", rewards=rewards, samples=5, seed=4, output=tmp_path / "two")
+    kept = [artifact.load(tmp_path / name).made_by for name in ("one", "two")]
+    assert kept[0]["work"] == kept[1]["work"]
+    assert int(kept[0]["work"]["trajectories"]) == 9 * 32 * 2  # type: ignore[index, call-overload]
+    assert made.tables["Pre-training"][-1] == first.tables["Pre-training"][-1]
+    assert str(made.tables["Pre-training"][-1]["what"]).startswith("different objects among 512 of the explorer's")
+    described = artifact.load(tmp_path / "one")
+    without = {key: value for key, value in described.made_by.items() if key != "explored"}
+    (tmp_path / "old").mkdir()
+    artifact.save(
+        tmp_path / "old", replace(described, made_by=without),
+        weights=artifact.load_network(tmp_path / "one").state_dict(),
+        files={"environment.json": (tmp_path / "one" / "environment.json").read_text(encoding="utf-8")},
+    )  # fmt: skip
+    older = apply(pretrained=tmp_path / "old", rewards=rewards, samples=5)
+    assert [row["what"] for row in older.tables["Pre-training"]] == [
+        row["what"] for row in made.tables["Pre-training"][:-1]
+    ]
+
+
+def test_a_function_may_be_given_in_python(model: Path) -> None:
+    made = apply(pretrained=model, reward_from=needle_of_cells, samples=10)  # type: ignore[arg-type]
+    assert made.tables["Rewards"][0]["reward"] == f"{__name__}:needle_of_cells"
+    for wrong, said in (
+        (3, "got 3, expected module:function, or a function"),
+        (lambda cells: [1.0], "got .1.0., expected 9 numbers, one an object"),
+        (lambda cells: 1 / 0, "raised ZeroDivisionError"),
+    ):
+        with pytest.raises(InputError, match=f"^--reward-from: .*{said}"):
+            apply(pretrained=model, reward_from=wrong, samples=10)  # type: ignore[arg-type]
+
+
+def needle_of_cells(cells: list[str]) -> list[float]:
+    return [float(cell == "2 2") for cell in cells]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"mode": "nope"}, "^--mode: got nope, expected exact, mc or amortised$"),
+        ({"environment": "gird"}, "^--environment: got gird, expected grid, bits, rna or strings$"),
+        ({"explorer": "luck"}, "^explorer: got luck, expected 'gafn'"),
+        ({"size": "3"}, "^--size: got 3, expected a whole number"),
+        ({"size": 3.5}, "^--size: got 3.5, expected a whole number"),
+        ({"environment": "bits", "size": 4, "word": "2"}, "^--word: got 2, expected 1 to 10 bits"),
+        ({"floor": "0.1"}, "^--floor: got 0.1, expected a number"),
+        ({"updates": "many"}, "^updates: got many, expected a valid integer"),
+        ({"seed": 1.5}, "^--seed: got 1.5, expected a whole number from 0"),
+        ({"target": 3}, "^--target: got 3, expected text"),
+        ({"alphabet": 3}, "^--alphabet: got 3, expected text"),
+    ],
+)
+def test_python_gets_one_line_for_what_a_command_line_could_not_say(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        apply(**{**GRID, "reward_from": needle_of_cells, "samples": 5, **given})
 
 
 @pytest.mark.parametrize(("mode", "given"), [("mc", {"outcomes": 8}), ("amortised", {"adapt_updates": 3})])

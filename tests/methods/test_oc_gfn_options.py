@@ -93,6 +93,25 @@ def test_a_checkpoint_of_other_rewards_is_refused(
     assert apply(**given).output == Path("out")
 
 
+def _rising(slope: float) -> Any:
+    return lambda cells: [1.0 + slope * float(cell.split()[0]) for cell in cells]
+
+
+def test_two_functions_of_one_name_are_other_rewards(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"pretrained": model, "mode": "amortised", "adapt_updates": 4, "samples": 5, "output": tmp_path / "out"}
+    stopped_in_adaptation({**given, "reward_from": _rising(1.0)}, monkeypatch)
+    with pytest.raises(CorruptFileError, match="belongs to other work"):
+        apply(**given, reward_from=_rising(2.0))
+    apply(**given, reward_from=_rising(1.0))
+    about = str(artifact.load(tmp_path / "out" / "adapted-1").made_by["reward"])
+    apply(**{**given, "output": tmp_path / "other"}, reward_from=_rising(2.0))
+    other = str(artifact.load(tmp_path / "other" / "adapted-1").made_by["reward"])
+    assert about.split(", of values", maxsplit=1)[0] == other.split(", of values", maxsplit=1)[0]
+    assert about != other
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -1,4 +1,4 @@
-"""Code of the user's own: found by the name on their command line (never by a file or a page), called, and answered.
+"""Code of the user's own: named on their command line or given in Python (never by a file or a page), and called.
 
 What such code raises is no fault of livepapers: it comes out as one line that names the option, the code and its line.
 """
@@ -51,6 +51,36 @@ def function_named(name: str, *, field: str) -> Callable[..., Any]:
         raise InputError.of(field, name, expected=f"a function of {module}", cause="misspelt?")
     if not callable(function):
         raise InputError.of(field, name, expected="a function", cause=f"it is a {type(function).__name__}")
+    return _guarded(function, name, field=field)
+
+
+def function_given(function: str | Callable[..., Any], *, field: str) -> Callable[..., Any]:
+    """The function that was typed, or given in Python, as `function_named` gives it.
+
+    Raises:
+        InputError: It is neither, or see `function_named`.
+    """
+    name = name_given(function, field=field)
+    return function_named(name, field=field) if isinstance(function, str) else _guarded(function, name, field=field)
+
+
+def name_given(function: str | Callable[..., Any], *, field: str) -> str:
+    """A function as `module:function`: as it was typed, or of the function that was given in Python.
+
+    Two functions may have one name (`<lambda>`, or one made twice): where it counts which, look at what they give.
+
+    Raises:
+        InputError: It is neither.
+    """
+    if isinstance(function, str):
+        return function
+    if not callable(function):
+        raise InputError.of(field, function, expected="module:function, or a function")
+    return f"{function.__module__}:{getattr(function, '__qualname__', type(function).__name__)}"
+
+
+def _guarded(function: Callable[..., Any], name: str, *, field: str) -> Callable[..., Any]:
+    """A function that goes by this name, and whose errors come out as one line."""
 
     @functools.wraps(function)
     def called(*given: Any) -> Any:

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from numbers import Integral, Real
 from pathlib import Path
 
 from livepapers.core import artifact, loop
@@ -20,7 +21,7 @@ from livepapers.core.application import (
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.rng import Seed, derive
-from livepapers.core.user_code import digest_of_file
+from livepapers.core.user_code import digest_of_file, function_given, name_given
 from livepapers.methods.dcg_map_elites import repertoire
 from livepapers.methods.dcg_map_elites.config import Config
 from livepapers.methods.dcg_map_elites.episodes import World
@@ -125,7 +126,7 @@ def apply(
     if not env and archive is None:
         raise InputError.of("env and archive", "neither", expected="a world to search, or an archive to look into")
     check_numbers({"seed": (seed, 0, 2**63 - 1), "test-episodes": (test_episodes, 1, 10_000)})
-    if cell < -1:
+    if not isinstance(cell, Integral) or cell < -1:
         raise InputError.of("cell", cell, expected="the number of a cell, 0 or more")
     if output is not None:
         check_output_folder(output)
@@ -150,8 +151,9 @@ def apply(
         gradient_steps=gradient_steps, length=length, reward_offset=reward_offset, hidden=hidden,
     )  # fmt: skip
     worlds.make(*worlds.named(env))  # who mistyped the world reads that first, and not of its descriptor
+    function = name_given(descriptor_from, field=repertoire.FUNCTION)
     world = World.of(env, _described(descriptor, descriptor_from, low, high))
-    return _search(world, config, seed, repertoire.name_of(descriptor_from), output)
+    return _search(world, config, seed, function, output)
 
 
 def _config(
@@ -164,10 +166,10 @@ def _config(
         "critic-steps": (critic_steps, 1, 10**6), "gradient-steps": (gradient_steps, 1, 10**6),
     })  # fmt: skip
     for name, value, least in (("length", length, 1e-6), ("reward-offset", reward_offset, -1e6)):
-        if not (math.isfinite(value) and least <= value <= 1e6):
+        if not (isinstance(value, Real) and math.isfinite(value) and least <= value <= 1e6):
             raise InputError.of(name, value, expected=f"a number from {least:g} to 1,000,000")
     widths = _widths(hidden)
-    samples = min(200 * cells, max(50_000, cells))
+    samples = min(200 * cells, max(50_000, 20 * cells))
     return Config(
         cells=cells, cell_samples=samples, mutated=offspring - offspring // 2, gradients=offspring // 2,
         rollouts=offspring // 4, length=length, hidden=widths, actor_hidden=widths, critic_steps=critic_steps,
@@ -203,7 +205,7 @@ def _described(text: str, function: str | Describe, low: str, high: str) -> Desc
     ends = [listed(name, given, "numbers") for name, given in (("low", low), ("high", high))]
     if function:
         names = tuple(f"d{index}" for index in range(len(ends[0])))
-        return Descriptor(names, ends[0], ends[1], function=repertoire.function_of(function))
+        return Descriptor(names, ends[0], ends[1], function=function_given(function, field=repertoire.FUNCTION))
     source, _, names_of = text.partition(":")
     parts = tuple(part.strip() for part in names_of.split(","))
     if source not in _SOURCES or not all(parts):

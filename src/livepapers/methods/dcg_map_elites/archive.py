@@ -1,35 +1,66 @@
 """The archive: a box of descriptors cut into cells around centroids, the best policy of each kept."""
 
+import math
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.cluster.vq import kmeans2
+from scipy.cluster.vq import ClusterError, kmeans2
+from scipy.spatial import KDTree
+from scipy.stats import qmc
 from torch import Tensor
 
 from livepapers.core.checkpoint import require_keys
 from livepapers.core.errors import CorruptFileError, InputError, plainly
 from livepapers.core.learner import State
+from livepapers.core.loop import counted
 from livepapers.core.rng import generator as make_generator
 from livepapers.core.rng import numpy_generator
 
 ROUNDS = 30
 """Of k-means; centroids of 50,000 points move by less than a hundredth of a cell afterwards."""
+FEW = 1024
+"""Cells up to which every point is compared with every centroid, as the paper does for as many."""
+LLOYD_ROUNDS = 10
+"""For more cells; points that are even already need fewer."""
 
 
 def voronoi_centroids(cells: int, size: int, *, samples: int, seed: int) -> Tensor:
     """Centroids of a CVT of the box from -1 to 1, `[cells, size]`: k-means of uniform samples (Vassiliades 2018).
+
+    Up to 1,024 cells start from some of the samples. More, or so few samples that a cell loses all of its own, start
+    from a scrambled Sobol sequence, which is even already, and get ten rounds with a k-d tree; a cell without samples
+    keeps its place. Listeners hear of those rounds.
 
     Raises:
         InputError: There are fewer samples than cells.
     """
     if samples < cells:
         raise InputError.of("cell_samples", samples, expected=f"at least the {cells} cells")
-    points = 2.0 * torch.rand(samples, size, generator=make_generator(seed, "archive", "samples")) - 1.0
+    drawn = 2.0 * torch.rand(samples, size, generator=make_generator(seed, "archive", "samples")) - 1.0
+    points = drawn.numpy().astype(np.float64)
+    if cells > FEW:
+        return _from_even_points(points, cells, seed)
     stream = numpy_generator(seed, "archive", "k-means")
-    start = points.numpy().astype(np.float64)[stream.choice(samples, cells, replace=False)]
-    found, _ = kmeans2(points.numpy().astype(np.float64), start, iter=ROUNDS, minit="matrix", missing="raise")
+    start = points[stream.choice(samples, cells, replace=False)]
+    try:
+        found, _ = kmeans2(points, start, iter=ROUNDS, minit="matrix", missing="raise")
+    except ClusterError:
+        return _from_even_points(points, cells, seed)
     return torch.from_numpy(found).float()
+
+
+def _from_even_points(points: np.ndarray, cells: int, seed: int) -> Tensor:
+    """Lloyd's rounds over points `[samples, size]` of the box from -1 to 1, `[cells, size]`."""
+    size = points.shape[1]
+    sequence = qmc.Sobol(size, scramble=True, rng=numpy_generator(seed, "archive", "Sobol"))
+    centroids = 2.0 * sequence.random_base2(math.ceil(math.log2(cells)))[:cells] - 1.0  # whole powers of 2 are even
+    for _ in counted(range(LLOYD_ROUNDS), name="cells of the archive"):
+        _, owner = KDTree(centroids).query(points)
+        count = np.bincount(owner, minlength=cells)
+        sums = np.stack([np.bincount(owner, weights=column, minlength=cells) for column in points.T], 1)
+        centroids = np.where(count[:, None] > 0, sums / np.maximum(count, 1)[:, None], centroids)
+    return torch.from_numpy(centroids).float()
 
 
 class Archive:

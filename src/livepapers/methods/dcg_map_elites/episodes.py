@@ -1,22 +1,28 @@
 """Whole episodes of many policies side by side: fitness, descriptor, and the steps to remember."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from torch import Tensor
 
+from livepapers.core.application import rounded
 from livepapers.core.errors import InputError
+from livepapers.core.loop import tell
 from livepapers.core.user_code import numbers
 from livepapers.tasks import worlds
 from livepapers.tasks.descriptors import Descriptor
+from livepapers.tasks.finite import require_finite
 from livepapers.tasks.vector import BatchedTask, GymnasiumTask, SimulatorTask
 
 Act = Callable[[Tensor], Tensor]
 """Flat observations `[P, F]`, one a policy -> actions `[P, ...]`."""
-LONGEST = 100_000
+LONGEST, TOLD_EVERY = 100_000, 2_000
+"""Steps of an episode at most, and after how many a listener hears that there are episodes that do not end yet."""
 ENVIRONMENTS, SIMULATED = 64, 4096
 """Most episodes side by side: copies of an environment, lanes of a simulator."""
 
@@ -75,6 +81,8 @@ class Episodes(NamedTuple):
 class Player:
     """Plays episodes in one world; tasks are kept for batches of the same size.
 
+    Of an environment there are as many copies as the largest batch so far has episodes: smaller ones use some of them.
+
     Args:
         world: Where.
         offset: Added to each reward.
@@ -89,7 +97,11 @@ class Player:
 
     def _task(self, lanes: int) -> BatchedTask:
         if lanes not in self._tasks:
-            self._tasks[lanes] = self.world.task(lanes)
+            largest = self._tasks[max(self._tasks)] if self._tasks else None
+            shared = _some_of(largest, lanes)
+            if isinstance(largest, GymnasiumTask) and largest.lanes < lanes:
+                self._tasks.clear()  # copies are expensive: the many that come now serve the few, too
+            self._tasks[lanes] = shared or self.world.task(lanes)
         return self._tasks[lanes]
 
     def _check_descriptor(self, task: BatchedTask) -> None:
@@ -103,27 +115,56 @@ class Player:
             expected = "columns or a function"
             raise InputError.of("descriptor", descriptor.keys, expected=expected, cause="only Gymnasium gives info")
 
-    @torch.no_grad()
-    def __call__(self, act: Act, count: int, *, seed: int) -> Episodes:
-        """One episode of each of `count` policies; equal seeds and counts give equal worlds.
+    def in_parts(self, policies: Callable[[slice], Act], count: int, *, seed: int) -> Episodes:
+        """As a call, but never with more than `World.most` copies of an environment; a simulator is one batch.
+
+        Args:
+            policies: What acts for some of the policies: rows from 0 to `count`.
+            count: How many there are.
+            seed: Of the batch; its parts get the worlds that they have in the whole.
 
         Raises:
-            InputError: A reward is negative or not finite, or nothing finite describes an episode.
+            InputError: See `__call__`.
+        """
+        most = count if isinstance(next(iter(self._tasks.values())), SimulatorTask) else self.world.most
+        parts = [slice(first, min(first + most, count)) for first in range(0, count, most)]
+        if len(parts) == 1:
+            return self(policies(parts[0]), count, seed=seed)
+        played = [self(policies(part), part.stop - part.start, seed=seed + (part.start << 32)) for part in parts]
+        steps = {name: torch.cat([one.steps[name] for one in played]) for name in played[0].steps}
+        owner = torch.cat([one.owner + part.start for one, part in zip(played, parts, strict=True)])
+        return Episodes(
+            torch.cat([one.fitness for one in played]), torch.cat([one.descriptor for one in played]), steps, owner,
+            sum(one.outside for one in played),
+        )  # fmt: skip
+
+    @torch.no_grad()
+    def __call__(self, act: Act, count: int, *, seed: int) -> Episodes:
+        """One episode of each of `count` policies, all side by side; equal seeds and counts give equal worlds.
+
+        Raises:
+            InputError: A reward is negative, something that the environment gives is not finite, episodes do not end,
+                or nothing finite describes one.
         """
         task = self._task(count)
-        seen = task.reset(seed >> 32)
         going = torch.ones(count, dtype=torch.bool)
+        seen = require_finite(task.reset(seed >> 32), going, what="observations")
         columns: list[dict[str, Tensor]] = []
         told: list[Tensor] = []
         while bool(going.any()):
             if len(columns) == LONGEST:
-                raise InputError.of("env", f"an episode of over {LONGEST:,} steps", expected="episodes that end")
+                cause = "a Gymnasium environment ends them where its registration has max_episode_steps"
+                shown = f"an episode of over {LONGEST:,} steps"
+                raise InputError.of("env", shown, expected="episodes that end", cause=cause)
+            if len(columns) % TOLD_EVERY == TOLD_EVERY - 1:
+                tell("steps of episodes that have not ended", len(columns) + 1, LONGEST)
             flat = seen.flatten(1).to(torch.float32)
             action = act(flat)
             step = task.step(action)
-            final = step.final.flatten(1).to(torch.float32)
+            final = require_finite(step.final, going, what="observations").flatten(1).to(torch.float32)
+            reward = require_finite(step.reward, going, what="rewards").to(torch.float32)
             columns.append({
-                "observation": flat, "action": action, "reward": step.reward.to(torch.float32) + self.offset,
+                "observation": flat, "action": action, "reward": reward + self.offset,
                 "terminated": step.terminated, "truncated": step.truncated, "following": final, "going": going,
             })  # fmt: skip
             ends = step.terminated | step.truncated
@@ -144,10 +185,8 @@ class Player:
     def _gathered(self, steps: dict[str, Tensor], told: list[Tensor]) -> Episodes:
         going = steps.pop("going")  # [T, P]
         reward = torch.where(going, steps["reward"], 0.0)
-        if not bool((reward >= 0.0).all()):  # NaN too
-            lowest = float(steps["reward"][going & ~(steps["reward"] >= 0.0)][0])
-            cause = "a descriptor that is missed must be worse: add an offset to the rewards"
-            raise InputError.of("reward", lowest, expected="numbers >= 0", cause=cause)
+        if not bool((reward >= 0.0).all()):
+            raise _too_low(float(reward.min()) - self.offset, self.offset)
         descriptor = self._described(steps, going, torch.stack(told))
         if not bool(torch.isfinite(descriptor).all()):
             row = int((~torch.isfinite(descriptor)).any(1).nonzero()[0, 0])
@@ -167,6 +206,26 @@ class Player:
         if descriptor.statistic == "mean":
             return torch.where(going[..., None], told, 0.0).sum(0) / lengths[:, None]
         return told[lengths - 1, torch.arange(len(lengths))]
+
+
+def _some_of(task: BatchedTask | None, lanes: int) -> GymnasiumTask | None:
+    """The first copies of an environment as a task of so many lanes; None where there are not so many copies."""
+    if not isinstance(task, GymnasiumTask) or not isinstance(task.env, SyncVectorEnv) or task.lanes < lanes:
+        return None
+    copies = [lambda one=one: one for one in task.env.envs[:lanes]]
+    made = SyncVectorEnv(copies, autoreset_mode=AutoresetMode.SAME_STEP)
+    made.closed = True  # they are not its own: only the whole closes them
+    return GymnasiumTask(made)
+
+
+def _too_low(own: float, offset: float) -> InputError:
+    """What is said of an environment's own lowest reward, which the offset does not lift to 0."""
+    shown = f"{rounded(own):g} of the environment" + (f" and an offset of {offset:g}" if offset else "")
+    cause = (
+        "a descriptor that is missed must be worse: add an offset to the rewards, "
+        f"here one of at least {math.ceil(-own):,}"
+    )
+    return InputError.of("reward", shown, expected="sums >= 0" if offset else "numbers >= 0", cause=cause)
 
 
 def _by_function(descriptor: Descriptor, steps: dict[str, Tensor], lengths: Tensor) -> Tensor:

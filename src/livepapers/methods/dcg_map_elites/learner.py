@@ -19,7 +19,7 @@ from livepapers.core.rng import generator as make_generator
 from livepapers.methods.dcg_map_elites.archive import Archive, voronoi_centroids
 from livepapers.methods.dcg_map_elites.conditioning import conditioned_batch, plain_batch, with_random_requests
 from livepapers.methods.dcg_map_elites.config import Config
-from livepapers.methods.dcg_map_elites.episodes import Episodes, Player, World
+from livepapers.methods.dcg_map_elites.episodes import Act, Episodes, Player, World
 from livepapers.methods.dcg_map_elites.policies import (
     ConditionedPolicy,
     Genotypes,
@@ -194,7 +194,11 @@ class DescriptorConditionedSearch(Learner):
         wanted = self.archive.descriptors[self.archive.sample(config.rollouts, self._requests)]
         wanted = wanted + config.descriptor_noise * torch.randn(wanted.shape, generator=self._requests)
         seed = derive(self.seed, "dcg", "roll-outs", self._iteration)
-        played = self.player(lambda seen: self.act(seen, wanted), config.rollouts, seed=seed)
+
+        def policies(rows: slice) -> Act:
+            return lambda seen: self.act(seen, wanted[rows])
+
+        played = self.player.in_parts(policies, config.rollouts, seed=seed)
         self._rollouts += config.rollouts
         self._steps += len(played.owner)
         self._remember(played, wanted)
@@ -205,8 +209,11 @@ class DescriptorConditionedSearch(Learner):
         return self.taught.actor(torch.cat([observation, descriptors[:, : self._told]], 1))
 
     def _played(self, genomes: Tensor, name: str) -> Episodes:
+        def policies(rows: slice) -> Act:
+            return lambda seen: self.genotypes.forward(genomes[rows], seen[:, None])[:, 0]
+
         seed = derive(self.seed, "dcg", name, self._iteration)
-        played = self.player(lambda seen: self.genotypes.forward(genomes, seen[:, None])[:, 0], len(genomes), seed=seed)
+        played = self.player.in_parts(policies, len(genomes), seed=seed)
         self._steps += len(played.owner)
         return played
 

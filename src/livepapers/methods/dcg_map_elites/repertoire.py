@@ -10,13 +10,15 @@ from torch import Tensor
 
 from livepapers.core.checkpoint import load_state, save_state
 from livepapers.core.errors import CorruptFileError, InputError
-from livepapers.core.user_code import function_named
+from livepapers.core.user_code import function_given, name_given
 from livepapers.methods.dcg_map_elites.archive import Archive
 from livepapers.methods.dcg_map_elites.episodes import World
 from livepapers.tasks import worlds
 from livepapers.tasks.descriptors import Describe, Descriptor
 
 FILE, FORMAT = "archive.safetensors", 1
+FUNCTION = "descriptor-from"
+"""The option, for messages."""
 
 
 @dataclass(frozen=True)
@@ -45,24 +47,6 @@ class Repertoire:
     def descriptor_of(self, cell: int) -> Tensor:
         """The stored descriptor of a cell's policy, `[D]`, in its own units."""
         return self.world.descriptor.restored(self.archive.descriptors[cell])
-
-
-def name_of(function: str | Describe) -> str:
-    """A descriptor's function as `module:function`: as it was typed, or of the function that was given in Python.
-
-    Raises:
-        InputError: It is neither.
-    """
-    if isinstance(function, str):
-        return function
-    if not callable(function):
-        raise InputError.of("descriptor-from", function, expected="module:function, or a function")
-    return f"{function.__module__}:{getattr(function, '__qualname__', type(function).__name__)}"
-
-
-def function_of(function: str | Describe) -> Describe:
-    """The function that was typed, or given in Python; raises `InputError`."""
-    return function_named(function, field="descriptor-from") if isinstance(function, str) else function
 
 
 def read(folder: Path, *, function: str | Describe = "", env: str = "") -> Repertoire:
@@ -109,15 +93,16 @@ def _descriptor(told: dict[str, Any], function: str | Describe) -> Descriptor:
     needed = str(told.get("function", ""))
     if needed and not function:
         cause = "the archive was made with a function, and no file may name code"
-        raise InputError.of("descriptor-from", "nothing", expected=needed, cause=cause)
+        raise InputError.of(FUNCTION, "nothing", expected=needed, cause=cause)
     if function and not needed:
         raise InputError.of(
-            "descriptor-from", name_of(function), expected="nothing", cause="the archive was made without one"
-        )
+            FUNCTION, name_given(function, field=FUNCTION), expected="nothing",
+            cause="the archive was made without one",
+        )  # fmt: skip
     try:
         return Descriptor(
             tuple(told["names"]), tuple(told["low"]), tuple(told["high"]), columns=tuple(told["columns"]),
-            keys=tuple(told["keys"]), function=function_of(function) if needed else None,
+            keys=tuple(told["keys"]), function=function_given(function, field=FUNCTION) if needed else None,
             statistic=told["statistic"], unit=float(told["unit"]),
         )  # fmt: skip
     except (KeyError, TypeError) as error:

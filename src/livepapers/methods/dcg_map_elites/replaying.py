@@ -58,10 +58,10 @@ def looked_up(
     else:
         made, stored = genotypes.policy(archive.genomes[cell]), kept.descriptor_of(cell)
         places = {"kept in the cell": stored} if wanted is None else {"asked for": wanted, "kept in the cell": stored}
-    played = player(
-        lambda seen: made(seen.unflatten(1, player.observation_space.shape or (1,))), episodes,
-        seed=derive(seed, "dcg-map-elites", "replay"),
-    )  # fmt: skip
+    shape = player.observation_space.shape or (1,)
+    played = player.in_parts(
+        lambda _: lambda seen: made(seen.unflatten(1, shape)), episodes, seed=derive(seed, "dcg-map-elites", "replay")
+    )
     name = f"distilled policy at {at}" if distilled else f"cell {cell}"
     done = _replayed(kept, name, places, played)
     return done if output is None else _write_policy(done, output, made, kept, {"from": name, "seed": seed})

@@ -26,10 +26,11 @@ Deviations  1. paper: log R of a missed outcome is log 0; ours: log epsilon, eps
 """
 
 from livepapers.methods.oc_gfn.adaptation import Adaptation, AmortisedNetworks, AmortisedSampler
-from livepapers.methods.oc_gfn.application import apply, load_model
+from livepapers.methods.oc_gfn.application import apply
 from livepapers.methods.oc_gfn.config import Config
 from livepapers.methods.oc_gfn.conversion import FlowTable, MonteCarloSampler
 from livepapers.methods.oc_gfn.explorers import AugmentedFlowExplorer, Explorer, distinct_share
+from livepapers.methods.oc_gfn.keeping import load_model
 from livepapers.methods.oc_gfn.learner import METRICS, OutcomeConditionedGFlowNet, Reached
 from livepapers.methods.oc_gfn.network import ConditionalFlowNetwork, OutcomePredictor
 from livepapers.methods.oc_gfn.objectives import (

@@ -2,11 +2,11 @@
 
 import json
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
+from numbers import Integral
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -14,22 +14,24 @@ from torch import Tensor
 from livepapers.core import artifact
 from livepapers.core.application import Application, Place, Row, as_path, check_numbers, refuse_changed, rounded, to_csv
 from livepapers.core.config import replace
-from livepapers.core.errors import CorruptFileError, InputError, plainly
+from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.learner import JSON
 from livepapers.core.rng import Seed, generator
 from livepapers.methods.oc_gfn.config import Config
-from livepapers.methods.oc_gfn.drawing import SLUG, Drawing, Made, Mode, draw_all, driven, listed_graph
+from livepapers.methods.oc_gfn.drawing import SLUG, Drawing, Made, Mode, draw_all, driven, listed_graph, weighable
 from livepapers.methods.oc_gfn.explorers import distinct_share
+from livepapers.methods.oc_gfn.keeping import MODEL, read_model
 from livepapers.methods.oc_gfn.learner import OutcomeConditionedGFlowNet
 from livepapers.methods.oc_gfn.problem import DEFAULT_WORD, Kind, Problem, Reward, read_problem, read_rewards
 
-MODEL = "methods.oc_gfn:ConditionalFlowNetwork"
 HELD_OUT, ROOT_FLOWS = 512, 4096
 WELL = 0.9
 """Success above which (CONV) may be used; below, flows are still biased."""
 FAR = 0.1
-"""Total variation from which samples are said to be off their target, where it is known exactly."""
+"""Total variation from which samples are said to be off their target, where it or the least it can be is known."""
+ENOUGH = 1.0 / FAR
+"""Outcomes that count, below which samples by Monte Carlo may be so far off; see `MonteCarloSampler.effective`."""
 
 
 def apply(
@@ -65,10 +67,10 @@ def apply(
         pretrained: Folder that an earlier command wrote; instead of environment, size, word and alphabet.
         rewards: CSV with the columns x, y (grid) or string, and one more column for each reward (>= 0).
         target: RNA to bind to, 5' to 3', or several with commas; the reward grows with ViennaRNA's duplex energy.
-        reward_from: module:function of your own; gets a list of texts ("3 5", "ACGU"), gives one reward >= 0 for each,
-            the same for the same text.
+        reward_from: module:function of your own (from Python, the function, too); gets a list of texts ("3 5", "ACGU"),
+            gives one reward >= 0 for each, the same for the same text.
         mode: exact (all outcomes weighed), mc (some outcomes drawn for each sample) or amortised (short training).
-        outcomes: How many outcomes are drawn for each sample; for mc.
+        outcomes: How many outcomes are drawn for each sample, all of them where there are no more; for mc.
         samples: How many objects to draw for each reward.
         updates: Training steps of the pre-training, 64 trajectories each.
         adapt_updates: Training steps for each reward; for amortised.
@@ -91,6 +93,7 @@ def apply(
         livepapers apply oc-gfn --environment rna --size 6 --target GGGAAACUCGAUUCGC --json
     """
     model_in, table, output = as_path(pretrained), as_path(rewards), as_path(output)
+    _check_kinds(mode, alphabet, target, seed)
     check_numbers({"--samples": (samples, 1, 1_000_000), "--outcomes": (outcomes, 1, 65_536)})
     if output is not None:
         check_output_folder(output)
@@ -105,9 +108,9 @@ def apply(
     if model_in is None:
         problem = read_problem(environment, size=size, word=word, alphabet=alphabet)
         config = _config(problem, updates=updates, adapt_updates=adapt_updates, explorer=explorer)
-        model = OutcomeConditionedGFlowNet(problem.construction(), config, seed=seed)
+        model, explored = OutcomeConditionedGFlowNet(problem.construction(), config, seed=seed), None
     else:
-        problem, model = load_model(model_in)
+        problem, model, explored = read_model(model_in)
         model.config = replace(model.config, adapt_updates=adapt_updates)
     wanted = read_rewards(problem, table, target=target, function=reward_from, floor=floor)
     if not wanted and (model_in is not None or output is None):
@@ -119,46 +122,22 @@ def apply(
         if model_in is None:
             made_of = f"{problem} {model.config} {seed}"
             driven(model, model.config.updates, made_of, partial=partial, name="pre-training")
+            stream = generator(seed, SLUG, "explored")
+            explored = distinct_share(model.env, model.explorer, samples=HELD_OUT, generator=stream)
         made = draw_all(model, wanted, graph, drawing, partial=partial)
-        report = _report(problem, model, made, mode=mode, seed=seed)
-        return report if output is None else _write(report, problem, model, made, output=output)
+        report = _report(problem, model, made, drawing, explored=explored, exact=weighable(problem, graph))
+        return report if output is None else _write(report, problem, model, made, explored=explored, output=output)
 
 
-def load_model(folder: Place) -> tuple[Problem, OutcomeConditionedGFlowNet]:
-    """The pre-trained model that `apply` wrote to `folder`.
-
-    Raises:
-        InputError: There is none, but perhaps something else.
-        CorruptFileError: It does not verify.
-    """
-    folder = Path(folder)
-    described = _described(folder)
-    try:
-        values = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-        problem = Problem(**values)
-        config = Config.from_json(described.made_by["config"])  # type: ignore[arg-type]  # checked by from_json
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what it warned of when it was trained
-            model = OutcomeConditionedGFlowNet(problem.construction(), config, seed=int(described.made_by["seed"]))  # type: ignore[arg-type]
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise CorruptFileError(f"{folder}: not a model of {SLUG} ({plainly(error)})") from None
-    model.network.load_state_dict(artifact.load_network(folder).state_dict())
-    return problem, model
-
-
-def _described(folder: Path) -> artifact.Artifact:
-    """The description of a pre-trained model, and of nothing else."""
-    expected = "a folder with a model that apply oc-gfn wrote"
-    if not (folder / "artifact.json").is_file():
-        cause = "it holds no artifact.json" if folder.is_dir() else "no such folder"
-        raise InputError.of("--pretrained", folder, expected=expected, cause=cause)
-    described = artifact.load(folder)
-    if described.architecture != MODEL:
-        cause = f"it holds {described.named_kind} of {described.slug}"
-        if described.slug == SLUG:
-            cause = "it holds the sampler of one reward; the model is in the folder above"
-        raise InputError.of("--pretrained", folder, expected=expected, cause=cause)
-    return described
+def _check_kinds(mode: Any, alphabet: Any, target: Any, seed: Any) -> None:
+    """Refuse what only Python callers can give, and no later check would see."""
+    if mode not in get_args(Mode):
+        raise InputError.of("--mode", mode, expected="exact, mc or amortised")
+    for option, text in (("--alphabet", alphabet), ("--target", target)):
+        if not isinstance(text, str):
+            raise InputError.of(option, text, expected="text")
+    if not isinstance(seed, Integral) or seed < 0:
+        raise InputError.of("--seed", seed, expected="a whole number from 0")
 
 
 def _config(problem: Problem, *, updates: int, adapt_updates: int, explorer: str) -> Config:
@@ -197,52 +176,82 @@ def _refuse_ignored(*, given: dict[str, Any], pretrained: bool, listed: bool, bo
 
 
 def _report(
-    problem: Problem, model: OutcomeConditionedGFlowNet, made: Sequence[Made], *, mode: Mode, seed: int
+    problem: Problem,
+    model: OutcomeConditionedGFlowNet,
+    made: Sequence[Made],
+    drawing: Drawing,
+    *,
+    explored: float | None,
+    exact: bool,
 ) -> Application:
-    stream = generator(seed, SLUG, "held out")
+    stream = generator(drawing.seed, SLUG, "held out")
     held_out = model.outcomes.draw(HELD_OUT, generator=stream)
     success = model.success(held_out, generator=stream)
     root = model.log_root_flow(model.outcomes.draw(ROOT_FLOWS, generator=stream)).to(torch.float64)
-    spread = distinct_share(model.env, model.explorer, samples=HELD_OUT, generator=stream)
     training: list[Row] = [
         {"what": f"drawn objects that are reached ({HELD_OUT} trials)", "ours": success, "perfect": 1.0},
         {"what": "mean |log F(s0|y)|, nats", "ours": float(root.abs().mean()), "perfect": 0.0},
         {"what": "standard deviation of log F(s0|y), nats", "ours": float(root.std(correction=0)), "perfect": 0.0},
-        {"what": "different objects among 512 of the explorer's", "ours": spread, "perfect": None},
     ]
+    if explored is not None:
+        what = f"different objects among {HELD_OUT} of the explorer's"
+        training.append({"what": what, "ours": explored, "perfect": None})
     fit: list[Row] = [
         {
             "reward": one.reward.name, "mean reward": float(one.log_reward.exp().mean()), "target's": one.exact_mean,
-            "total variation": one.tv, "different objects": len(torch.unique(one.objects, dim=0)),
+            "total variation": one.tv, "at least": one.tv_least,
+            "different objects": len(torch.unique(one.objects, dim=0)),
         }
         for one in made
     ]  # fmt: skip
     best = [row for one in made for row in _best(problem, one)]
-    bad, notes = _warnings(success, made, mode=mode)
+    better = "exact or amortised" if exact else "amortised"
+    bad, notes = _warnings(success, made, drawing, better)
     headline = f"{bad}{success:.1%} of drawn {_plural(problem)} are reached"
     if made:
-        headline += f"; {len(made)} reward{'s' if len(made) > 1 else ''}, {len(made[0].objects)} samples each ({mode})"
+        headline += (
+            f"; {len(made)} reward{'s' if len(made) > 1 else ''}, {len(made[0].objects)} samples each ({drawing.mode})"
+        )
         notes += _about_floors(made)
-        notes += ("Rewards are relative: an object is drawn with probability reward / sum of rewards.",)
+        notes += ("Rewards are relative: the target gives an object the probability reward / sum of rewards.",)
+    if any(one.effective is not None for one in made):
+        notes += (
+            f"mc only comes near the target: each sample weighs {drawing.outcomes:,} outcomes drawn at random and sees "
+            f"no other reward. More --outcomes, or --mode {better}, come nearer.",
+        )
     tables = {"Pre-training": training, **({"Rewards": fit, "Best objects": best} if made else {})}
     return Application(SLUG, headline, tables, notes)
 
 
-def _warnings(success: float, made: Sequence[Made], *, mode: Mode) -> tuple[str, tuple[str, ...]]:
-    """(What the headline begins with, notes), both empty where nothing is known to be wrong."""
+def _warnings(success: float, made: Sequence[Made], drawing: Drawing, better: str) -> tuple[str, tuple[str, ...]]:
+    """(What the headline begins with, notes), both empty where nothing is known to be wrong; `better`: modes."""
     bad, notes = [], []
     if success < WELL:
         bad.append("NOT well pre-trained yet")
         notes.append("Objects that are missed, and biased flows, distort every reward: pre-train longer (--updates).")
-    distances = {one.reward.name: one.tv for one in made if one.tv is not None and one.tv > FAR}
-    if distances:
-        worst = max(distances, key=lambda name: distances[name])
-        others = f" and {len(distances) - 1} more" if len(distances) > 1 else ""
-        bad.append(f"FAR from the target (total variation {distances[worst]:.2f} for {worst}{others})")
-        longer = "adapt longer (--adapt-updates), or pre-train" if mode == "amortised" else "pre-train"
+    more = {
+        "exact": "", "amortised": "adapt longer (--adapt-updates), or ",
+        "mc": f"give more --outcomes, or --mode {better}, or ",
+    }[drawing.mode]  # fmt: skip
+    known = [(one, one.tv_least if one.tv is None else one.tv) for one in made]
+    far = sorted(((tv, one) for one, tv in known if tv is not None and tv > FAR), key=lambda pair: -pair[0])
+    if far:
+        (distance, one), count = far[0], len(far) - 1
+        named, others = one.reward.name, f" and {count} more" if count else ""
+        said = "at least " if one.tv is None else ""
+        bad.append(f"FAR from the target (total variation {said}{distance:.2f} for {named}{others})")
+        sure = "is exact" if one.tv is not None else "is at least that, 95 % sure, by the rewards of the samples"
         notes.append(
-            "The total variation is exact: 0 draws as the rewards ask, 1 draws nothing that they ask for. "
-            f"Above {FAR} the frequencies of samples mislead: {longer} longer (--updates)."
+            f"The total variation {sure}: 0 draws as the rewards ask, 1 draws nothing that they ask for. "
+            f"Above {FAR} the frequencies of samples mislead: {more}pre-train longer (--updates)."
+        )
+    elif few := [one for one in made if one.effective is not None and one.effective < ENOUGH]:
+        one = min(few, key=lambda one: one.effective or 0.0)
+        counted = f"{one.effective:.2g} of {drawing.outcomes:,} outcomes for {one.reward.name}"
+        bad.append(f"PERHAPS FAR from the target (a sample heeds about {counted})")
+        notes.append(
+            f"The rewards of the drawn outcomes differ so much that fewer than {ENOUGH:g} decide: what has the largest "
+            f"rewards is drawn too rarely. {more.removesuffix(', or ').capitalize()}."
         )
     return f"{', '.join(bad)}: " if bad else "", tuple(notes)
 
@@ -290,7 +299,13 @@ def _about_floors(made: Sequence[Made]) -> tuple[str, ...]:
 
 
 def _write(
-    report: Application, problem: Problem, model: OutcomeConditionedGFlowNet, made: Sequence[Made], *, output: Path
+    report: Application,
+    problem: Problem,
+    model: OutcomeConditionedGFlowNet,
+    made: Sequence[Made],
+    *,
+    explored: float | None,
+    output: Path,
 ) -> Application:
     files = {
         "artifact.json": "what the model is and how it was made",
@@ -304,6 +319,8 @@ def _write(
     files.update({name: f"the amortised sampler of {one.reward.name}" for name, one in adapted.items()})
     complete = Application(report.slug, report.headline, report.tables, report.notes, files, output)
     made_by: dict[str, JSON] = {"config": model.config.to_json(), "seed": model.seed, "work": {**model.work()}}
+    if explored is not None:
+        made_by["explored"] = explored
     described = artifact.Artifact(
         kind="sampler", slug=SLUG, architecture=MODEL, arguments={**model.network.arguments}, made_by=made_by,
         spaces={"object": problem.kind, "size": problem.size},

@@ -1,5 +1,6 @@
 """From one pre-trained model to a sampler for any reward, without training: exactly, or by Monte Carlo (oc-gfn)."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from livepapers.methods.oc_gfn.learner import OutcomeConditionedGFlowNet
 from livepapers.methods.oc_gfn.objectives import conversion
 from livepapers.methods.oc_gfn.outcomes import Objects
 from livepapers.methods.oc_gfn.sampling import PolicySampler, TableSampler, masked_policy
+from livepapers.tasks.construction import Factored
 from livepapers.tasks.constructions.exact import StateGraph
 
 LogReward = Callable[[Tensor], Tensor]
@@ -19,6 +21,8 @@ LogReward = Callable[[Tensor], Tensor]
 ROWS = 16_384
 """Pairs of a state and an outcome that the network sees at a time."""
 MOST_PAIRS = 20_000_000
+REPEATS = 16
+"""Outcomes up to which, for each one drawn, it matters whether some are drawn twice."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,13 @@ class MonteCarloSampler(PolicySampler):
         generator: Source of the outcomes that `log_forward` uses.
         redraw: Whether every sampled object gets outcomes of its own.
         calibrate: See `FlowTable.sampler`.
+        distinct: Draw no outcome twice for one object, where there are at most 16 times as many as are drawn. All are
+            as likely as before to be among them, so the weights stay the same, and sums vary less; where as many are
+            asked for as there are, every object sees them all, and equation (3) is exact.
+
+    Attributes:
+        n_outcomes: How many stand for all; not more than there are where they are distinct.
+        weighs_all: Whether all outcomes are among them.
     """
 
     def __init__(
@@ -137,6 +148,7 @@ class MonteCarloSampler(PolicySampler):
         generator: torch.Generator,
         redraw: bool = True,
         calibrate: bool = False,
+        distinct: bool = False,
     ) -> None:
         super().__init__(model.env)
         if n_outcomes < 1:
@@ -144,10 +156,24 @@ class MonteCarloSampler(PolicySampler):
         if model.outcomes.count is None or not model.outcomes.one_to_one:
             cause = "outcomes are drawn uniformly, which needs a Factored construction and f the identity"
             raise InputError.of("mode", "mc", expected="exact or amortised here", cause=cause)
-        self.model, self.log_reward, self.n_outcomes = model, log_reward, n_outcomes
-        self.redraw, self.calibrate = redraw, calibrate
+        count = model.outcomes.count
+        self._of = count if distinct and count <= REPEATS * n_outcomes else 0
+        self.n_outcomes = min(n_outcomes, self._of) if self._of else n_outcomes
+        self.model, self.log_reward, self.calibrate = model, log_reward, calibrate
+        self.weighs_all = self.n_outcomes == self._of
+        self.redraw = redraw and not self.weighs_all
+        self._log_sums, self._drawn = torch.full((2,), -torch.inf, dtype=torch.float64), 0
         self._fixed = self._draw(1, generator)
-        self.reward_evaluations = n_outcomes
+        self.reward_evaluations = self.n_outcomes
+
+    @property
+    def effective(self) -> float:
+        """How many equally good outcomes weigh as much as those of one object, by all that were drawn so far.
+
+        Kish's effective sample size; samples are biased by about one over it.
+        """
+        total, squares = self._log_sums.tolist()
+        return self.n_outcomes * math.exp(2.0 * total - squares) / self._drawn
 
     def log_forward(self, states: Tensor) -> Tensor:
         """The policy that the outcomes drawn at the start give."""
@@ -175,11 +201,25 @@ class MonteCarloSampler(PolicySampler):
 
     def _draw(self, sets: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """`sets` sets of outcomes `[sets, n_outcomes, ...]` and log r(y) (- log F(s0|y)) `[sets, n_outcomes]`."""
-        drawn = self.model.outcomes.draw(sets * self.n_outcomes, generator=generator)
+        drawn = self._distinct(sets, generator) if self._of else None
+        if drawn is None:
+            drawn = self.model.outcomes.draw(sets * self.n_outcomes, generator=generator)
         weight = _finite(self.log_reward(drawn).to(torch.float64), drawn)
+        sums = torch.stack([weight.logsumexp(0), (2.0 * weight).logsumexp(0)])
+        self._log_sums, self._drawn = torch.logaddexp(self._log_sums, sums), self._drawn + len(weight)
         if self.calibrate:
             weight = weight - self.model.log_root_flow(drawn).to(torch.float64)
         return drawn.view(sets, self.n_outcomes, *drawn.shape[1:]), weight.view(sets, self.n_outcomes)
+
+    def _distinct(self, sets: int, generator: torch.Generator) -> Tensor:
+        """Outcomes of which no set has one twice, `[sets * n_outcomes, ...]`."""
+        env = self.env
+        assert isinstance(env, Factored)  # or its outcomes could not be counted
+        number = torch.arange(self._of).repeat(sets)
+        if not self.weighs_all:
+            keys = torch.rand(sets, self._of, generator=generator)
+            number = keys.topk(self.n_outcomes, dim=1).indices.flatten()
+        return env.objects(torch.stack(torch.unravel_index(number, env.bases), 1))
 
     @torch.no_grad()
     def _given(self, states: Tensor, outcomes: Tensor, weight: Tensor) -> Tensor:

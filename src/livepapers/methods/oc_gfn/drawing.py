@@ -17,7 +17,7 @@ from livepapers.core.rng import generator
 from livepapers.methods.oc_gfn.adaptation import Adaptation, AmortisedSampler
 from livepapers.methods.oc_gfn.conversion import FlowTable, MonteCarloSampler
 from livepapers.methods.oc_gfn.learner import OutcomeConditionedGFlowNet
-from livepapers.methods.oc_gfn.problem import Problem, Reward
+from livepapers.methods.oc_gfn.problem import Problem, Reward, Target
 from livepapers.methods.oc_gfn.sampling import PolicySampler
 from livepapers.tasks.constructions.exact import StateGraph, enumerate_states, total_variation
 
@@ -25,6 +25,8 @@ SLUG = "oc-gfn"
 LISTED_STATES = 200_000
 MOST_EXACT_PAIRS = 5_000_000
 """States times outcomes that can be reached from them, about a minute of work: beyond that by Monte Carlo."""
+DOUBT = 0.05
+"""How often, at most, `least_distance` says too much."""
 PROBES = 256
 """Objects whose rewards tell whether a checkpoint is of the same reward."""
 Mode = Literal["exact", "mc", "amortised"]
@@ -42,13 +44,26 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Made:
-    """One reward, its sampler's objects, and how far they are from the target where that is known."""
+    """One reward, its sampler's objects, and how far they are from the target where that is known.
+
+    Attributes:
+        reward: Which.
+        objects: Drawn ones.
+        log_reward: Of each, `[object]` float64.
+        tv: Exact total variation between sampler and target.
+        tv_least: Where that is not known, a total variation that the samples' rewards show, 95 % sure.
+        exact_mean: The target's mean reward.
+        effective: Where outcomes were drawn for each object, how many of them count.
+        adaptation: What made the sampler, if it was trained.
+    """
 
     reward: Reward
     objects: Tensor
     log_reward: Tensor
     tv: float | None
+    tv_least: float | None
     exact_mean: float | None
+    effective: float | None
     adaptation: Adaptation | None
 
 
@@ -61,11 +76,18 @@ def listed_graph(problem: Problem, *, mode: Mode) -> StateGraph | None:
     env = problem.construction()
     objects = math.prod(env.bases)
     graph = enumerate_states(env, largest=LISTED_STATES) if objects <= LISTED_STATES else None
-    pairs = objects**2 // 4 if env.has_stop else objects * env.longest
-    if mode == "exact" and (graph is None or pairs > MOST_EXACT_PAIRS):
+    if mode == "exact" and not weighable(problem, graph):
         cause = f"{float(objects):.2g} objects are too many to weigh each"
         raise InputError.of("--mode", mode, expected="mc or amortised", cause=cause)
     return graph
+
+
+def weighable(problem: Problem, graph: StateGraph | None) -> bool:
+    """Whether the exact conversion is within reach, where all states are listed."""
+    env = problem.construction()
+    objects = math.prod(env.bases)
+    pairs = objects**2 // 4 if env.has_stop else objects * env.longest
+    return graph is not None and pairs <= MOST_EXACT_PAIRS
 
 
 def driven(learner: Learner, updates: int, made_of: str, *, partial: Path | None, name: str) -> None:
@@ -119,16 +141,55 @@ def _draw(
         sampler = AmortisedSampler(model.env, adaptation.networks)
     else:
         stream = generator(seed, SLUG, "outcomes", reward.name)
-        sampler = MonteCarloSampler(model, reward.log_reward, n_outcomes=drawing.outcomes, generator=stream)
+        sampler = MonteCarloSampler(
+            model, reward.log_reward, n_outcomes=drawing.outcomes, generator=stream, distinct=True
+        )
     objects = sampler.sample(drawing.samples, generator=generator(seed, SLUG, "samples", reward.name))
-    tv = exact_mean = None
-    if graph is not None:
-        ends = graph.states[graph.may_end]
-        logs = reward.log_reward(ends).to(torch.float64)
-        exact_mean = float((torch.softmax(logs, dim=0) * logs.exp()).sum())
-        if not isinstance(sampler, MonteCarloSampler):
-            tv = total_variation(sampler.distribution(graph)[graph.may_end], torch.softmax(logs, dim=0))
-    return Made(reward, objects, reward.log_reward(objects).to(torch.float64), tv, exact_mean, adaptation)
+    logs = reward.log_reward(objects).to(torch.float64)
+    target = _target(reward, graph)
+    tv = _exact_distance(sampler, target, graph)
+    least = least_distance(logs, target) if tv is None and target is not None else None
+    mean = None if target is None else float((target.share * target.log_reward.exp()).sum())
+    effective = sampler.effective if isinstance(sampler, MonteCarloSampler) and not sampler.weighs_all else None
+    return Made(reward, objects, logs, tv, least, mean, effective, adaptation)
+
+
+def _target(reward: Reward, graph: StateGraph | None) -> Target | None:
+    """What rewards the target draws: of all objects, where they are listed, or as the reward itself knows."""
+    if graph is None:
+        return reward.target
+    logs = reward.log_reward(graph.states[graph.may_end]).to(torch.float64)
+    return Target(logs, torch.softmax(logs, dim=0))
+
+
+def _exact_distance(sampler: PolicySampler, target: Target | None, graph: StateGraph | None) -> float | None:
+    """Total variation, where the sampler's policy is one and the same for all objects, and states are few enough."""
+    if graph is None or target is None:
+        return None
+    drawn = isinstance(sampler, MonteCarloSampler)
+    if drawn and (sampler.redraw or len(graph.states) * sampler.n_outcomes > MOST_EXACT_PAIRS):
+        return None
+    return total_variation(sampler.distribution(graph)[graph.may_end], target.share)
+
+
+def least_distance(log_reward: Tensor, target: Target) -> float:
+    """A total variation that a sampler has at least, 95 % sure, by the rewards of objects that it drew.
+
+    Two distributions of objects are at least as far apart as the shares that they give to all rewards up to any level
+    (Kolmogorov's distance), less what so many samples may be off by chance (Dvoretzky, Kiefer, Wolfowitz, Massart).
+
+    Args:
+        log_reward: Of independent samples, `[n]` float64.
+        target: What the target draws.
+
+    Returns:
+        From 0 to 1; 0 says nothing.
+    """
+    count = len(log_reward)
+    levels, place = torch.unique(torch.cat([target.log_reward, log_reward]), return_inverse=True)
+    change = torch.cat([target.share, torch.full((count,), -1.0 / count, dtype=torch.float64)])
+    gap = torch.zeros(len(levels), dtype=torch.float64).index_add_(0, place, change).cumsum(0).abs().max()
+    return max(0.0, float(gap) - math.sqrt(math.log(2.0 / DOUBT) / (2.0 * count)))
 
 
 def _adapted(model: OutcomeConditionedGFlowNet, reward: Reward, seed: int, *, partial: Path | None) -> Adaptation:

@@ -5,15 +5,16 @@ import math
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from livepapers.core.errors import InputError
 from livepapers.core.rng import generator
-from livepapers.core.user_code import digest_of_file, function_named, numbers
+from livepapers.core.user_code import digest_of_file, function_given, name_given, numbers
 from livepapers.tasks.construction import draw_objects
 from livepapers.tasks.constructions import Hypergrid, Strings, binding_log_reward, rna_strings
 from livepapers.tasks.constructions.rna import check_rna
@@ -55,6 +56,14 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Target:
+    """What rewards a target draws: groups of objects of one reward each, in any order."""
+
+    log_reward: Tensor  # [group] float64
+    share: Tensor  # [group] float64, which the target gives the group
+
+
+@dataclass(frozen=True)
 class Reward:
     """One reward of the user's: a name and log r of objects."""
 
@@ -63,17 +72,20 @@ class Reward:
     about: str  # where it comes from and what it holds, for fingerprints: other content, other words
     floored: Callable[[Tensor], list[str]] | None = None  # why each object has the floor, "" for the user's own value
     floor_share: float | None = None  # of the target, what objects at the floor have together, where that is known
+    target: Target | None = None  # where it is known
 
 
 def read_problem(environment: Kind | None, *, size: int | None, word: int, alphabet: str) -> Problem:
     """Check what describes the environment; raises `InputError`."""
     if environment is None:
         raise InputError.of("--environment", "nothing", expected="grid, bits, rna or strings, or --pretrained FOLDER")
+    if environment not in get_args(Kind):
+        raise InputError.of("--environment", environment, expected="grid, bits, rna or strings")
     if size is None:
         unit = {"grid": "cells a side", "bits": "bits"}.get(environment, "letters")
         raise InputError.of("--size", "nothing", expected=f"a whole number: {unit}")
     most = MOST_SIDE if environment == "grid" else 256 if environment == "bits" else MOST_LENGTH
-    if not 2 <= size <= most:
+    if not isinstance(size, Integral) or not 2 <= size <= most:
         raise InputError.of("--size", size, expected=f"a whole number from 2 to {most} for {environment}")
     if alphabet and environment != "strings":
         raise InputError.of("--alphabet", alphabet, expected="nothing", cause=f"{environment} has its own symbols")
@@ -97,13 +109,15 @@ def _check_word(word: int, size: int) -> None:
     if size % DEFAULT_WORD and word == DEFAULT_WORD:  # which was hardly typed
         cause = f"or give --word: a move appends so many bits, {DEFAULT_WORD} when left out"
         raise InputError.of("--size", size, expected=f"a multiple of {DEFAULT_WORD}", cause=cause)
-    if not 1 <= word <= 10 or size % word:
+    if not isinstance(word, Integral) or not 1 <= word <= 10 or size % word:
         raise InputError.of("--word", word, expected=f"1 to 10 bits that divide --size {size}")
 
 
-def read_rewards(problem: Problem, table: Path | None, *, target: str, function: str, floor: float) -> list[Reward]:
+def read_rewards(
+    problem: Problem, table: Path | None, *, target: str, function: str | Callable[..., Any], floor: float
+) -> list[Reward]:
     """All rewards the user gave, each with a name of its own; raises `InputError`."""
-    if not 0.0 < floor < 1.0:
+    if not isinstance(floor, Real) or not 0.0 < floor < 1.0:
         cause = "a reward of 0 has no logarithm, and no path would lead past such outcomes"
         raise InputError.of("--floor", floor, expected="a number above 0 and below 1", cause=cause)
     found = [] if table is None else _from_table(problem, table, floor=floor)
@@ -186,7 +200,10 @@ def _listed(problem: Problem, name: str, about: str, keys: Tensor, values: Tenso
     others = float(math.prod(problem.construction().bases) - len(keys))
     at_floor = (others + int(below.sum())) * least
     share = at_floor / (at_floor + float(values[~below].sum()))
-    return Reward(name, log_reward, about, floored, share)
+    rest = torch.tensor([math.log(least), others * least], dtype=torch.float64)
+    mass = torch.cat([values.clamp(min=least), rest[1:]])
+    target = Target(torch.cat([logs, rest[:1]]), mass / mass.sum())
+    return Reward(name, log_reward, about, floored, share, target)
 
 
 def _cells(problem: Problem, frame: Any, at: Callable[[int], str]) -> Tensor:
@@ -229,10 +246,9 @@ def _from_target(problem: Problem, target: str) -> Reward:
     return Reward(target, binding_log_reward(target, length=problem.size), f"binding to {target}")
 
 
-def _from_function(problem: Problem, name: str, *, floor: float) -> Reward:
+def _from_function(problem: Problem, given: str | Callable[..., Any], *, floor: float) -> Reward:
     """What a function gives, its floor a share of the largest value of all objects, or of a sample of many."""
-    function = function_named(name, field="--reward-from")
-    about = f"function {name}, SHA-256 of its file {digest_of_file(name) or 'unknown'}, floor {floor!r}"
+    name, function = name_given(given, field="--reward-from"), function_given(given, field="--reward-from")
     env = problem.construction()
 
     def value(objects: Tensor) -> Tensor:
@@ -247,6 +263,9 @@ def _from_function(problem: Problem, name: str, *, floor: float) -> Reward:
         shown = f"0 for {'all' if few else 'each of'} {len(looked_at):,} objects"
         cause = f"returned by {name}" + ("" if few else " for objects drawn at random")
         raise InputError.of("--reward-from", shown, expected="at least one reward above 0", cause=cause)
+    values = hashlib.sha256(seen.numpy().tobytes()).hexdigest()  # functions given in Python may share name and file
+    about = f"function {name}, SHA-256 of its file {digest_of_file(name) or 'unknown'}, of values {values}"
+    about += f", floor {floor!r}"
     if few:
         return _listed(problem, name, about, _number(problem, looked_at), seen, least)
     return Reward(
