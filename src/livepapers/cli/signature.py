@@ -166,8 +166,6 @@ def _kind(annotation: Any, name: str) -> tuple[Any, bool]:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (Union, types.UnionType):
         kinds = [argument for argument in arguments if argument is not types.NoneType]
-        if set(kinds) == {Path, str}:  # `Place`
-            kinds = [Path]
         if len(kinds) == 1:
             return _kind(kinds[0], name)
     if origin is Literal and all(isinstance(choice, str) for choice in arguments):

@@ -28,14 +28,6 @@ _PLAIN: Mapping[Any, tuple[type, str]] = {
 }  # fmt: skip
 """Annotation -> what a value may be, and its name; NumPy's numbers are among them."""
 
-Place: TypeAlias = Path | str
-"""A file or folder, as Python callers write it; on the command line a path."""
-
-
-def as_path(place: Place | None) -> Path | None:
-    """The path of what was given, if it was."""
-    return None if place is None else Path(place)
-
 
 def options_checked(apply: Callable[P, "Application"]) -> Callable[P, "Application"]:
     """An `apply` that takes from Python what the command line gives it, and refuses the rest in one line.

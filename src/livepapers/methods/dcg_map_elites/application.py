@@ -5,13 +5,13 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from numbers import Integral, Real
 from pathlib import Path
 
 from livepapers.core import artifact, loop
 from livepapers.core.application import (
     Application,
     Row,
+    as_typed,
     check_numbers,
     options_checked,
     refuse_changed,
@@ -30,7 +30,6 @@ from livepapers.methods.dcg_map_elites.repertoire import Repertoire
 from livepapers.methods.dcg_map_elites.replaying import (
     CELLS,
     MOST_SHOWN,
-    as_typed,
     cell_rows,
     listed,
     looked_up,
@@ -126,7 +125,7 @@ def apply(
     if not env and archive is None:
         raise InputError.of("env and archive", "neither", expected="a world to search, or an archive to look into")
     check_numbers({"seed": (seed, 0, 2**63 - 1), "test-episodes": (test_episodes, 1, 10_000)})
-    if not isinstance(cell, Integral) or cell < -1:
+    if cell < -1:
         raise InputError.of("cell", cell, expected="the number of a cell, 0 or more")
     if output is not None:
         check_output_folder(output)
@@ -166,7 +165,7 @@ def _config(
         "critic-steps": (critic_steps, 1, 10**6), "gradient-steps": (gradient_steps, 1, 10**6),
     })  # fmt: skip
     for name, value, least in (("length", length, 1e-6), ("reward-offset", reward_offset, -1e6)):
-        if not (isinstance(value, Real) and math.isfinite(value) and least <= value <= 1e6):
+        if not (math.isfinite(value) and least <= value <= 1e6):
             raise InputError.of(name, value, expected=f"a number from {least:g} to 1,000,000")
     widths = _widths(hidden)
     samples = min(200 * cells, max(50_000, 20 * cells))

@@ -5,9 +5,7 @@ import math
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -170,11 +168,6 @@ def _command(kept: Repertoire, folder: Path) -> str:
     if kept.function:
         words += ["--descriptor-from", kept.function]
     return shlex.join(words)
-
-
-def as_typed(given: Any) -> str:
-    """A list of numbers as one types it, separated by commas; whoever calls from Python may give a sequence."""
-    return given if isinstance(given, str) else ",".join(map(str, np.ravel(given).tolist()))
 
 
 def listed(field: str, text: str, expected: str) -> tuple[float, ...]:

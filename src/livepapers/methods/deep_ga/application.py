@@ -5,13 +5,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from livepapers.core import loop
 from livepapers.core.application import (
     Application,
     Row,
     Spread,
+    as_typed,
     check_numbers,
     options_checked,
     refuse_changed,
@@ -182,7 +181,7 @@ def _evolved(learner: Evolution, task: dict[str, JSON], test_episodes: int, outp
 
 
 def _widths(given: str | Sequence[int]) -> list[int] | str:
-    text = given if isinstance(given, str) else ",".join(map(str, np.ravel(given).tolist()))
+    text = as_typed(given)
     if text.strip() in CONVOLUTIONS:
         return text.strip()
     try:

@@ -4,15 +4,22 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
-from numbers import Integral
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from livepapers.core import artifact
-from livepapers.core.application import Application, Place, Row, as_path, check_numbers, refuse_changed, rounded, to_csv
+from livepapers.core.application import (
+    Application,
+    Row,
+    check_numbers,
+    options_checked,
+    refuse_changed,
+    rounded,
+    to_csv,
+)
 from livepapers.core.config import replace
 from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, unfinished
@@ -34,14 +41,15 @@ ENOUGH = 1.0 / FAR
 """Outcomes that count, below which samples by Monte Carlo may be so far off; see `MonteCarloSampler.effective`."""
 
 
+@options_checked
 def apply(
     *,
     environment: Kind | None = None,
     size: int | None = None,
     word: int = DEFAULT_WORD,
     alphabet: str = "",
-    pretrained: Place | None = None,
-    rewards: Place | None = None,
+    pretrained: Path | None = None,
+    rewards: Path | None = None,
     target: str = "",
     reward_from: str = "",
     mode: Mode = "exact",
@@ -52,7 +60,7 @@ def apply(
     floor: float = 1e-3,
     explorer: Literal["backward", "gafn", "uniform"] = "backward",
     seed: Seed = 0,
-    output: Place | None = None,
+    output: Path | None = None,
 ) -> Application:
     """Pre-train a sampler that reaches any object, then sample for rewards without training again.
 
@@ -92,8 +100,7 @@ def apply(
         livepapers apply oc-gfn --pretrained model --rewards rewards.csv --output samples
         livepapers apply oc-gfn --environment rna --size 6 --target GGGAAACUCGAUUCGC --json
     """
-    model_in, table, output = as_path(pretrained), as_path(rewards), as_path(output)
-    _check_kinds(mode, alphabet, target, seed)
+    _check_kinds(alphabet, target, seed)
     check_numbers({"--samples": (samples, 1, 1_000_000), "--outcomes": (outcomes, 1, 65_536)})
     if output is not None:
         check_output_folder(output)
@@ -103,23 +110,23 @@ def apply(
             "explorer": explorer, "mode": mode, "outcomes": outcomes, "samples": samples,
             "adapt_updates": adapt_updates, "floor": floor,
         },
-        pretrained=model_in is not None, listed=table is not None or bool(reward_from), bound=bool(target),
+        pretrained=pretrained is not None, listed=rewards is not None or bool(reward_from), bound=bool(target),
     )  # fmt: skip
-    if model_in is None:
+    if pretrained is None:
         problem = read_problem(environment, size=size, word=word, alphabet=alphabet)
         config = _config(problem, updates=updates, adapt_updates=adapt_updates, explorer=explorer)
         model, explored = OutcomeConditionedGFlowNet(problem.construction(), config, seed=seed), None
     else:
-        problem, model, explored = read_model(model_in)
+        problem, model, explored = read_model(pretrained)
         model.config = replace(model.config, adapt_updates=adapt_updates)
-    wanted = read_rewards(problem, table, target=target, function=reward_from, floor=floor)
-    if not wanted and (model_in is not None or output is None):
-        expected = "--rewards, --target or --reward-from" + ("" if model_in else ", or --output to keep the model")
+    wanted = read_rewards(problem, rewards, target=target, function=reward_from, floor=floor)
+    if not wanted and (pretrained is not None or output is None):
+        expected = "--rewards, --target or --reward-from" + ("" if pretrained else ", or --output to keep the model")
         raise InputError.of("rewards", "none", expected=expected)
     graph = listed_graph(problem, mode=mode if wanted else "mc")
     drawing = Drawing(mode=mode, outcomes=outcomes, samples=samples, seed=seed)
     with unfinished(output) as partial:
-        if model_in is None:
+        if pretrained is None:
             made_of = f"{problem} {model.config} {seed}"
             driven(model, model.config.updates, made_of, partial=partial, name="pre-training")
             stream = generator(seed, SLUG, "explored")
@@ -129,14 +136,12 @@ def apply(
         return report if output is None else _write(report, problem, model, made, explored=explored, output=output)
 
 
-def _check_kinds(mode: Any, alphabet: Any, target: Any, seed: Any) -> None:
-    """Refuse what only Python callers can give, and no later check would see."""
-    if mode not in get_args(Mode):
-        raise InputError.of("--mode", mode, expected="exact, mc or amortised")
+def _check_kinds(alphabet: Any, target: Any, seed: int) -> None:
+    """Refuse what no later check would see."""
     for option, text in (("--alphabet", alphabet), ("--target", target)):
         if not isinstance(text, str):
             raise InputError.of(option, text, expected="text")
-    if not isinstance(seed, Integral) or seed < 0:
+    if seed < 0:
         raise InputError.of("--seed", seed, expected="a whole number from 0")
 
 

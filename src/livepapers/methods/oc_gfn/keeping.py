@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from livepapers.core import artifact
-from livepapers.core.application import Place
 from livepapers.core.errors import CorruptFileError, InputError, plainly
 from livepapers.methods.oc_gfn.config import Config
 from livepapers.methods.oc_gfn.drawing import SLUG
@@ -16,7 +15,7 @@ from livepapers.methods.oc_gfn.problem import Problem
 MODEL = "methods.oc_gfn:ConditionalFlowNetwork"
 
 
-def load_model(folder: Place) -> tuple[Problem, OutcomeConditionedGFlowNet]:
+def load_model(folder: Path | str) -> tuple[Problem, OutcomeConditionedGFlowNet]:
     """The pre-trained model that `apply` wrote to `folder`.
 
     Raises:

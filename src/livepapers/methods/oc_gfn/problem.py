@@ -5,9 +5,8 @@ import math
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -79,13 +78,11 @@ def read_problem(environment: Kind | None, *, size: int | None, word: int, alpha
     """Check what describes the environment; raises `InputError`."""
     if environment is None:
         raise InputError.of("--environment", "nothing", expected="grid, bits, rna or strings, or --pretrained FOLDER")
-    if environment not in get_args(Kind):
-        raise InputError.of("--environment", environment, expected="grid, bits, rna or strings")
     if size is None:
         unit = {"grid": "cells a side", "bits": "bits"}.get(environment, "letters")
         raise InputError.of("--size", "nothing", expected=f"a whole number: {unit}")
     most = MOST_SIDE if environment == "grid" else 256 if environment == "bits" else MOST_LENGTH
-    if not isinstance(size, Integral) or not 2 <= size <= most:
+    if not 2 <= size <= most:
         raise InputError.of("--size", size, expected=f"a whole number from 2 to {most} for {environment}")
     if alphabet and environment != "strings":
         raise InputError.of("--alphabet", alphabet, expected="nothing", cause=f"{environment} has its own symbols")
@@ -109,7 +106,7 @@ def _check_word(word: int, size: int) -> None:
     if size % DEFAULT_WORD and word == DEFAULT_WORD:  # which was hardly typed
         cause = f"or give --word: a move appends so many bits, {DEFAULT_WORD} when left out"
         raise InputError.of("--size", size, expected=f"a multiple of {DEFAULT_WORD}", cause=cause)
-    if not isinstance(word, Integral) or not 1 <= word <= 10 or size % word:
+    if not 1 <= word <= 10 or size % word:
         raise InputError.of("--word", word, expected=f"1 to 10 bits that divide --size {size}")
 
 
@@ -117,7 +114,7 @@ def read_rewards(
     problem: Problem, table: Path | None, *, target: str, function: str | Callable[..., Any], floor: float
 ) -> list[Reward]:
     """All rewards the user gave, each with a name of its own; raises `InputError`."""
-    if not isinstance(floor, Real) or not 0.0 < floor < 1.0:
+    if not 0.0 < floor < 1.0:
         cause = "a reward of 0 has no logarithm, and no path would lead past such outcomes"
         raise InputError.of("--floor", floor, expected="a number above 0 and below 1", cause=cause)
     found = [] if table is None else _from_table(problem, table, floor=floor)
