@@ -229,7 +229,10 @@ FAULTS = {
     "points as streets": ({"streets": "places.gpkg", "facilities": "places.gpkg"}, "expected lines"),
     "unknown layer": ({"streets": "town.gpkg", "facilities": "places.gpkg", "layer": "x"}, "a map"),
     "a window for streets": ({"streets": "town.gpkg", "facilities": "places.gpkg", "window": 9}, "goes with --series"),
-    "direction": ({"streets": "town.gpkg", "facilities": "places.gpkg", "direction": "up"}, "--direction"),
+    "direction": (
+        {"streets": "town.gpkg", "facilities": "places.gpkg", "direction": "up"},
+        "direction: got up, expected one of",
+    ),
     "angle": ({"streets": "town.gpkg", "facilities": "places.gpkg", "min_angle": 200.0}, "--min-angle"),
     "window": ({"series": "long.csv", "window": 1}, "--window"),
     "stride": ({"series": "long.csv", "stride": 0}, "--stride"),

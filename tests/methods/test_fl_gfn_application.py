@@ -170,7 +170,7 @@ MALFORMED: dict[str, tuple[bytes | None, str, dict[str, Any], str]] = {
     "no updates": (b"a b\n", "graph", {"updates": 0}, "updates"),
     "too much exploration": (b"a b\n", "graph", {"epsilon": 1.5}, "epsilon.*1.5"),
     "an unknown objective": (b"a b\n", "graph", {"objective": "flow"}, "objective.*flow"),
-    "a forward-looking tb": (b"a b\n", "graph", {"objective": "fl-tb"}, "telescope.*tb"),
+    "a forward-looking tb": (b"a b\n", "graph", {"objective": "fl-tb"}, "objective: got fl-tb, expected one of"),
 }  # fmt: skip
 
 

@@ -114,7 +114,7 @@ FAULTS = {
     "two sources": (lambda folder: {"git": folder, "sets": folder / "sets.csv"}, "exactly one of"),
     "top of 0": (lambda folder: {"top": 0}, "--top"),
     "huge top": (lambda folder: {"top": 10**9}, "--top"),
-    "unknown score": (lambda folder: {"score": "harmonik"}, "--score"),
+    "unknown score": (lambda folder: {"score": "harmonik"}, "score: got harmonik, expected one of"),
     "split as a share": (lambda folder: {"split": 0.8}, "percent, not a share"),
     "split of 100": (lambda folder: {"split": 100.0}, "--split"),
     "split that is no number": (lambda folder: {"split": float("nan")}, "--split"),

@@ -84,8 +84,6 @@ def apply(
         return made if output is None else _write(made, output, told.files, told.forecaster)
     if facilities is None or streets is None:
         raise InputError.of("--facilities", "nothing", expected="a file of places", cause="--streets needs them")
-    if direction not in ("out", "in", "both"):
-        raise InputError.of("--direction", direction, expected="out, in or both")
     if not (math.isfinite(min_angle) and 0.0 <= min_angle <= 180.0):
         raise InputError.of("--min-angle", min_angle, expected="degrees from 0 to 180")
     refuse_changed(apply, "it goes with --series", window=window, stride=stride, epochs=epochs)

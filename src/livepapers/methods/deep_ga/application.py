@@ -23,7 +23,7 @@ from livepapers.core.files import check_output_folder, unfinished
 from livepapers.core.learner import JSON
 from livepapers.core.rng import Seed
 from livepapers.core.user_code import digest_of_file
-from livepapers.methods.deep_ga.config import ALGORITHMS, Algorithm, Config
+from livepapers.methods.deep_ga.config import Algorithm, Config
 from livepapers.methods.deep_ga.evaluation import world_of
 from livepapers.methods.deep_ga.genomes import Genome
 from livepapers.methods.deep_ga.individuals import (
@@ -147,8 +147,6 @@ def _config(
     *, algorithm: Algorithm, generations: int, population: int, parents: int, sigma: float, validation: int, share: int
 ) -> Config:
     """The options of a search, checked, as its settings; how many run side by side depends on the network."""
-    if algorithm not in ALGORITHMS:
-        raise InputError.of("algorithm", algorithm, expected=f"one of {', '.join(ALGORITHMS)}")
     check_numbers({
         "generations": (generations, 1, 10**6), "population": (population, 2, 10**6),
         "parents": (parents, 1, population), "validation": (validation, 0, 10_000), "share": (share, 0, 10_000),

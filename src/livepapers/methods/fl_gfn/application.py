@@ -157,9 +157,6 @@ def load_sampler(folder: Path) -> Sampler:
 
 
 def _config(objective: str, *, updates: int, epsilon: float) -> Config:
-    if objective == "fl-tb":
-        cause = "the energies of a whole trajectory telescope, so it would be tb"
-        raise InputError.of("--objective", objective, expected="fl-db, fl-subtb, db, tb or subtb", cause=cause)
     config = Config(objective=objective, updates=updates, epsilon=epsilon)  # type: ignore[arg-type]
     return replace(config, epsilon_end=epsilon)  # by itself: a wrong --epsilon is one problem and not two
 

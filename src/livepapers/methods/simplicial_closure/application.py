@@ -84,7 +84,7 @@ def apply(
         livepapers apply simplicial-closure --git . --split 90 --json
         livepapers apply simplicial-closure --hypergraph data/email-Enron --score harmonic
     """
-    _check_options({"--git": git, "--hypergraph": hypergraph, "--sets": sets}, top=top, score=score, split=split)
+    _check_options({"--git": git, "--hypergraph": hypergraph, "--sets": sets}, top=top, split=split)
     if output is not None:
         check_output_folder(output)
     simplices, among = _read(git=git, hypergraph=hypergraph, sets=sets)
@@ -114,14 +114,12 @@ def apply(
     return made if output is None else _write(made, output)
 
 
-def _check_options(sources: Mapping[str, Path | None], *, top: int, score: str, split: float) -> None:
+def _check_options(sources: Mapping[str, Path | None], *, top: int, split: float) -> None:
     given = [name for name, path in sources.items() if path is not None]
     if len(given) != 1:
         raise InputError.of("source", " and ".join(given) or "none", expected=f"exactly one of {', '.join(sources)}")
     if not 1 <= top <= MOST_TOP:
         raise InputError.of("--top", top, expected=f"a whole number from 1 to {MOST_TOP}")
-    if score not in COMPARED:
-        raise InputError.of("--score", score, expected=f"one of {', '.join(COMPARED)}")
     if not 1 <= split <= 99:
         raise InputError.of("--split", split, expected="a percentile from 1 to 99", cause="percent, not a share")
 
