@@ -433,3 +433,12 @@ def test_observations_that_are_no_numbers_are_the_worlds_fault():
     search = deep_ga.Evolution(doors(broken=True), layout, config=Config.tiny(), seed=0)
     with pytest.raises(InputError, match="the environment's observations: got nan, expected finite numbers"):
         search.update()
+
+
+def test_every_game_of_minatar_is_played_on_by_lanes_that_have_ended():
+    for name in ("minatar-breakout", "minatar-freeway", "minatar-space-invaders"):
+        world, seen, acts = deep_ga.world_of(name, {"horizon": 80})
+        layout = Layout(seen, acts, hidden=(4,))
+        rows = np.stack([Genome((seed,), (), layout.signature).decode(layout.scale()) for seed in range(6)])
+        found = deep_ga.Evaluator(world, layout, side_by_side=64)(rows.__getitem__, 6, episodes=4, seed=0)
+        assert found.steps > 24

@@ -426,3 +426,14 @@ def test_verdicts_hold_together_however_many_changes_were_tried():
 
     assert verdicts(1) == ["moved"]
     assert verdicts(9) == ["not told apart"] * 9
+
+
+def test_a_person_names_a_module_also_with_arguments(balance: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "poles_of_mine.py").write_text(
+        "import gymnasium\nfrom gymnasium.envs.classic_control import CartPoleEnv\n"
+        "def make(x=0, **given):\n    return CartPoleEnv(**given)\n"
+        "gymnasium.register('Mine-v0', make, max_episode_steps=50)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    done = apply(balance, env="poles_of_mine:Mine-v0?x=1", changes="none", episodes=2, repeats=2, horizon=20)
+    assert "its mean return is 20" in done.headline  # played there, for as long as was asked

@@ -82,7 +82,8 @@ def test_options_of_another_kind_are_refused_in_one_line_that_names_them(slug: s
     for name, kind in kinds.items():
         for value in wrong(kind) if name != "return" else ():
             said = told(apply, places(apply), empty, **{name: value})
-            assert said.startswith(f"{name}: got {value}, expected "), said
+            shown = repr(value) if isinstance(value, str) and typing.get_origin(kind) is not typing.Literal else value
+            assert said.startswith(f"{name}: got {shown}, expected "), said
             assert "\n" not in said
             tried += 1
     assert tried
@@ -103,3 +104,17 @@ def test_numbers_of_numpy_are_numbers_and_choices_are_those_of_the_annotation() 
     for name, value in (("count", None), ("how", "b"), ("how", np.arange(2)), ("fast", None)):
         with pytest.raises(InputError, match=f"^{name}: got "):
             typed(**{name: value})
+
+
+@pytest.mark.parametrize("value", [3, b"file.csv", {"A": 1}, "a\0b.csv"])
+def test_what_is_no_path_is_refused(value: Any) -> None:
+    @options_checked
+    def apply(data: Path, *, output: Path | None = None) -> Application:
+        return Application(f"{data} {output}", "", {})
+
+    typed: Any = apply
+    for given in ({"data": value}, {"data": "file.csv", "output": value}):
+        with pytest.raises(InputError, match=r"^(data|output): got .*, expected a path, or text that is one"):
+            typed(**given)
+    with pytest.raises(InputError, match=r"^data: got None"):
+        typed(None)

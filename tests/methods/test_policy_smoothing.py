@@ -739,3 +739,10 @@ def test_options_that_mean_nothing_are_refused_in_one_line():
         certify(balancing(), CartPole(5), sigma="0.2", episodes=2)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"^episodes: got 50.5, expected a whole number"):
         certify(balancing(), CartPole(5), sigma=0.2, episodes=50.5)  # type: ignore[arg-type]
+
+
+def test_a_described_world_may_leave_out_arguments_and_must_have_a_name():
+    assert certify(balancing(), {"name": "cart-pole"}, sigma=0.2, episodes=2).episodes == 2
+    for described in ({"x": 1}, {"name": "cart-pole", "arguments": 3}):
+        with pytest.raises(InputError, match=r"^env: got .*, expected .*name.*: a world"):
+            certify(balancing(), described, sigma=0.2, episodes=2)

@@ -4,6 +4,7 @@ import inspect
 import json
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -15,7 +16,7 @@ from livepapers.baselines.plain_controllers import PlainActor
 from livepapers.blocks.policy_door import as_policy
 from livepapers.core import artifact
 from livepapers.core.application import Application
-from livepapers.core.errors import InputError
+from livepapers.core.errors import CorruptFileError, InputError
 from livepapers.lab import evaluation, onnx_export
 from livepapers.methods.yann_rl import application, apply, training
 from livepapers.methods.yann_rl.model_file import ModelFile, read_model
@@ -357,3 +358,60 @@ def test_a_plain_rival_that_a_study_keeps_goes_out_too(tmp_path: Path):
     assert onnx_export.export(policy, tmp_path / "plain.onnx", probes=32) <= 1e-6
     with pytest.raises(InputError, match="observation space"):
         evaluation.evaluate(policy, episodes=1, seed=0, env="gymnasium:Pendulum-v1")
+
+
+class Broken(Pushed):
+    """Pushed, and after some steps of an episode its sensor or its meter fails."""
+
+    def __init__(self, fault: str) -> None:
+        super().__init__()
+        self.fault = fault
+
+    def step(self, action: Any) -> Any:
+        state, reward, *rest = super().step(action)
+        fails = self.time > 30
+        state = state + np.nan if fails and self.fault == "observations" else state
+        return state, np.inf if fails and self.fault == "rewards" else reward, *rest
+
+
+@pytest.mark.parametrize("fault", ["observations", "rewards"])
+def test_numbers_that_are_not_finite_are_the_environments(fault: str):
+    if "test/Broken-v0" not in gymnasium.registry:
+        gymnasium.register("test/Broken-v0", lambda fault, **_: Broken(fault))
+    with pytest.raises(InputError, match=f"the environment's {fault}: got .*, expected finite numbers"):
+        apply(samples.path("pendulum_mpc.yml"), points=100, env=f"test/Broken-v0?fault={fault}", steps=100, nodes=4)
+
+
+def test_a_plant_that_was_changed_is_other_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    code = tmp_path / "plants_of_mine.py"
+    code.write_text("import livepapers.tasks.plants\n")
+    monkeypatch.chdir(tmp_path)
+    update, count = training.YannDDPG.update, 0
+
+    def stopped(self: training.YannDDPG) -> dict[str, float]:
+        nonlocal count
+        count += 1
+        if count == 3:
+            raise KeyboardInterrupt
+        return update(self)
+
+    monkeypatch.setattr(training.YannDDPG, "update", stopped)
+    drive = training.loop.drive
+    monkeypatch.setattr(training.loop, "drive", lambda *a, **named: drive(*a, **named, save_every=0.0))
+    given = {"points": 100, "env": "plants_of_mine:livepapers/ClippedPendulum-v0", "steps": 100, "nodes": 4}
+    judged(monkeypatch, [1.0] * 9)
+    with pytest.raises(KeyboardInterrupt):
+        apply(samples.path("pendulum_mpc.yml"), **given, output=tmp_path / "out")
+    code.write_text("import livepapers.tasks.plants\n# changed\n")
+    judged(monkeypatch, [1.0] * 9)
+    with pytest.raises(CorruptFileError, match="belongs to other work"):
+        apply(samples.path("pendulum_mpc.yml"), **given, output=tmp_path / "out")
+
+
+def test_what_ends_sooner_is_no_better_for_costing_less():
+    played = training.Played
+    assert training._as_safe(played(5.0, 0, 100), played(9.0, 0, 100))
+    assert training._as_safe(played(5.0, 0, 100), played(9.0, 1, 40))
+    assert training._as_safe(played(5.0, 1, 40), played(9.0, 1, 40))
+    assert not training._as_safe(played(5.0, 1, 39), played(9.0, 1, 40))
+    assert not training._as_safe(played(5.0, 1, 99), played(9.0, 0, 100))

@@ -409,3 +409,36 @@ def test_a_simulators_masks_go_out_as_infos_and_come_in_again():
     env = SimulatorEnv(RandomWalk())
     assert env.reset(seed=0)[1]["action_mask"].tolist() == [1, 1]
     assert env.step(0)[4]["action_mask"].dtype == np.int8
+
+
+class TwoLocks(Corridor):
+    """Corridors whose actions have two parts, the second one without a say."""
+
+    action_space = gymnasium.spaces.MultiDiscrete([3, 2])
+
+    def _info(self, when: str) -> dict[str, Any]:
+        first = super()._info(when)["action_mask"]
+        return {"action_mask": (first, np.array([self.time % 2, 1], dtype=np.int8))}
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        return super().step(int(action[0]))
+
+
+def test_masks_of_several_parts_may_be_a_tuple():
+    task = GymnasiumTask(gymnasium.vector.SyncVectorEnv([TwoLocks] * 4, autoreset_mode=AutoresetMode.SAME_STEP))
+    observation = task.reset(0)
+    for time in range(4):
+        mask = task.mask()
+        assert mask is not None
+        assert torch.equal(mask[:, :3], open_doors(observation))
+        assert mask[:, 3:].tolist() == [[time % 2 == 1, True]] * 4
+        observation = task.step(torch.ones(4, 2, dtype=torch.int64)).observation
+
+
+def test_a_mask_that_allows_nothing_is_refused_in_one_line():
+    task = corridors(_info=lambda self, when: {"action_mask": np.zeros(3, dtype=np.int8)})
+    task.reset(0)
+    with pytest.raises(
+        InputError, match=r'^env: info\["action_mask"\]: got none allowed, expected at least one action'
+    ):
+        task.mask()

@@ -137,3 +137,24 @@ def test_arguments_reach_simulators_and_environments():
         assert task.env.envs[0].unwrapped.g == 0.5  # type: ignore[attr-defined]
     with pytest.raises(InputError, match=r"env: Pendulum-v1 raised TypeError: .*weight"):
         worlds.make(*worlds.named("Pendulum-v1?weight=0.5"))
+
+
+@pytest.mark.parametrize("name", ["num_envs", "vectorization_mode", "wrappers"])
+def test_arguments_that_are_gymnasiums_own_are_refused_by_name(name: str):
+    with pytest.raises(InputError, match=f"got {name}, expected arguments of the environment"):
+        worlds.make(*worlds.named(f"CartPole-v1?{name}=1"))
+
+
+@pytest.mark.parametrize("name", ["cart-pole", "minatar-breakout", "hard-maze", "point-omni"])
+@pytest.mark.parametrize("horizon", ["2.5", "abc", "0"])
+def test_a_horizon_is_a_whole_number(name: str, horizon: str):
+    with pytest.raises(InputError, match=f"horizon: got {horizon}, expected a whole number"):
+        worlds.make(*worlds.named(f"{name}?horizon={horizon}"))
+
+
+def test_names_are_texts_and_readers_see_short_arguments():
+    with pytest.raises(InputError, match=r"^env: got 3, expected a name"):
+        worlds.named(3)  # type: ignore[arg-type]
+    assert worlds.label("cart-pole", {}) == "cart-pole"
+    assert worlds.label("gymnasium:X-v0", {"g": 5}) == "gymnasium:X-v0?g=5"
+    assert worlds.label("inventory", {"horizon": 5, "table": [1, 2]}) == "inventory"

@@ -25,7 +25,7 @@ from livepapers.cli.command import Command, examples, in_a_folder, json_option
     "--env",
     metavar="ID",
     help="Another world than the policy's own: a registered name, a Gymnasium id, or module:id,"
-    " with arguments as in 'Pendulum-v1?g=5'.",
+    " with arguments as in 'Pendulum-v1?g=5'. Its own by name keeps the arguments that it was made with.",
 )
 @click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path), callback=in_a_folder, help="CSV file for the episodes."

@@ -55,8 +55,10 @@ def _as_annotated(name: str, kind: Any, value: Any) -> Any:
     kinds = get_args(kind) if isinstance(kind, UnionType) or get_origin(kind) is Union else (kind,)
     if value is None and NoneType in kinds:
         return None
-    if Path in kinds and isinstance(value, (str, Path)):
+    if Path in kinds and isinstance(value, (str, Path)) and "\0" not in str(value):
         return Path(value)
+    if Path in kinds and str not in kinds:
+        raise InputError.of(name, value, expected="a path, or text that is one")
     plain = [one for one in kinds if one is not NoneType]
     if len(plain) != 1:
         return value
@@ -67,7 +69,7 @@ def _as_annotated(name: str, kind: Any, value: Any) -> Any:
         return value
     kept, expected = _PLAIN[plain[0]]
     if not isinstance(value, kept) or (isinstance(value, bool) and plain[0] is not bool):
-        raise InputError.of(name, value, expected=expected)
+        raise InputError.of(name, repr(value) if isinstance(value, str) else value, expected=expected)
     return plain[0](value)
 
 

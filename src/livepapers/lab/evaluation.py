@@ -112,7 +112,7 @@ def evaluate(policy: Source, *, episodes: int, seed: int, env: str | None = None
             parts.append(run_episodes(acting, task, seed=derive(seed, "evaluate", first) >> 32))
     returns, lengths, terminated = (np.concatenate(column) for column in zip(*parts, strict=True))
     interval = bootstrap_interval(returns, numpy_generator(seed, "evaluate", "interval"))
-    return Evaluation(name, returns, lengths, terminated, interval_inside(returns, interval))
+    return Evaluation(worlds.label(name, arguments), returns, lengths, terminated, interval_inside(returns, interval))
 
 
 def check_fit(policy: Acting, task: BatchedTask, *, world: str) -> None:

@@ -37,7 +37,7 @@ class CartPole:
     """
 
     def __init__(self, horizon: int = 500) -> None:
-        if not 1 <= horizon <= 1_000_000:
+        if not isinstance(horizon, int) or not 1 <= horizon <= 1_000_000:
             raise InputError.of("horizon", horizon, expected="a whole number from 1 to 1,000,000")
         self.horizon = horizon
         self.return_bounds = (0.0, float(horizon))

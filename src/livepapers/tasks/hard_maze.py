@@ -52,7 +52,7 @@ class HardMaze:
     behaviour_size = 2
 
     def __init__(self, horizon: int = 400) -> None:
-        if horizon < 1:
+        if not isinstance(horizon, int) or horizon < 1:
             raise InputError.of("horizon", horizon, expected="a whole number >= 1")
         self.horizon = horizon
         corners = torch.tensor(WALLS, dtype=torch.float32)

@@ -106,7 +106,7 @@ class _Game:
     def __init__(self, name: str, *, planes: int, actions: int, horizon: int, sticky: float) -> None:
         if not 0.0 <= sticky <= 1.0:
             raise InputError.of("sticky", sticky, expected="a probability")
-        if horizon < 1:
+        if not isinstance(horizon, int) or horizon < 1:
             raise InputError.of("horizon", horizon, expected="a whole number >= 1")
         self.name, self.horizon, self.sticky = name, horizon, sticky
         self.observation_space = gymnasium.spaces.Box(0.0, 1.0, (planes, SIZE, SIZE), np.float32)
@@ -170,7 +170,7 @@ class Breakout(_Game):
         paddle = (state.paddle - (action == 1).long() + (action == 2).long()).clamp(0, 9)
         way, lane = state.direction, torch.arange(len(state.x))
         x = state.x + torch.where((way == 1) | (way == 2), 1, -1)
-        y = state.y + torch.where(way >= 2, 1, -1)
+        y = (state.y + torch.where(way >= 2, 1, -1)).clamp(max=9)  # whoever steps on after the end stays at the floor
         way = torch.where((x < 0) | (x > 9), FLIP_ACROSS[way], way)
         x, roof = x.clamp(0, 9), y < 0
         y, way = y.clamp(min=0), torch.where(roof, FLIP_DOWN[way], way)

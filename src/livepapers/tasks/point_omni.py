@@ -50,7 +50,7 @@ class PointOmni:
     descriptor = Descriptor(("x", "y"), (-HALF_WIDTH,) * 2, (HALF_WIDTH,) * 2, columns=(0, 1), unit=HALF_WIDTH)
 
     def __init__(self, horizon: int = 50, *, trap: bool = False) -> None:
-        if horizon < 1:
+        if not isinstance(horizon, int) or horizon < 1:
             raise InputError.of("horizon", horizon, expected="a whole number >= 1")
         self.horizon, self.trap = horizon, trap
         corners = torch.tensor(TRAP, dtype=torch.float32)

@@ -44,7 +44,7 @@ class SwimmerOmni:
     descriptor = Descriptor(("x", "y"), (-HALF_WIDTH,) * 2, (HALF_WIDTH,) * 2, columns=(8, 9), unit=HALF_WIDTH)
 
     def __init__(self, horizon: int = 250) -> None:
-        if horizon < 1:
+        if not isinstance(horizon, int) or horizon < 1:
             raise InputError.of("horizon", horizon, expected="a whole number >= 1")
         try:
             mujoco: Any = importlib.import_module("mujoco")  # its names are made when it is loaded

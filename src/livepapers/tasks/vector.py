@@ -226,8 +226,8 @@ class GymnasiumTask:
 
     Observations that are no boxes of numbers side by side (dictionaries, tuples, discrete ones) are flattened as
     `gymnasium.spaces.utils.flatten` does it: discrete parts become one-hot. Where the info of a reset tells an
-    `action_mask` of discrete actions (1: allowed; several parts one after the other), so does `mask`; a later step
-    whose info tells none allows all.
+    `action_mask` of discrete actions (1: allowed; several parts one after the other, or as a tuple), so does `mask`; a
+    later step whose info tells none allows all.
 
     Args:
         env: A vector environment in same-step autoreset mode; `GymnasiumTask.make` builds one.
@@ -243,7 +243,8 @@ class GymnasiumTask:
         self.observation_space, self.action_space = env.single_observation_space, env.single_action_space
         self.info: Mapping[str, Any] = {}
         """What the last step told beside observations; `told` reads it."""
-        self._actions, self._masked = _choices(self.action_space), False
+        self._parts, self._masked = _choices(self.action_space), False
+        self._actions = sum(self._parts)
         seen = self.observation_space
         self._flattened = not isinstance(seen, gymnasium.spaces.Box) or not seen.shape
         if self._flattened:
@@ -318,8 +319,17 @@ class GymnasiumTask:
         return torch.from_numpy(values)
 
     def mask(self) -> Tensor | None:
-        """Allowed discrete actions, `[lane, action]` bool, as the info tells them; None where the reset told none."""
-        return self._allowed(self.info) if self._masked else None
+        """Allowed discrete actions, `[lane, action]` bool, as the info tells them; None where the reset told none.
+
+        Raises:
+            InputError: A mask has another width, or allows nothing.
+        """
+        if not self._masked:
+            return None
+        allowed = self._allowed(self.info)
+        if not all(bool(part.any(1).all()) for part in allowed.split(self._parts, 1)):
+            raise InputError.of(f'env: info["{MASK}"]', "none allowed", expected="at least one action, in each part")
+        return allowed
 
     def close(self) -> None:
         """Give back what the environments hold: windows, simulators, processes."""
@@ -337,7 +347,8 @@ class GymnasiumTask:
         if told is None:
             return torch.from_numpy(allowed)
         for lane in np.flatnonzero(info.get(f"_{MASK}", everyone)):
-            mask = np.asarray(told[lane])
+            given = told[lane]
+            mask = np.concatenate([np.ravel(one) for one in given]) if isinstance(given, tuple) else np.asarray(given)
             if mask.size != self._actions or mask.dtype.kind not in "biuf":
                 expected = f"{self._actions} numbers, 1 for an action that is allowed"
                 raise InputError.of(f'env: info["{MASK}"]', str(told[lane]), expected=expected)
@@ -418,11 +429,11 @@ class SimulatorEnv(gymnasium.Env):
         )
 
 
-def _choices(space: gymnasium.Space) -> int:
-    """How wide a mask of its actions is; 0 where it has none."""
+def _choices(space: gymnasium.Space) -> list[int]:
+    """How many choices each part of its actions has, which masks tell of; none where there are no masks."""
     if isinstance(space, gymnasium.spaces.Discrete):
-        return int(space.n)
-    return int(space.nvec.sum()) if isinstance(space, gymnasium.spaces.MultiDiscrete) else 0
+        return [int(space.n)]
+    return space.nvec.reshape(-1).tolist() if isinstance(space, gymnasium.spaces.MultiDiscrete) else []
 
 
 def _told(mask: Tensor | None, *, lane: int | None = None) -> dict[str, Any]:

@@ -52,8 +52,11 @@ GYMNASIUM, ATARI = "gymnasium:", "atari:"
 _PLAIN = '[]{}":, '
 """What needs no escape in an argument that is typed."""
 
-_NOT_ARGUMENTS = {"cls", "env_id", "lanes"}
-"""Names that `GymnasiumTask.make` has itself; an `env_id` would also tell Gymnasium's adapters what else to import."""
+_NOT_ARGUMENTS = {
+    "cls", "env_id", "id", "lanes", "num_envs", "vector_kwargs", "vectorization_mode", "wrappers",
+}  # fmt: skip
+"""Names that `GymnasiumTask.make` and Gymnasium's `make_vec` have themselves; an `env_id` would also tell Gymnasium's
+adapters what else to import."""
 
 
 def named(env: str) -> tuple[str, dict[str, Any]]:
@@ -63,8 +66,10 @@ def named(env: str) -> tuple[str, dict[str, Any]]:
     as JSON or as Python writes them, and what is neither is text; %26 is a & in one.
 
     Raises:
-        InputError: An argument has no name or no value, or two of them have one name.
+        InputError: It is no text, an argument has no name or no value, or two of them have one name.
     """
+    if not isinstance(env, str):
+        raise InputError.of("env", env, expected="a name: of a world of livepapers, or a Gymnasium id")
     bare, _, query = env.partition("?")
     name = bare if bare in WORLDS or bare.startswith((GYMNASIUM, ATARI)) else GYMNASIUM + bare
     arguments: dict[str, Any] = {}
@@ -75,6 +80,12 @@ def named(env: str) -> tuple[str, dict[str, Any]]:
             raise InputError.of("env", f"{env}: argument {part or 'nothing'}", expected=expected)
         arguments[key] = _value(value)
     return name, arguments
+
+
+def label(name: str, arguments: Mapping[str, Any]) -> str:
+    """A world's name for readers, with its arguments if none is a table: then it can be typed like this."""
+    plain = all(isinstance(value, (str, int, float)) for value in arguments.values())
+    return name + typed("", arguments if plain else {})
 
 
 def typed(name: str, arguments: Mapping[str, Any]) -> str:

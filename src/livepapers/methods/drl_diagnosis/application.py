@@ -208,6 +208,8 @@ def _check_positive(name: str, value: float) -> None:
 def _world(policy: AnyPolicy, env: str) -> Environment:
     """The world that was asked for, or the one the policy says it was made for."""
     name, arguments = worlds.asked_for(env, policy.task, field="policy")
+    if env:
+        return worlds.typed(name, arguments)  # a person may name a module, a file may not
     return {"name": name, "arguments": arguments} if arguments else name
 
 

@@ -52,7 +52,9 @@ def world_of(env: Environment) -> World:
     if isinstance(env, str):
         return world_of(dict(zip(("name", "arguments"), worlds.named(env), strict=True)))
     if isinstance(env, Mapping):
-        name, arguments = env["name"], env["arguments"]
+        name, arguments = env.get("name"), env.get("arguments", {})
+        if not isinstance(name, str) or not isinstance(arguments, Mapping):
+            raise InputError.of("env", dict(env), expected='{"name": a world, "arguments": {...}}')
         if name in worlds.WORLDS:
             return world_of(worlds.simulator(name, arguments))
         return World(lambda lanes: worlds.make(name, arguments, lanes=lanes), ENVIRONMENTS, None, None, named=True)

@@ -23,6 +23,7 @@ from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.rng import Seed, derive
 from livepapers.core.rng import generator as make_generator
+from livepapers.core.user_code import digest_of_file
 from livepapers.methods.sindy_rl import trajectories
 from livepapers.methods.sindy_rl.circles import remarks
 from livepapers.methods.sindy_rl.config import Config
@@ -176,7 +177,9 @@ def _drive(learner: SindyRL, made_by: Mapping[str, Any], partial: Path | None) -
                 "one step, % of changes": rounded(100 * metrics["model_error"]),
             })  # fmt: skip
 
-    fingerprint = hashlib.sha256(json.dumps(["sindy-rl", 2, made_by], sort_keys=True).encode()).hexdigest()
+    name, _ = worlds.named(made_by["env"])
+    code = digest_of_file(name.removeprefix(worlds.GYMNASIUM))  # an environment of one's own is not its name
+    fingerprint = hashlib.sha256(json.dumps(["sindy-rl", 3, made_by, code], sort_keys=True).encode()).hexdigest()
     loop.drive(
         learner, learner.config.updates, folder=partial, fingerprint=fingerprint, log=log, memory=lambda: learning,
         recall=learning.extend,

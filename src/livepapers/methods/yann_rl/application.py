@@ -63,8 +63,8 @@ def apply(
     The network is compared with that quadratic program on random states and on facets of regions. With an environment,
     training starts at that controller, twice: from a critic that learns slowly and from one that learns fast. Ten times
     on the way (each thousand steps, if there are fewer than ten) the controller is judged by an episode from each of
-    five starts; the one of least cost is kept, and none that broke more limits than the exact one did: that stays if
-    none is better. Ten other starts are played before and after.
+    five starts; the one of least cost is kept, and none that breaks a limit where the exact one did not, or sooner;
+    that one stays if none is better. Ten other starts are played before and after.
 
     Args:
         model: YAML or JSON file. A (n x n), B (n x m), Q (n x n) and R (m x m) are lists of rows; horizon is a number
@@ -74,7 +74,8 @@ def apply(
             zero (the set point's input), saturate (the bound on the side of that feedback) or project (the law of the
             nearest region).
         points: Random states of the check.
-        env: Gymnasium id of your plant, module:id for one that your module registers; observations are the states,
+        env: Gymnasium id of your plant, module:id for one that your module registers, with arguments as in
+            'Pendulum-v1?g=9.81'; observations are the states,
             actions the inputs, rewards minus the cost. Nothing is trained when left out.
         steps: Environment steps of either training, rounded up to whole twenties; episodes that judge come on top. For
             the first 1,000, or half of fewer than 2,000, only the critic learns.

@@ -15,6 +15,7 @@ from livepapers.core.rng import generator as make_generator
 from livepapers.methods.yann_rl.critic import YannCritic
 from livepapers.methods.yann_rl.designs import Design, pendulum_design
 from livepapers.methods.yann_rl.yann import Coupling, Outside, YannActor
+from livepapers.tasks.finite import require_finite
 from livepapers.tasks.pendulum import ClippedPendulum
 from livepapers.tasks.vector import BatchedTask, SimulatorTask, Step
 
@@ -94,6 +95,9 @@ class WatchedTask:
     def step(self, action: Tensor) -> Step:
         """Act; the reward is scaled."""
         step = self.task.step(action)
+        lanes = torch.ones(self.lanes, dtype=torch.bool)
+        require_finite(step.final, lanes, what="observations")
+        require_finite(step.reward, lanes, what="rewards")
         self.violations += int(step.terminated.sum())
         return step._replace(reward=self.scale * step.reward)
 

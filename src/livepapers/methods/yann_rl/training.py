@@ -19,15 +19,17 @@ from livepapers.core.application import Row
 from livepapers.core.config import replace
 from livepapers.core.rng import derive
 from livepapers.core.rng import generator as make_generator
+from livepapers.core.user_code import digest_of_file
 from livepapers.methods.yann_rl.critic import YannCritic
 from livepapers.methods.yann_rl.learner import Config, YannDDPG
 from livepapers.methods.yann_rl.model_file import Model
 from livepapers.methods.yann_rl.reporting import STARTS, rounded
 from livepapers.methods.yann_rl.yann import YannActor
 from livepapers.tasks import worlds
+from livepapers.tasks.finite import require_finite
 from livepapers.tasks.vector import BatchedTask
 
-LONGEST_EPISODE = 1000
+LONGEST_EPISODE, ONE = 1000, torch.ones(1, dtype=torch.bool)
 JUDGEMENTS, JUDGED_EVERY, JUDGED_STARTS = 10, 1000, 5
 """Ten judgements in equal parts of the training, fewer where a part would be under so many steps; episodes of each."""
 CRITICS = {"slow": Config().critic_rate, "fast": 1e-3}
@@ -51,6 +53,7 @@ class Played(NamedTuple):
 
     cost: float
     ended: int  # 1: it ended early, by a broken limit
+    steps: int = 0
 
 
 def train(
@@ -65,7 +68,7 @@ def train(
     partial: Path | None,
     made_by: Mapping[str, Any],
 ) -> Trained:
-    """Let a controller learn from each critic; keep the one of least cost that breaks no more limits than at first.
+    """Let a controller learn from each critic; keep the one of least cost that is as safe as at first.
 
     Args:
         task: What is learned on; one lane.
@@ -83,11 +86,12 @@ def train(
 
     def judge(policy: nn.Module, _: int) -> float:
         played = _play(env, policy, JUDGED_STARTS, seed, "judged")
-        safe = sum(one.ended for one in played) <= sum(one.ended for one in first)
+        safe = all(_as_safe(*pair) for pair in zip(played, first, strict=True))
         return -_mean_cost(played) if safe else -math.inf
 
     updates, parts = steps // Config().steps, min(max(steps // JUDGED_EVERY, 1), JUDGEMENTS)
-    fingerprint = hashlib.sha256(json.dumps(["yann-rl", 2, dict(made_by)], sort_keys=True).encode()).hexdigest()
+    code = digest_of_file(worlds.named(env)[0].removeprefix(worlds.GYMNASIUM))  # a plant of one's own is not its name
+    fingerprint = hashlib.sha256(json.dumps(["yann-rl", 2, dict(made_by), code], sort_keys=True).encode()).hexdigest()
     found = Trained(actor, 0, "", [])
     to_beat, violations = -_mean_cost(first), 0
     for name, rate in CRITICS.items():
@@ -137,15 +141,21 @@ def _play(env: str, actor: nn.Module, starts: int, seed: int, stream: str) -> li
     with worlds.opened(*worlds.named(env)) as task:
         for start in range(starts):
             observation, cost = task.reset(derive(seed, "yann-rl", "apply", stream, start) >> 33), 0.0
-            terminated = False
-            for _ in range(LONGEST_EPISODE):
-                step = task.step(actor(observation))
-                observation, cost = step.observation, cost - float(step.reward[0])
+            terminated, steps = False, 0
+            while steps < LONGEST_EPISODE:
+                steps += 1
+                step = task.step(actor(require_finite(observation, ONE, what="observations")))
+                observation, cost = step.observation, cost - float(require_finite(step.reward, ONE, what="rewards")[0])
                 terminated = bool(step.terminated[0])
                 if terminated or bool(step.truncated[0]):
                     break
-            played.append(Played(cost, int(terminated)))
+            played.append(Played(cost, int(terminated), steps))
     return played
+
+
+def _as_safe(now: Played, then: Played) -> bool:
+    """Whether an episode breaks no limit that was kept before, nor the same one sooner: what ends soon costs little."""
+    return not now.ended or (bool(then.ended) and now.steps >= then.steps)
 
 
 def _mean_cost(played: list[Played]) -> float:
