@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -432,8 +433,9 @@ def test_a_person_names_a_module_also_with_arguments(balance: Path, tmp_path: Pa
     (tmp_path / "poles_of_mine.py").write_text(
         "import gymnasium\nfrom gymnasium.envs.classic_control import CartPoleEnv\n"
         "def make(x=0, **given):\n    return CartPoleEnv(**given)\n"
-        "gymnasium.register('Mine-v0', make, max_episode_steps=50)\n"
+        "gymnasium.register('PolesOfMine-v0', make, max_episode_steps=50)\n"
     )
     monkeypatch.chdir(tmp_path)
-    done = apply(balance, env="poles_of_mine:Mine-v0?x=1", changes="none", episodes=2, repeats=2, horizon=20)
+    monkeypatch.setattr("gymnasium.envs.registration.registry", dict(gymnasium.registry))
+    done = apply(balance, env="poles_of_mine:PolesOfMine-v0?x=1", changes="none", episodes=2, repeats=2, horizon=20)
     assert "its mean return is 20" in done.headline  # played there, for as long as was asked
