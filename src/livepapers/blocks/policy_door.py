@@ -237,7 +237,6 @@ def require_largest(policy: AnyPolicy, seen: Tensor, actions: Tensor, space: Dis
     if policy.values is None:
         return
     values = policy.values(seen).detach()
-    expected = "the values by which it acts"
     if values.shape != (len(seen), space.n):
         shown = f"{policy.about}, whose values are {list(values.shape)} for {len(seen)} observations"
         raise InputError.of("policy", shown, expected=f"[{len(seen)}, {space.n}]: one an action")
@@ -246,7 +245,8 @@ def require_largest(policy: AnyPolicy, seen: Tensor, actions: Tensor, space: Dis
     other = float((taken < best - CLOSE * best.abs().clamp(min=1.0)).double().mean())
     if other > MOST_OTHERWISE:
         shown = f"{policy.about}, which takes another action than that of its largest value in {100 * other:.0f} %"
-        raise InputError.of("policy", shown, expected=expected, cause="are they of another network, or negative?")
+        cause = "are they of another network, or negative?"
+        raise InputError.of("policy", shown, expected="the values by which it acts", cause=cause)
 
 
 def takes_mask(policy: Callable[..., Any]) -> bool:

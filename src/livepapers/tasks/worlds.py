@@ -18,6 +18,7 @@ import gymnasium
 import torch
 
 from livepapers.core.errors import InputError
+from livepapers.core.user_code import digest_of_file
 from livepapers.tasks.atari import AtariTask
 from livepapers.tasks.demand import Panel
 from livepapers.tasks.inventory import InventoryNetwork, InventorySimulator
@@ -88,6 +89,16 @@ def label(name: str, arguments: Mapping[str, Any]) -> str:
     return name + typed("", arguments if plain else {})
 
 
+def names_module(name: str) -> bool:
+    """Whether a world's name asks for a module to be imported: a person may say so, a file may not."""
+    return name.count(":") > 1
+
+
+def digest_of_code(name: str) -> str:
+    """Of the file of the module that a world's name asks for, "" for others: a world of one's own is not its name."""
+    return digest_of_file(name.removeprefix(GYMNASIUM))
+
+
 def typed(name: str, arguments: Mapping[str, Any]) -> str:
     """What one types to name a world: the inverse of `named`."""
     query = "&".join(f"{key}={quote(json.dumps(value), safe=_PLAIN)}" for key, value in arguments.items())
@@ -121,7 +132,7 @@ def of_file(world: Any, *, field: str, option: str = "") -> tuple[str, dict[str,
     name, arguments = str(told.get("name")), told.get("arguments", {})
     if name not in WORLDS and not name.startswith((GYMNASIUM, ATARI)):
         raise InputError.of(field, f"the world {name}", expected=_any_world())
-    if name.count(":") > 1:
+    if names_module(name):
         cause = "a file may not name a module to import" + (f"; say {option} if you trust it" if option else "")
         raise InputError.of(field, f"the world {name}", expected="a world without a module", cause=cause)
     if not isinstance(arguments, Mapping) or not all(isinstance(key, str) for key in arguments):

@@ -231,7 +231,7 @@ def _drive(learner: DescriptorConditionedSearch, function: str, partial: Path | 
 
     world = learner.world
     told = [world.descriptor.names, world.descriptor.low, world.descriptor.high, world.descriptor.statistic, function]
-    told += [digest_of_file(name) for name in (function, world.name.removeprefix(worlds.GYMNASIUM))]  # code, not names
+    told += [digest_of_file(function), worlds.digest_of_code(world.name)]  # code, not names
     identity = ["dcg-map-elites", 1, world.name, world.arguments, told, learner.config.to_json(), learner.seed]
     fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     loop.drive(

@@ -163,7 +163,7 @@ def page_of(kept: Repertoire, headline: str, folder: Path) -> str:
 def _command(kept: Repertoire, folder: Path) -> str:
     """What opens the archive again, for a shell; what a file may not name is typed there."""
     words = ["livepapers", "apply", "dcg-map-elites", "--archive", str(folder)]
-    if kept.world.name.startswith(worlds.GYMNASIUM) and kept.world.name.count(":") > 1:
+    if worlds.names_module(kept.world.name):
         words += ["--env", worlds.typed(kept.world.name, kept.world.arguments)]
     if kept.function:
         words += ["--descriptor-from", kept.function]

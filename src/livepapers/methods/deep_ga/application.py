@@ -22,7 +22,6 @@ from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, unfinished
 from livepapers.core.learner import JSON
 from livepapers.core.rng import Seed
-from livepapers.core.user_code import digest_of_file
 from livepapers.methods.deep_ga.config import Algorithm, Config
 from livepapers.methods.deep_ga.evaluation import world_of
 from livepapers.methods.deep_ga.genomes import Genome
@@ -205,10 +204,9 @@ def _drive(learner: Evolution, task: dict[str, JSON], partial: Path | None) -> l
     def recall(kept: list[Row]) -> None:
         curve.extend({key: row[key] for key in _COLUMNS} for row in kept)  # checkpoints keep keys in another order
 
-    name = str(task["name"])
     identity: list[JSON] = ["deep-ga", 2, task, learner.layout.arguments, learner.config.to_json(), learner.seed]
     identity.append(learner.evaluator.cap)
-    identity.append(digest_of_file(name.removeprefix(worlds.GYMNASIUM)))  # an environment of one's own is not its name
+    identity.append(worlds.digest_of_code(str(task["name"])))
     fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     loop.drive(
         learner, learner.config.generations, folder=partial, fingerprint=fingerprint, log=log,

@@ -23,7 +23,6 @@ from livepapers.core.errors import InputError
 from livepapers.core.files import check_output_folder, new_folder, unfinished
 from livepapers.core.rng import Seed, derive
 from livepapers.core.rng import generator as make_generator
-from livepapers.core.user_code import digest_of_file
 from livepapers.methods.sindy_rl import trajectories
 from livepapers.methods.sindy_rl.circles import remarks
 from livepapers.methods.sindy_rl.config import Config
@@ -177,8 +176,7 @@ def _drive(learner: SindyRL, made_by: Mapping[str, Any], partial: Path | None) -
                 "one step, % of changes": rounded(100 * metrics["model_error"]),
             })  # fmt: skip
 
-    name, _ = worlds.named(made_by["env"])
-    code = digest_of_file(name.removeprefix(worlds.GYMNASIUM))  # an environment of one's own is not its name
+    code = worlds.digest_of_code(worlds.named(made_by["env"])[0])
     fingerprint = hashlib.sha256(json.dumps(["sindy-rl", 3, made_by, code], sort_keys=True).encode()).hexdigest()
     loop.drive(
         learner, learner.config.updates, folder=partial, fingerprint=fingerprint, log=log, memory=lambda: learning,
@@ -216,8 +214,8 @@ def _write_policies(
     states, inputs = _names_of(learner)
     network, dictionary, (model, _) = policies["network"], policies["dictionary"], _models(learner)
     name, arguments = worlds.named(made_by["env"])
-    ours_alone = name.count(":") > 1  # a file names no module of the user's
-    spaces: dict[str, Any] = {} if ours_alone else {"task": {"name": name, "arguments": arguments}}
+    own = worlds.names_module(name)  # which no file may say
+    spaces: dict[str, Any] = {} if own else {"task": {"name": name, "arguments": arguments}}
     circles = learner.known.circles
     written = model_files(model, states, inputs, circles) | {"policy.c": dictionary.in_c(states, inputs)}
     written["equations.txt"] = explained([str(row["equation"]) for row in done.tables[EQUATIONS]], states, circles)

@@ -224,4 +224,4 @@ def _world(env: str) -> dict[str, Any] | None:
     """What a file may call the environment; None for one that only the user's own module knows."""
     name, arguments = worlds.named(env)
     own = plants.ENVIRONMENTS.get(name.rpartition(":")[2])
-    return None if own is None and name.count(":") > 1 else {"name": own or name, "arguments": arguments}
+    return None if own is None and worlds.names_module(name) else {"name": own or name, "arguments": arguments}

@@ -19,7 +19,6 @@ from livepapers.core.application import Row
 from livepapers.core.config import replace
 from livepapers.core.rng import derive
 from livepapers.core.rng import generator as make_generator
-from livepapers.core.user_code import digest_of_file
 from livepapers.methods.yann_rl.critic import YannCritic
 from livepapers.methods.yann_rl.learner import Config, YannDDPG
 from livepapers.methods.yann_rl.model_file import Model
@@ -90,7 +89,7 @@ def train(
         return -_mean_cost(played) if safe else -math.inf
 
     updates, parts = steps // Config().steps, min(max(steps // JUDGED_EVERY, 1), JUDGEMENTS)
-    code = digest_of_file(worlds.named(env)[0].removeprefix(worlds.GYMNASIUM))  # a plant of one's own is not its name
+    code = worlds.digest_of_code(worlds.named(env)[0])
     fingerprint = hashlib.sha256(json.dumps(["yann-rl", 2, dict(made_by), code], sort_keys=True).encode()).hexdigest()
     found = Trained(actor, 0, "", [])
     to_beat, violations = -_mean_cost(first), 0
