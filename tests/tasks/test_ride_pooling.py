@@ -4,6 +4,8 @@ import itertools
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from livepapers.baselines.dispatch_rules import nearest_vehicle, one_step_greedy, random_matching
 from livepapers.core.errors import InputError
@@ -145,16 +147,59 @@ def test_offers_are_what_a_loop_over_vehicles_and_orders_of_stops_finds():
     assert carried == {0, 1, 2}
 
 
-def test_pieces_have_every_row_once_and_are_as_wide_as_the_most_orders_of_their_lanes():
+def test_rewards_are_the_offers_of_each_lane_s_own_bin_when_lanes_are_at_different_minutes():
+    stream = generator(2, "city")
+    city = City(
+        tuple("abcde"), 5.0 * torch.rand(5, 2, generator=stream), 0.2 + 0.4 * torch.rand(2, 5, 5, generator=stream),
+        torch.rand(2, 5, 5, generator=stream), torch.tensor([4.0, 4.0]), bin_minutes=1,
+    )  # fmt: skip
+    fleet = RidePooling(city, vehicles=7, seats=4)
+    state, policy = fleet.initial(4, stream), random_matching(fleet, generator(1, "r"))
+    for t in range(12):
+        state = fleet.resolve(fleet.decide(state, policy(state))[0], fleet.draw(4, t, stream))[0]
+    state = state._replace(minute=torch.tensor([0, 1, 0, 1]))
+    orders, (lanes, vehicles) = fleet.board(state), fleet.free_vehicles(state)
+    row, column = orders.there[lanes].nonzero(as_tuple=True)
+    offer = fleet.offers(state, lanes[row], vehicles[row], orders.place[lanes[row], column])
+    rewards, pickups = (one(state, orders, lanes, vehicles) for one in (fleet.rewards, fleet.pickup_minutes))
+    torch.testing.assert_close(rewards[row, column], offer.reward, atol=1e-4, rtol=0.0)
+    torch.testing.assert_close(pickups[row, column], offer.pickup_minutes, atol=1e-5, rtol=0.0)
+
+
+def test_a_table_has_every_row_once_in_pieces_of_a_kind_as_wide_as_the_most_orders_of_their_lanes():
     there = torch.tensor([[True] * 5, [True] * 2 + [False] * 3, [False] * 5, [True] * 3 + [False] * 2])
     orders = Board(torch.arange(5).expand(4, 5), there)
-    lane = torch.tensor([0, 0, 1, 1, 1, 2, 3, 3])
-    pieces = list(orders.pieces(torch.arange(8), lane, 6))
-    assert sorted(row for piece, _ in pieces for row in piece.tolist()) == list(range(8))
-    for piece, width in pieces:
-        assert width == int(there.sum(1)[lane[piece]].max())
-    assert [len(piece) for piece, _ in pieces] == [4, 2, 1, 1]
-    assert list(orders.pieces(torch.arange(0), lane, 6)) == []
+    lane, kinds, pieces = torch.tensor([0, 0, 1, 1, 1, 2, 3, 3]), torch.tensor([1, 0, 0, 0, 1, 1, 0, 0]), []
+
+    def values(lanes: torch.Tensor, rows: torch.Tensor, *, width: int, kind: int) -> torch.Tensor:
+        assert torch.equal(lanes, lane[rows])
+        assert width == int(there.sum(1)[lanes].max())
+        pieces.append((kind, rows.tolist()))
+        return rows[:, None] * 10.0 + torch.arange(width) + 1.0
+
+    whole = orders.table((lane, torch.arange(8)), 6, values)
+    assert [len(rows) for _, rows in pieces] == [4, 2, 1, 1]
+    pieces.clear()
+    of_kinds = orders.table((lane, torch.arange(8)), 6, values, kind=kinds)
+    assert sorted(row for _, rows in pieces for row in rows) == list(range(8))
+    assert all(kinds[rows].tolist() == [kind] * len(rows) for kind, rows in pieces)
+    for row, width in enumerate(there.sum(1)[lane].tolist()):
+        expected = [10.0 * row + 1.0 + column for column in range(width)]
+        assert whole[row, :width].tolist() == of_kinds[row, :width].tolist() == expected
+    assert orders.table((lane[:0], lane[:0]), 6, values).shape == (0, 5)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 40))
+def test_the_nearest_zone_is_that_of_all_compared(seed: int, zones: int):
+    stream = generator(seed, "zones")
+    places = torch.rand(zones, 2, generator=stream) * torch.tensor([9.0, 0.0 if seed % 5 == 0 else 3.0])
+    if seed % 3 == 0:
+        places[0] = 500.0
+    same = torch.ones(1, zones, zones)
+    city = City(tuple(map(str, range(zones))), places, same, same, torch.ones(1))
+    position = 14.0 * torch.rand(200, 2, generator=stream) - 2.0
+    km = (position[:, None] - places).abs().sum(-1)
+    assert torch.equal(city.nearest_zone(position), km.min(1).indices)
 
 
 def test_a_place_belongs_to_the_nearest_zone_and_to_the_first_of_equals():

@@ -26,21 +26,16 @@ def assign(scores: Tensor, lane: Tensor, columns: Tensor, *, idle: float | None 
         `[R]` int64: the column of each row, or -1.
     """
     found = np.full(len(scores), UNMATCHED, dtype=np.int64)
-    values, start = scores.detach().numpy(), 0
+    # a full matching of clipped gains, less the pairs without gain, is the best matching with the choice to idle
+    worth = scores.detach() if idle is None else (scores.detach() - idle).clamp_(min=0.0)
+    values, start = worth.numpy(), 0
     for rows, width in zip(torch.bincount(lane, minlength=len(columns)).tolist(), columns.tolist(), strict=True):
         if rows and width:
-            row, column = _solve(values[start : start + rows, :width], idle)
-            found[start + row] = column
+            row, column = linear_sum_assignment(values[start : start + rows, :width], maximize=True)
+            row += start
+            if idle is not None:
+                gained = values[row, column] > 0.0
+                row, column = row[gained], column[gained]
+            found[row] = column
         start += rows
     return torch.from_numpy(found)
-
-
-def _solve(score: np.ndarray, idle: float | None) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of one lane's best matching."""
-    if idle is None:
-        return linear_sum_assignment(score, maximize=True)
-    # a full matching of clipped gains, less the pairs without gain, is the best matching with the choice to idle
-    worth = np.maximum(score - idle, 0.0)
-    row, column = linear_sum_assignment(worth, maximize=True)
-    kept = worth[row, column] > 0.0
-    return row[kept], column[kept]

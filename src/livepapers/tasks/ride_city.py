@@ -4,6 +4,7 @@ Units: kilometres along the streets (axis-aligned after rotation), minutes, kilo
 of bins of equal length; minute t of an episode belongs to bin t // bin_minutes, the last bin stays after the window.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +17,7 @@ from livepapers.core.errors import InputError
 
 BIN_MINUTES = 15
 MOST_ZONES = 2000
+MOST_CELLS = 64  # a side
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +78,16 @@ class City:
         return shortest
 
     @cached_property
+    def speed_to(self) -> Tensor:
+        """`speed` with a destination a row, contiguous."""
+        return self.speed.mT.contiguous()
+
+    @cached_property
+    def minutes_to(self) -> Tensor:
+        """`minutes` with a destination a row, contiguous."""
+        return self.minutes.mT.contiguous()
+
+    @cached_property
     def cumulative(self) -> Tensor:
         """`[bins, Z * Z]` cumulative shares of demand, origin-major, float64, the last one exactly 1."""
         share = self.trips.double().flatten(1)
@@ -94,10 +106,34 @@ class City:
         return (minute // self.bin_minutes).clamp(0, len(self.rate) - 1)
 
     def nearest_zone(self, position: Tensor) -> Tensor:
-        """The zone whose place is nearest along the streets, `[..., 2]` -> `[...]` int64."""
-        east, north = position.flatten(0, -2).T
-        km = (east - self.places[:, :1]).abs_().add_((north - self.places[:, 1:]).abs_())
-        return km.min(0).indices.view(position.shape[:-1])  # a zone a row: several times faster than a zone a column
+        """The zone whose place is nearest along the streets, the first of equals, `[..., 2]` -> `[...]` int64."""
+        low, extent = self.box
+        zone, east, north = self._near
+        side = _cells_a_side(len(self.zones))
+        here = position.flatten(0, -2).T.contiguous()
+        column, row = here.sub(low[:, None]).mul_(side / extent[:, None]).clamp_(0, side - 1).long()
+        cell = row * side + column
+        km = east.index_select(1, cell).sub_(here[0]).abs_().add_(north.index_select(1, cell).sub_(here[1]).abs_())
+        return torch.take(zone, km.min(0).indices * zone.shape[1] + cell).view(position.shape[:-1])
+
+    @cached_property
+    def _near(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Zones `[K, C]` int64, in ascending order, that can be nearest to a point of each of C cells; their places.
+
+        Within a cell no distance differs from that to its centre by more than half its width and height together. A
+        point outside the box is as much farther from each zone as from the box, so its cell is that of the box's edge.
+        """
+        low, extent = self.box
+        side = _cells_a_side(len(self.zones))
+        middle = (torch.arange(side) + 0.5) / side * extent[:, None] + low[:, None]
+        centre = torch.cartesian_prod(middle[1], middle[0]).flip(1)  # row by row
+        km = (centre[:, None] - self.places).abs().sum(-1)
+        slack = float(extent.sum()) * (1.0 / side + 1e-5)  # and what rounding can do
+        near = km <= km.amin(1, keepdim=True) + slack
+        count = near.sum(1)
+        zone = torch.argsort(~near, dim=1, stable=True)[:, : int(count.max())]
+        zone = torch.where(torch.arange(zone.shape[1]) < count[:, None], zone, zone[:, :1]).T.contiguous()
+        return zone, self.places[zone, 0], self.places[zone, 1]
 
     def to_json(self) -> dict[str, Any]:
         """How to have this city again: its reference, or its tables (one number where a bin's speeds are equal)."""
@@ -130,6 +166,11 @@ class City:
         if length < 1:
             raise InputError.of("bin_minutes", length, expected="a whole number of minutes >= 1")
         return cls(zones, places, speed, trips, rate, bin_minutes=length)
+
+
+def _cells_a_side(zones: int) -> int:
+    """Into how many rows and columns a city is cut, so that few zones can be the nearest to a point of a cell."""
+    return min(math.ceil(4.0 * zones**0.5), MOST_CELLS)
 
 
 def grid_city(

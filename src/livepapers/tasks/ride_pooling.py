@@ -15,9 +15,8 @@ Source: Zhao and Li, arXiv 2507.15351, and its released code.
 """
 
 import functools
-import itertools
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -29,11 +28,11 @@ from torch import Tensor
 from livepapers.core.errors import InputError
 from livepapers.tasks.manhattan import manhattan
 from livepapers.tasks.ride_city import City, grid_city
+from livepapers.tasks.ride_legs import OrderLegs, legs_between, soonest
 
 NOBODY = -1
 VEHICLE_FEATURES, PASSENGER_FEATURES, ORDER_FEATURES = 8, 5, 5
 MOST_SEATS = 4  # all orders of drop-offs are tried
-_TIE = 1e-4  # by how much a minute of waiting counts beside a minute of the whole route
 _PAIRS = 32768  # whose rewards are computed at once: what they need stays in a processor's cache
 _SOON = 1e-4  # minutes; a rounding error from the end of a leg is its end
 TALLY = ("offered", "accepted", "delivered", "lost", "pickup_minutes", "detour_minutes", "late")
@@ -53,6 +52,11 @@ class Reward:
     added: float = 3.0  # an hour
     over: float = 5.0  # an hour
     limit: float = 40.0  # minutes
+
+    def a_minute(self) -> tuple[Tensor, ...]:
+        """Weights of acceptance, kilometre, minute of pick-up, passenger late, added minute and minute too much."""
+        hourly = (self.pickup / 60.0, self.late, self.added / 60.0, self.over / 60.0)
+        return torch.tensor([self.accept, self.km, *hourly]).unbind()  # numbers take half as long again as tensors
 
 
 class FleetState(NamedTuple):
@@ -111,14 +115,44 @@ class Board(NamedTuple):
         lane, vehicle = lane[takes], vehicle[takes]
         return torch.zeros(*fleet, dtype=torch.int64).index_put((lane, vehicle), self.place[lane, column[takes]] + 1)
 
-    def pieces(self, rows: Tensor, lane: Tensor, pairs: int) -> Iterator[tuple[Tensor, int]]:
-        """Rows in pieces of about so many pairs, and the most orders of their lanes: like widths stand together."""
-        width = self.there.sum(1)[lane[rows]]
-        width, order = width.sort(stable=True)
-        piece = (width.cumsum(0) - 1).div(pairs, rounding_mode="floor")
-        for part in rows[order].split(torch.bincount(piece.clamp(min=0)).tolist()):
-            if len(part):
-                yield part, int(self.there[lane[part[-1]]].sum())
+    def table(
+        self, parts: Sequence[Tensor], pairs: int, values: Callable[..., Tensor], kind: Tensor | None = None
+    ) -> Tensor:
+        """`[R, M']` of R vehicles and the orders of their lanes, computed about so many pairs at a time.
+
+        Args:
+            parts: What is known of the vehicles, `[R, ...]` each; first their lanes, `[R]` int64.
+            pairs: How many pairs a piece has, about.
+            values: Called with the parts of Q vehicles, `[Q, ...]` each, `width`, the W orders that their lanes have at
+                most, and `kind`; returns `[Q, W]`. Lanes of like numbers of orders stand together, so little is
+                computed in vain.
+            kind: `[R]` int64 >= 0; the vehicles of a piece are of one kind. None makes all of kind 0.
+        """
+        most = self.there.shape[1]
+        width = self.there.sum(1)[parts[0]]
+        key, order = (width if kind is None else kind * (most + 1) + width).sort(stable=True)
+        piece = (width[order].cumsum(0) - 1).clamp(min=0).div(pairs, rounding_mode="floor")
+        last = (piece.diff() != 0) | (key.div(most + 1, rounding_mode="floor").diff() != 0)
+        ends = [*(last.nonzero().squeeze(-1) + 1).tolist(), len(order)] if len(order) else []
+        parts, start = [part.index_select(0, order) for part in parts], 0
+        found = torch.zeros(len(order), most)
+        for end in ends:
+            of_kind, columns = divmod(int(key[end - 1]), most + 1)
+            found[start:end, :columns] = values(*(part[start:end] for part in parts), width=columns, kind=of_kind)
+            start = end
+        return torch.empty_like(found).index_copy_(0, order, found)
+
+
+class Takers(NamedTuple):
+    """R vehicles that could take an order."""
+
+    lane: Tensor  # [R] int64
+    zone: Tensor  # [R] int64
+    here: Tensor  # [R, 2]
+    aboard: Tensor  # [R] int64 passengers
+    goal: Tensor  # [R, K] as in the state, taken seats first
+    remaining: Tensor  # [R, K]
+    total: Tensor  # [R, K]
 
 
 class Rollout(NamedTuple):
@@ -182,6 +216,7 @@ class RidePooling:
                 raise InputError.of(field, value, expected=f"a whole number from {low} to {high:,}")
         self.city, self.vehicles, self.seats, self.horizon, self.patience = city, vehicles, seats, horizon, patience
         self.reward = reward or Reward()
+        self._weights = self.reward.a_minute()
         rate = float(city.rate.max())
         self.most_arrivals = max(most_arrivals, int(rate + 5.0 * rate**0.5) + 3)
         self.places = (patience + 1) * self.most_arrivals
@@ -284,29 +319,26 @@ class RidePooling:
 
     def pickup_minutes(self, state: FleetState, orders: Board, lane: Tensor, vehicle: Tensor) -> Tensor:
         """`[R, M']` minutes from each of R vehicles to each order of its lane; without meaning where there is none."""
-        found = torch.zeros(len(lane), orders.place.shape[1])
-        origin = state.order_origin.gather(1, orders.place).clamp(min=0)
-        for piece, width in orders.pieces(torch.arange(len(lane)), lane, _PAIRS):
-            ours = lane[piece]
-            found[piece, :width] = self._to_pickups(state, ours, vehicle[piece], origin[ours, :width])
-        return found
+        legs = self._legs(state, orders)
+        zone, here = (of_vehicles(part, lane, vehicle) for part in (state.zone, state.position))
+
+        def minutes(lane: Tensor, zone: Tensor, here: Tensor, *, width: int, kind: int) -> Tensor:
+            del kind
+            return legs.to_pickup(lane, zone, here, width)
+
+        return orders.table((lane, zone, here), _PAIRS, minutes)
 
     def rewards(self, state: FleetState, orders: Board, lane: Tensor, vehicle: Tensor) -> Tensor:
         """`[R, M']` what `offers` says of the reward of each of R vehicles and order of its lane.
 
         Without meaning where a lane has no order.
         """
-        found = torch.zeros(len(lane), orders.place.shape[1])
-        origin, goal = (part.gather(1, orders.place).clamp(min=0) for part in (state.order_origin, state.order_goal))
-        carried = (state.goal[lane, vehicle] != NOBODY).sum(-1)
-        for passengers in range(self.seats):  # who carries fewer has fewer orders of drop-offs to try
-            rows = (carried == passengers).nonzero().squeeze(-1)
-            for piece, width in orders.pieces(rows, lane, _PAIRS):
-                ours = lane[piece]
-                found[piece, :width] = self._rewards(
-                    state, ours, vehicle[piece], passengers, origin[ours, :width], goal[ours, :width]
-                )
-        return found
+        legs, takers = self._legs(state, orders), self._takers(state, lane, vehicle)
+
+        def worth(*parts: Tensor, width: int, kind: int) -> Tensor:
+            return self._rewards(legs, Takers(*parts), kind, width)
+
+        return orders.table(takers, _PAIRS, worth, kind=takers.aboard)  # who carries fewer has fewer routes to try
 
     def decide_each(self, state: FleetState, action: Tensor) -> tuple[FleetState, Tensor]:
         """Vehicles take orders: (state afterwards, reward of each vehicle `[B, N]`)."""
@@ -386,13 +418,17 @@ class RidePooling:
         km = (state.position[lane, vehicle] - self.city.places[origin]).abs().sum(-1)
         return km / self.city.speed[row, state.zone[lane, vehicle], origin]
 
-    def _to_pickups(self, state: FleetState, lane: Tensor, vehicle: Tensor, origin: Tensor) -> Tensor:
-        """Minutes `[R, M']` from each of R vehicles to places of its own, `origin` `[R, M']`."""
-        city, here = self.city, state.position[lane, vehicle]
-        east, north = (torch.take(axis, origin) for axis in city.places.T.contiguous())
-        km = east.sub_(here[:, :1]).abs_().add_(north.sub_(here[:, 1:]).abs_())
-        first = (city.bin_of(state.minute)[lane] * len(city.zones) + state.zone[lane, vehicle]) * len(city.zones)
-        return km.div_(torch.take(city.speed, first[:, None] + origin))
+    def _legs(self, state: FleetState, orders: Board) -> OrderLegs:
+        origin, goal = (part.gather(1, orders.place).clamp(min=0) for part in (state.order_origin, state.order_goal))
+        return OrderLegs(self.city, self.city.bin_of(state.minute), origin, goal)
+
+    def _takers(self, state: FleetState, lane: Tensor, vehicle: Tensor) -> Takers:
+        zone, here, goal, remaining, total = (
+            of_vehicles(part, lane, vehicle)
+            for part in (state.zone, state.position, state.goal, state.remaining, state.total)
+        )
+        aboard, seats = _passengers_first(goal)
+        return Takers(lane, zone, here, aboard, *(part.gather(1, seats) for part in (goal, remaining, total)))
 
     def _drop_offs(self, row: Tensor, origin: Tensor, stops: Tensor) -> Tensor:
         """Minutes `[P, K]` from the pick-up to each stop along the order that ends soonest; 0 for an empty seat."""
@@ -401,70 +437,33 @@ class RidePooling:
             these = (count == passengers).nonzero().squeeze(-1)
             chosen = stops[these]
             seats = torch.argsort((chosen == NOBODY).to(torch.uint8), dim=-1, stable=True)[:, :passengers]
-            times = self._soonest(row[these], origin[these], chosen.gather(1, seats).unbind(1))
+            places = [origin[these], *chosen.gather(1, seats).unbind(1)]
+            times = soonest(legs_between(self.city, row[these], places), passengers)
             arrival[these[:, None], seats] = torch.stack(times, 1)
         return arrival
 
-    def _rewards(
-        self, state: FleetState, lane: Tensor, vehicle: Tensor, passengers: int, origin: Tensor, goal: Tensor
-    ) -> Tensor:
-        """Rewards `[R, M']` of R vehicles that carry so many, for orders from `origin` to `goal`, both `[R, M']`."""
-        city, limit = self.city, self.reward.limit
-        pickup = self._to_pickups(state, lane, vehicle, origin)
-        row = city.bin_of(state.minute)[lane, None]
-        seats = torch.argsort((state.goal[lane, vehicle] == NOBODY).to(torch.uint8), dim=-1, stable=True)
-        goals, before, total = (
-            part[lane, vehicle].gather(1, seats)[:, :passengers, None].unbind(1)
-            for part in (state.goal, state.remaining, state.total)
-        )
-        arrivals = self._soonest(row, origin, [*goals, goal])
-        added = (passengers + 1) * pickup + functools.reduce(operator.add, arrivals)
-        late = (pickup + arrivals[-1] > limit).float()
-        for old, planned, arrival in zip(before, total, arrivals, strict=False):
-            added = added - old
-            late = late + (planned - old + pickup + arrival > limit)
-        return self._reward(torch.take(city.distance, origin * len(city.zones) + goal), pickup, added, late)
+    def _rewards(self, legs: OrderLegs, takers: Takers, passengers: int, width: int) -> Tensor:
+        """Rewards `[R, W]` of R vehicles that carry so many, for the first W orders of their lanes."""
+        lane, limit = takers.lane, self.reward.limit
+        pickup = legs.to_pickup(lane, takers.zone, takers.here, width)
+        goals, before, total = (part[:, :passengers] for part in (takers.goal, takers.remaining, takers.total))
+        arrivals = soonest(legs.along(lane, goals.unbind(1), width), passengers + 1)
+        added = ((passengers + 1) * pickup).add_(functools.reduce(operator.add, arrivals))
+        late = (pickup + arrivals[-1]).gt_(limit)
+        for seat, arrival in enumerate(arrivals[:-1]):
+            old, planned = before[:, seat, None], total[:, seat, None]
+            added.sub_(old)
+            late.add_((planned - old + pickup).add_(arrival).gt_(limit))
+        return self._reward(legs.km(lane, width), pickup, added, late)
 
     def _reward(self, km: Tensor, pickup: Tensor, added: Tensor, late: Tensor) -> Tensor:
         """The reward of an accepted order, by its parts."""
-        weights = self.reward
-        over = (added - weights.limit).clamp(min=0.0)
-        return (
-            weights.accept + weights.km * km - weights.pickup / 60.0 * pickup - weights.late * late
-            - weights.added / 60.0 * added - weights.over / 60.0 * over
-        )  # fmt: skip
-
-    def _soonest(self, row: Tensor, origin: Tensor, stops: Sequence[Tensor]) -> list[Tensor]:
-        """Minutes from the pick-up to each of n stops along the order that ends soonest, the kinder one of equals.
-
-        All tensors share a shape, or have one that broadcasts to that of `origin`.
-        """
-        zones, minutes = len(self.city.zones), self.city.minutes
-        first, places = row * (zones * zones), [origin, *stops]
-        starts = [first + place * zones for place in places]
-
-        @functools.cache  # a leg is part of several orders of stops
-        def leg(start: int, end: int) -> Tensor:
-            return torch.take(minutes, starts[start] + places[end])
-
-        best: list[Tensor] = []
-        soonest = torch.empty(0)
-        for order in itertools.permutations(range(1, len(places))):
-            arrival, time = list(stops), leg(0, order[0])
-            arrival[order[0] - 1] = time
-            for start, end in itertools.pairwise(order):
-                time = time + leg(start, end)
-                arrival[end - 1] = time
-            if len(stops) == 1:
-                return arrival
-            ends = time + _TIE * functools.reduce(operator.add, arrival)
-            if not best:
-                best, soonest = arrival, ends
-                continue
-            better = ends < soonest
-            best = [torch.where(better, a, b) for a, b in zip(arrival, best, strict=True)]
-            soonest = torch.where(better, ends, soonest)
-        return best
+        accept, of_km, of_pickup, of_late, of_added, of_over = self._weights
+        worth = (of_km * km).add_(accept)
+        over = (added - self.reward.limit).clamp_(min=0.0)
+        for weight, part in ((of_pickup, pickup), (of_late, late), (of_added, added), (of_over, over)):
+            worth.sub_(weight * part)
+        return worth
 
     def _accepted(self, state: FleetState, action: Tensor) -> Tensor:
         """Which vehicles get the order that they name, `[B, N]` bool."""
@@ -477,31 +476,50 @@ class RidePooling:
 
     def _drive(self, state: FleetState) -> FleetState:
         """Everybody drives for a minute: to the pick-up under way, then from drop-off to drop-off."""
-        places, taken = self.city.places, state.goal != NOBODY
-        step = state.pickup_left.clamp(max=1.0)
-        position = _towards(state.position, places[state.pickup], step, state.pickup_left)
-        left, budget = state.pickup_left - step, 1.0 - step
-        remaining = torch.where(taken, state.remaining - step.unsqueeze(-1), 0.0)
-        driving = left <= 0
+        places = self.city.places
+        moving = ((state.pickup_left > 0) | (state.goal != NOBODY).any(-1)).flatten().nonzero().squeeze(-1)
+        position, left, goal, remaining, pickup = (
+            part.flatten(0, 1).index_select(0, moving)
+            for part in (state.position, state.pickup_left, state.goal, state.remaining, state.pickup)
+        )
+        step = left.clamp(max=1.0)
+        position = _towards(position, places.index_select(0, pickup), step, left)
+        left, budget = left - step, 1.0 - step
+        remaining = (remaining - step.unsqueeze(-1)).masked_fill_(goal == NOBODY, 0.0)
+        riding = (left <= 0).nonzero().squeeze(-1)
         for _ in range(self.seats):
-            ahead = torch.where(taken, remaining, torch.inf)
-            soonest, seat = ahead.min(-1)
-            going = driving & taken.any(-1)
-            step = torch.where(going, torch.minimum(soonest.clamp(min=0.0), budget), 0.0)
-            stop = places[state.goal.gather(-1, seat.unsqueeze(-1)).squeeze(-1).clamp(min=0)]
-            position = _towards(position, stop, step, torch.where(going, soonest, torch.inf))
-            remaining = torch.where(taken, remaining - step.unsqueeze(-1), 0.0)
-            budget = budget - step
-            taken = taken & ~((remaining <= _SOON) & driving.unsqueeze(-1))
-            remaining = torch.where(taken, remaining, 0.0)
-        delivered = ((state.goal != NOBODY) & ~taken).sum((1, 2)).float()
+            here, goals, times, minutes = (part.index_select(0, riding) for part in (position, goal, remaining, budget))
+            soonest, seat = times.masked_fill(goals == NOBODY, torch.inf).min(-1)
+            step = torch.minimum(soonest.clamp(min=0.0), minutes)
+            stop = places.index_select(0, goals.gather(-1, seat.unsqueeze(-1)).squeeze(-1))
+            times = times - step.unsqueeze(-1)
+            goals = goals.masked_fill_(times <= _SOON, NOBODY)
+            empty = goals == NOBODY
+            for part, new in (
+                (position, _towards(here, stop, step, soonest)), (goal, goals), (budget, minutes - step),
+                (remaining, times.masked_fill_(empty, 0.0)),
+            ):  # fmt: skip
+                part.index_copy_(0, riding, new)
+            riding = riding[(soonest - step <= _SOON) & ~empty.all(-1)]  # who got somewhere drives on
+        return self._driven(state, moving, position, left, goal, remaining)
+
+    def _driven(
+        self, state: FleetState, moving: Tensor, position: Tensor, left: Tensor, goal: Tensor, remaining: Tensor
+    ) -> FleetState:
+        """The state after vehicles, numbered through all lanes, came to where they are."""
+        where, left_now, goals, minutes = (
+            part.flatten(0, 1).index_copy(0, moving, new).view_as(part)
+            for part, new in (
+                (state.position, position), (state.pickup_left, left), (state.goal, goal), (state.remaining, remaining)
+            )
+        )  # fmt: skip
+        zone = state.zone.flatten().index_copy(0, moving, self.city.nearest_zone(position)).view_as(state.zone)
+        empty = goals == NOBODY
         tally = state.tally.clone()
-        tally[:, TALLY.index("delivered")] += delivered
-        zone = self.city.nearest_zone(position)
+        tally[:, TALLY.index("delivered")] += (empty & (state.goal != NOBODY)).sum((1, 2)).float()
         return state._replace(
-            position=position, zone=zone, pickup_left=left, remaining=remaining, tally=tally,
-            goal=torch.where(taken, state.goal, NOBODY), total=torch.where(taken, state.total, 0.0),
-            direct=torch.where(taken, state.direct, 0.0),
+            position=where, zone=zone, pickup_left=left_now, goal=goals, remaining=minutes, tally=tally,
+            total=state.total.masked_fill(empty, 0.0), direct=state.direct.masked_fill(empty, 0.0),
         )  # fmt: skip
 
     def _arrive(self, state: FleetState, arrivals: Arrivals) -> FleetState:
@@ -520,6 +538,11 @@ class RidePooling:
             order_goal=state.order_goal.scatter(1, place, arrivals.goal),
             order_minute=state.order_minute.scatter(1, place, came),
         )  # fmt: skip
+
+
+def of_vehicles(part: Tensor, lane: Tensor, vehicle: Tensor) -> Tensor:
+    """`part[lane, vehicle]` of a part `[B, N, ...]`, in half the time."""
+    return part.flatten(0, 1).index_select(0, lane * part.shape[1] + vehicle)
 
 
 def board(there: Tensor) -> Board:
@@ -562,6 +585,21 @@ def city_from_json(values: Mapping[str, Any]) -> City:
 def small_fleet(*, vehicles: int = 12, horizon: int = 12, rate: float = 3.0) -> RidePooling:
     """A little town, for examples and tests."""
     return RidePooling(grid_city(4, 4, rate=rate, centre=4.0), vehicles=vehicles, horizon=horizon)
+
+
+def _passengers_first(goal: Tensor) -> tuple[Tensor, Tensor]:
+    """How many passengers vehicles `[R, K]` have, `[R]`, and their seats with the taken ones first, `[R, K]`."""
+    count, seats = _seatings(goal.shape[1])
+    number = functools.reduce(operator.add, (seat << place for place, seat in enumerate((goal >= 0).long().unbind(1))))
+    return count[number], seats.index_select(0, number)
+
+
+@functools.cache
+def _seatings(seats: int) -> tuple[Tensor, Tensor]:
+    """Of each set of taken seats, written as bits of a number: how many they are, and all seats with these first."""
+    sets = range(1 << seats)
+    order = [sorted(range(seats), key=lambda seat: not taken >> seat & 1) for taken in sets]
+    return torch.tensor([taken.bit_count() for taken in sets]), torch.tensor(order)
 
 
 def _towards(position: Tensor, goal: Tensor, step: Tensor, left: Tensor) -> Tensor:

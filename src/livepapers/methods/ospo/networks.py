@@ -12,7 +12,14 @@ from torch.nn import functional
 from livepapers.blocks.networks import MLP
 from livepapers.core.rng import generator as make_generator
 from livepapers.tasks.matching import assign
-from livepapers.tasks.ride_pooling import ORDER_FEATURES, PASSENGER_FEATURES, VEHICLE_FEATURES, Board, board
+from livepapers.tasks.ride_pooling import (
+    ORDER_FEATURES,
+    PASSENGER_FEATURES,
+    VEHICLE_FEATURES,
+    Board,
+    board,
+    of_vehicles,
+)
 
 Meaning: TypeAlias = Literal["probability", "value"]
 BUSY = 4  # the column of a vehicle's features that is 0 when it is free
@@ -111,15 +118,16 @@ def choose(
 @torch.no_grad()
 def score_pairs(scorer: Scorer, seen: View, lane: Tensor, vehicle: Tensor, *, meaning: Meaning) -> Tensor:
     """Scores `[R, M']` of R vehicles for the open orders of their lanes; 0 where there is none."""
-    found = torch.zeros(len(lane), seen.orders.shape[1])
-    rows = seen.vehicle[lane, vehicle]
-    for piece, width in seen.board.pieces(torch.arange(len(lane)), lane, PAIRS):
-        there = seen.board.there[lane[piece], :width]
-        scores = scorer(rows[piece], seen.orders[:, :width], lane[piece])
+
+    def values(lane: Tensor, vehicles: Tensor, *, width: int, kind: int) -> Tensor:
+        del kind
+        there = seen.board.there[lane, :width]
+        scores = scorer(vehicles, seen.orders[:, :width], lane)
         if meaning == "probability":
             scores = log_probabilities(scores, there).exp() + 1e-8
-        found[piece, :width] = torch.where(there, scores, 0.0)
-    return found
+        return torch.where(there, scores, 0.0)
+
+    return seen.board.table((lane, of_vehicles(seen.vehicle, lane, vehicle)), PAIRS, values)
 
 
 class DispatchPolicy(nn.Module):
