@@ -24,7 +24,7 @@ def main() -> None:
     versions = {
         "python": platform.python_version(), "torch": torch.__version__, "livepapers": metadata.version("livepapers")
     }  # fmt: skip
-    for line in [*fitting(1, 5), *fitting(MODELS, 3), *stepping()]:
+    for line in [*fitting(1, 25), *fitting(MODELS, 5), *stepping()]:
         print(json.dumps({**line, "who": "livepapers", "versions": versions}))
 
 

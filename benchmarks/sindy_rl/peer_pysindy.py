@@ -85,7 +85,7 @@ def stepping():
 def main():
     warnings.simplefilter("ignore")
     versions = {name: metadata.version(name) for name in ("pysindy", "numpy")} | {"python": platform.python_version()}
-    for line in [fitting(1, 3), fitting(MODELS, 1), *stepping()]:
+    for line in [fitting(1, 25), fitting(MODELS, 3), *stepping()]:
         print(json.dumps({**line, "better": "lower", "who": "pysindy", "versions": versions}))
 
 

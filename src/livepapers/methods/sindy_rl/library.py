@@ -14,7 +14,7 @@ from torch import Tensor
 from livepapers.core.errors import InputError
 
 MOST_TERMS = 2000
-PIECE = 2048
+PIECE = 4096
 """Rows of a table that are made at once: they stay in a processor's cache."""
 
 

@@ -15,8 +15,10 @@ from livepapers.core.errors import InputError
 MOST_ROUNDS = 20
 MANY = 6
 """Models from which it pays to make the products of pairs of terms once for all."""
-PIECE, LONG_PIECE = 2048, 8192
+PIECE, LONG_PIECE = 2048, 16384
 """Rows at once: with `MANY` models all products of pairs have to stay in a processor's cache, else only the terms."""
+LANES = 8
+"""Numbers that a processor multiplies at once; a matrix is cut in two at a multiple of it."""
 GROUP = 4
 """Terms whose products with all others are made at once."""
 RANK = 1e-12
@@ -73,7 +75,8 @@ class SparseRegression:
 
     def fit_drawn(self, features: Tensor, targets: Tensor, *, counts: Tensor, active: Tensor | None = None) -> Tensor:
         """As `fit`, each model seeing each row `counts` `[M, rows]` times and using its `active` `[M, p]` terms."""
-        features, targets = features.double(), targets.double()
+        # term by term in memory, as all that follows wants them; a library's table is already
+        features, targets = (part.double().T.contiguous().T for part in (features, targets))
         width, height = features.new_ones(features.shape[1]), targets.new_ones(targets.shape[1])
         if self.scaled:
             width, height = spread(features), spread(targets)
@@ -121,7 +124,9 @@ def _pieces(features: Tensor, targets: Tensor, counts: Tensor) -> Iterator[tuple
 
 
 def _add_each(sums: Tensor, terms: Tensor, targets: Tensor, counts: Tensor) -> None:
-    """Add the products of some rows, a product of matrices for each model.
+    """Add the products of some rows, matrix by matrix for each model.
+
+    Below the diagonal the sums are incomplete: the second half of the terms is not multiplied by the first again.
 
     Args:
         sums: `[M, p, p + d]`.
@@ -129,17 +134,16 @@ def _add_each(sums: Tensor, terms: Tensor, targets: Tensor, counts: Tensor) -> N
         targets: `[d, n]`.
         counts: `[M, n]`.
     """
+    first = len(terms) // (2 * LANES) * LANES
     for total, times in zip(sums, counts, strict=True):
         weighted = terms if bool((times == 1).all()) else terms * times
-        total[:, : len(terms)].addmm_(weighted, terms.T)
-        total[:, len(terms) :].addmm_(weighted, targets.T)
+        total[:first, : len(terms)].addmm_(weighted[:first], terms.T)
+        total[first:, first : len(terms)].addmm_(weighted[first:], terms[first:].T)
+        total[:, len(terms) :] += (targets @ weighted.T).T
 
 
 def _add_shared(sums: Tensor, terms: Tensor, targets: Tensor, counts: Tensor) -> None:
-    """As `_add_each`, but each pair of terms is multiplied once for all models, and only from the diagonal on.
-
-    Below the diagonal the sums are incomplete.
-    """
+    """As `_add_each`, but each pair of terms is multiplied once for all models, and only from the diagonal on."""
     both = torch.cat([terms, targets])
     for first in range(0, len(terms), GROUP):
         last = min(first + GROUP, len(terms))
