@@ -11,8 +11,9 @@ from livepapers.baselines.dispatch_rules import nearest_vehicle, one_step_greedy
 from livepapers.core.errors import InputError
 from livepapers.core.rng import generator
 from livepapers.tasks import worlds
+from livepapers.tasks.order_board import Board
 from livepapers.tasks.ride_city import City, filled_speeds, grid_city, rotated
-from livepapers.tasks.ride_pooling import NOBODY, TALLY, Arrivals, Board, FleetState, Reward, RidePooling, small_fleet
+from livepapers.tasks.ride_pooling import NOBODY, TALLY, Arrivals, FleetState, Reward, RidePooling, small_fleet
 from livepapers.tasks.vector import SimulatorTask, SimulatorVectorEnv
 
 

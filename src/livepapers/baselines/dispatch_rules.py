@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from livepapers.tasks.matching import assign
-from livepapers.tasks.ride_pooling import Board, FleetPolicy, FleetState, RidePooling
+from livepapers.tasks.order_board import Board
+from livepapers.tasks.ride_pooling import FleetPolicy, FleetState, RidePooling
 
 
 def random_matching(fleet: RidePooling, generator: torch.Generator) -> FleetPolicy:

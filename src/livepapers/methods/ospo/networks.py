@@ -12,14 +12,8 @@ from torch.nn import functional
 from livepapers.blocks.networks import MLP
 from livepapers.core.rng import generator as make_generator
 from livepapers.tasks.matching import assign
-from livepapers.tasks.ride_pooling import (
-    ORDER_FEATURES,
-    PASSENGER_FEATURES,
-    VEHICLE_FEATURES,
-    Board,
-    board,
-    of_vehicles,
-)
+from livepapers.tasks.order_board import Board, board
+from livepapers.tasks.ride_pooling import ORDER_FEATURES, PASSENGER_FEATURES, VEHICLE_FEATURES, of_vehicles
 
 Meaning: TypeAlias = Literal["probability", "value"]
 BUSY = 4  # the column of a vehicle's features that is 0 when it is free
