@@ -82,7 +82,9 @@ def test_a_policy_that_says_nothing_of_what_it_observes_is_asked_of_its_world(tm
     assert export(saved(Silent(), {"name": "cart-pole", "arguments": {}}), tmp_path / "policy.onnx") == 0.0
 
 
-def test_steps_that_onnx_does_not_have_are_named(tmp_path: Path):
+def test_steps_that_onnx_does_not_have_are_named_and_nothing_is_printed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
     class Roots(nn.Module):
         observation_space = Box(-1, 1, (2, 2))
 
@@ -91,6 +93,7 @@ def test_steps_that_onnx_does_not_have_are_named(tmp_path: Path):
 
     with pytest.raises(InputError, match=r"a step of it is none of ONNX's: .*eig"):
         export(saved(Roots()), tmp_path / "policy.onnx")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_world_that_does_not_fit_is_refused_even_if_the_policy_does_not_say_what_it_observes():

@@ -1,8 +1,10 @@
 """A saved policy as an ONNX file that gives the same actions: parity is checked before the file is put in place."""
 
+import contextlib
 import io
 import json
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +128,7 @@ def _traced(policy: SavedPolicy, network: nn.Module, inputs: tuple[Tensor, ...],
     import onnx
 
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _unlogged():
         # the exporter that torch prefers needs one more package and writes the same few operators
         warnings.simplefilter("ignore")
         try:
@@ -137,6 +139,17 @@ def _traced(policy: SavedPolicy, network: nn.Module, inputs: tuple[Tensor, ...],
         except torch.onnx.errors.OnnxExporterError as error:
             raise _refused(policy, f"a step of it is none of ONNX's: {str(error).splitlines()[0]}") from None
     return onnx.load_from_string(buffer.getvalue())
+
+
+@contextlib.contextmanager
+def _unlogged() -> Iterator[None]:
+    """Keep the exporter from printing whole graphs to standard output: PyTorch turns its log on, whatever one asks."""
+    log = torch._C._jit_onnx_log
+    torch._C._jit_onnx_log = lambda *_: None
+    try:
+        yield
+    finally:
+        torch._C._jit_onnx_log = log
 
 
 def _random(space: Box, count: int, seed: int) -> Batch:
