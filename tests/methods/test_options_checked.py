@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from livepapers.core.application import Application, options_checked
+from livepapers.core.application import Application, Spread, options_checked
 from livepapers.core.errors import InputError, LivepapersError
 from livepapers.papers import catalogue
 
@@ -118,3 +118,14 @@ def test_what_is_no_path_is_refused(value: Any) -> None:
             typed(**given)
     with pytest.raises(InputError, match=r"^data: got None"):
         typed(None)
+
+
+def test_what_spreads_work_is_a_function() -> None:
+    @options_checked
+    def apply(model: Path, /, *, spread: Spread | None = None) -> Application:
+        return Application(str(spread), "", {})
+
+    typed: Any = apply
+    assert typed("a", spread=map).slug == str(map)
+    with pytest.raises(InputError, match="spread: got 3, expected a function that does what `map` does"):
+        typed("a", spread=3)

@@ -65,6 +65,8 @@ def _as_annotated(name: str, kind: Any, value: Any) -> Any:
     choices = get_args(plain[0]) if get_origin(plain[0]) is Literal else ()
     if choices and not any(isinstance(value, type(one)) and value == one for one in choices):
         raise InputError.of(name, value, expected=f"one of {', '.join(map(str, choices))}")
+    if Spread in plain and not callable(value):
+        raise InputError.of(name, value, expected="a function that does what `map` does")
     if plain[0] not in _PLAIN:
         return value
     kept, expected = _PLAIN[plain[0]]
