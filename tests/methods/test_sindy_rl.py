@@ -71,6 +71,15 @@ def test_coefficients_are_pysindys(setting: tuple[float, float]) -> None:
     assert torch.equal(made[0] != 0, table(PEER[setting]) != 0)
 
 
+def test_the_last_least_squares_is_as_exact_as_one_of_the_rows() -> None:
+    stream = generator(0, "rows")
+    first, apart, other = torch.randn(3, 500, dtype=torch.float64, generator=stream)
+    features = torch.stack([first, first + 1e-5 * apart, other], 1)  # squaring them leaves half of the digits
+    truth = torch.tensor([[1.0], [2.0], [3.0]], dtype=torch.float64)
+    found = SparseRegression(0.0, 0.0, models=1).fit(features, features @ truth, generator=stream)[0]
+    assert float((found - truth).abs().max()) < 1e-8
+
+
 def test_without_the_last_least_squares_it_is_pysindys_biased_fit() -> None:
     features, targets = peer_rows()
     made = SparseRegression(0.05, 0.03, models=1, bias=True).fit(features, targets, generator=generator(0, "x"))

@@ -13,6 +13,7 @@ from livepapers.core.rng import generator
 from livepapers.tasks import worlds
 from livepapers.tasks.order_board import Board
 from livepapers.tasks.ride_city import City, filled_speeds, grid_city, rotated
+from livepapers.tasks.ride_legs import soonest
 from livepapers.tasks.ride_pooling import NOBODY, TALLY, Arrivals, FleetState, Reward, RidePooling, small_fleet
 from livepapers.tasks.vector import SimulatorTask, SimulatorVectorEnv
 
@@ -148,23 +149,57 @@ def test_offers_are_what_a_loop_over_vehicles_and_orders_of_stops_finds():
     assert carried == {0, 1, 2}
 
 
-def test_rewards_are_the_offers_of_each_lane_s_own_bin_when_lanes_are_at_different_minutes():
+@pytest.mark.parametrize("zones", [5, 60])  # few: rows by zone; many: looked up pair by pair
+def test_rewards_are_the_offers_of_each_lane_s_own_bin_when_lanes_are_at_different_minutes(zones: int):
     stream = generator(2, "city")
-    city = City(
-        tuple("abcde"), 5.0 * torch.rand(5, 2, generator=stream), 0.2 + 0.4 * torch.rand(2, 5, 5, generator=stream),
-        torch.rand(2, 5, 5, generator=stream), torch.tensor([4.0, 4.0]), bin_minutes=1,
-    )  # fmt: skip
-    fleet = RidePooling(city, vehicles=7, seats=4)
+    speed, trips = (0.2 + 0.4 * torch.rand(2, zones, zones, generator=stream) for _ in range(2))
+    places = 5.0 * torch.rand(zones, 2, generator=stream)
+    city = City(tuple(map(str, range(zones))), places, speed, trips, torch.tensor([4.0, 4.0]), bin_minutes=1)
+    fleet = RidePooling(city, vehicles=9, seats=4)
     state, policy = fleet.initial(4, stream), random_matching(fleet, generator(1, "r"))
-    for t in range(12):
+    compared: set[tuple[int, int]] = set()
+    for t in range(40):
         state = fleet.resolve(fleet.decide(state, policy(state))[0], fleet.draw(4, t, stream))[0]
-    state = state._replace(minute=torch.tensor([0, 1, 0, 1]))
+        found = [
+            compare(fleet, state._replace(minute=torch.tensor(minutes))) for minutes in ([0, 1, 0, 1], [1, 0, 1, 0])
+        ]
+        assert not len(found[0][1]) or not torch.equal(found[0][1], found[1][1])
+        compared |= found[0][0]
+    assert compared >= {(lane, aboard) for lane in range(4) for aboard in range(3)}
+    assert {aboard for _, aboard in compared} == {0, 1, 2, 3}
+
+
+def compare(fleet: RidePooling, state: FleetState) -> tuple[set[tuple[int, int]], torch.Tensor]:
+    """Compare rewards and pick-ups with `offers`; (lanes and passengers of the pairs that were compared, rewards)."""
     orders, (lanes, vehicles) = fleet.board(state), fleet.free_vehicles(state)
     row, column = orders.there[lanes].nonzero(as_tuple=True)
-    offer = fleet.offers(state, lanes[row], vehicles[row], orders.place[lanes[row], column])
+    lane, vehicle = lanes[row], vehicles[row]
+    offer = fleet.offers(state, lane, vehicle, orders.place[lane, column])
     rewards, pickups = (one(state, orders, lanes, vehicles) for one in (fleet.rewards, fleet.pickup_minutes))
     torch.testing.assert_close(rewards[row, column], offer.reward, atol=1e-4, rtol=0.0)
     torch.testing.assert_close(pickups[row, column], offer.pickup_minutes, atol=1e-5, rtol=0.0)
+    aboard = (state.goal[lane, vehicle] != NOBODY).sum(-1)
+    return set(zip(lane.tolist(), aboard.tolist(), strict=True)), offer.reward
+
+
+def test_of_routes_that_end_together_the_kinder_one_is_driven():
+    minutes = torch.tensor([[0.0, 9.0, 1.0], [0.0, 0.0, 1.0], [0.0, 9.0, 0.0]])
+    first, second = soonest(lambda start, end: minutes[start, end].reshape(1), 2)
+    assert (float(first), float(second)) == (10.0, 1.0)
+
+
+def test_a_leg_that_ends_within_a_rounding_error_of_the_minute_has_ended(fleet: RidePooling):
+    state = fleet.begin(Arrivals(*torch.full((2, 1, fleet.most_arrivals), NOBODY)), generator(0, "begin"))
+    goal, remaining = state.goal.clone(), state.remaining.clone()
+    goal[0, :2, 0], remaining[0, :2, 0] = 3, torch.tensor([1.00005, 1.001])
+    none = Arrivals(*torch.full((2, 1, fleet.most_arrivals), NOBODY))
+    after, _, _ = fleet.resolve(state._replace(goal=goal, remaining=remaining, total=remaining), none)
+    assert after.goal[0, :2, 0].tolist() == [NOBODY, 3]
+    assert float(counted(after, "delivered")) == 1.0
+
+
+def test_the_nearest_zone_of_one_place_is_one_number():
+    assert int(grid_city(3, 3).nearest_zone(torch.tensor([1.1, 1.9]))) == 7
 
 
 def test_a_table_has_every_row_once_in_pieces_of_a_kind_as_wide_as_the_most_orders_of_their_lanes():

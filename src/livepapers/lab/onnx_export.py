@@ -144,7 +144,10 @@ def _traced(policy: SavedPolicy, network: nn.Module, inputs: tuple[Tensor, ...],
 @contextlib.contextmanager
 def _unlogged() -> Iterator[None]:
     """Keep the exporter from printing whole graphs to standard output: PyTorch turns its log on, whatever one asks."""
-    log = torch._C._jit_onnx_log
+    log = getattr(torch._C, "_jit_onnx_log", None)
+    if log is None:  # another PyTorch
+        yield
+        return
     torch._C._jit_onnx_log = lambda *_: None
     try:
         yield

@@ -22,7 +22,7 @@ class Board(NamedTuple):
     def table(
         self, parts: Sequence[Tensor], pairs: int, values: Callable[..., Tensor], kind: Tensor | None = None
     ) -> Tensor:
-        """`[R, M']` of R vehicles and the orders of their lanes, computed about so many pairs at a time.
+        """`[R, M']` float32 of R vehicles and the orders of their lanes, computed about so many pairs at a time.
 
         Args:
             parts: What is known of the vehicles, `[R, ...]` each; first their lanes, `[R]` int64.

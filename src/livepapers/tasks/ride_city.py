@@ -110,7 +110,7 @@ class City:
         low, extent = self.box
         zone, east, north = self._near
         side = _cells_a_side(len(self.zones))
-        here = position.flatten(0, -2).T.contiguous()
+        here = position.reshape(-1, 2).T.contiguous()
         column, row = here.sub(low[:, None]).mul_(side / extent[:, None]).clamp_(0, side - 1).long()
         cell = row * side + column
         km = east.index_select(1, cell).sub_(here[0]).abs_().add_(north.index_select(1, cell).sub_(here[1]).abs_())
@@ -128,7 +128,8 @@ class City:
         middle = (torch.arange(side) + 0.5) / side * extent[:, None] + low[:, None]
         centre = torch.cartesian_prod(middle[1], middle[0]).flip(1)  # row by row
         km = (centre[:, None] - self.places).abs().sum(-1)
-        slack = float(extent.sum()) * (1.0 / side + 1e-5)  # and what rounding can do
+        rounding = 1e-5 * float(extent.sum()) + 1e-6 * float(self.places.abs().max())
+        slack = float(extent.sum()) / side + rounding
         near = km <= km.amin(1, keepdim=True) + slack
         count = near.sum(1)
         zone = torch.argsort(~near, dim=1, stable=True)[:, : int(count.max())]

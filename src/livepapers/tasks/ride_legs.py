@@ -2,7 +2,7 @@
 
 What R vehicles need of the M' orders of their lanes is R M' numbers of a table of zones by zones. Looked up one by one
 they cost more than all that is computed of them. In `OrderLegs` a lane's orders stand next to one another in the row of
-each of its zones, so that a vehicle's row is copied as a whole.
+each of its zones, so that a vehicle's row is copied as a whole; unless vehicles are few beside the zones.
 """
 
 import functools
@@ -23,7 +23,10 @@ Leg: TypeAlias = Callable[[int, int], Tensor]
 
 
 def soonest(leg: Leg, stops: int) -> list[Tensor]:
-    """Minutes from place 0 to each of the stops 1, 2, ... along the order that ends soonest, the kinder one of equals.
+    """Minutes from place 0 to each of the stops 1, 2, ... along the order that ends soonest.
+
+    A minute of each passenger's way counts like 1e-4 minutes of the whole: of orders that end together, or nearly so,
+    the kinder one is taken.
 
     `leg` tells the minutes from one place to another; what it returns must have shapes that broadcast.
     """
@@ -64,16 +67,19 @@ class OrderLegs:
         row: `[B]` int64, the city's bin of each lane.
         origin: `[B, M']` int64, the zones where orders are picked up; any zone where there is no order.
         goal: `[B, M']` int64, where they go.
+        rows: How many vehicles will ask in all. Rows of all zones of all lanes pay when these are not many more.
     """
 
-    def __init__(self, city: City, row: Tensor, origin: Tensor, goal: Tensor) -> None:
+    def __init__(self, city: City, row: Tensor, origin: Tensor, goal: Tensor, *, rows: int) -> None:
         self.city, self.row, self.origin, self.goal = city, row, origin, goal
+        self._by_zone = len(row) * len(city.zones) <= 2 * rows
+        self._tables: dict[str, Tensor] = {}
 
     def to_pickup(self, lane: Tensor, zone: Tensor, here: Tensor, width: int) -> Tensor:
         """Minutes from vehicles at `here` `[R, 2]`, which counts to `zone` `[R]`, to the pick-ups."""
         east, north = (_rows(axis, lane, width) for axis in self._pickups)
         km = east.sub_(here[:, :1]).abs_().add_(north.sub_(here[:, 1:]).abs_())
-        return km.div_(self._of(self._speed, lane, zone, width))
+        return km.div_(self._zone_rows("speed to pick-up", lane, zone, width))
 
     def km(self, lane: Tensor, width: int) -> Tensor:
         """Kilometres from pick-up to goal."""
@@ -84,18 +90,17 @@ class OrderLegs:
         aboard, last = legs_between(self.city, self.row[lane], [lane, *goals]), len(goals) + 1
 
         def leg(start: int, end: int) -> Tensor:
+            if start == 0 and end == last:
+                return _rows(self._ride, lane, width)
             if end == last:
-                return (
-                    self._of(self._to_goal, lane, goals[start - 1], width) if start else _rows(self._ride, lane, width)
-                )
+                return self._zone_rows("to goal", lane, goals[start - 1], width)
             if start == last:
-                return self._of(self._from_goal, lane, goals[end - 1], width)
-            return aboard(start, end)[:, None] if start else self._of(self._from_pickup, lane, goals[end - 1], width)
+                return self._zone_rows("from goal", lane, goals[end - 1], width)
+            if start == 0:
+                return self._zone_rows("from pick-up", lane, goals[end - 1], width)
+            return aboard(start, end)[:, None]
 
         return leg
-
-    def _of(self, table: Tensor, lane: Tensor, zone: Tensor, width: int) -> Tensor:
-        return _rows(table, lane * len(self.city.zones) + zone, width)
 
     @functools.cached_property
     def _pickups(self) -> tuple[Tensor, Tensor]:
@@ -110,28 +115,20 @@ class OrderLegs:
     def _km(self) -> Tensor:
         return self.city.distance[self.origin, self.goal]
 
-    @functools.cached_property
-    def _speed(self) -> Tensor:
-        return self._by_zone(self.city.speed_to, self.origin)
-
-    @functools.cached_property
-    def _from_pickup(self) -> Tensor:
-        return self._by_zone(self.city.minutes, self.origin)
-
-    @functools.cached_property
-    def _from_goal(self) -> Tensor:
-        return self._by_zone(self.city.minutes, self.goal)
-
-    @functools.cached_property
-    def _to_goal(self) -> Tensor:
-        return self._by_zone(self.city.minutes_to, self.goal)
-
-    def _by_zone(self, table: Tensor, place: Tensor) -> Tensor:
-        """What `table` `[bins, Z, Z]` has in the rows of `place` `[B, M']`, as `[B Z, M']`: a lane's zone a row."""
-        zones = len(self.city.zones)
-        rows = (self.row[:, None] * zones + place).flatten()
-        found = table.flatten(0, 1).index_select(0, rows).unflatten(0, tuple(place.shape))
-        return found.mT.reshape(len(place) * zones, place.shape[1])
+    def _zone_rows(self, what: str, lane: Tensor, zone: Tensor, width: int) -> Tensor:
+        """`[R, W]` between a zone of each vehicle, `[R]`, and an end of the orders."""
+        city, zones = self.city, len(self.city.zones)
+        table, end = {
+            "speed to pick-up": (city.speed_to, self.origin), "from pick-up": (city.minutes, self.origin),
+            "to goal": (city.minutes_to, self.goal), "from goal": (city.minutes, self.goal),
+        }[what]  # fmt: skip
+        first = (self.row[:, None] * zones + end) * zones
+        if not self._by_zone:
+            return torch.take(table, _rows(first, lane, width) + zone[:, None])
+        if what not in self._tables:
+            rows = table.flatten(0, 1).index_select(0, first.flatten() // zones).unflatten(0, tuple(end.shape))
+            self._tables[what] = rows.mT.reshape(len(end) * zones, end.shape[1])
+        return _rows(self._tables[what], lane * zones + zone, width)
 
 
 def _rows(table: Tensor, row: Tensor, width: int) -> Tensor:

@@ -4,7 +4,7 @@ The order of one minute (all tensors batched over lanes and vehicles):
     1. The policy sees vehicles and open orders. A vehicle is free when it is not on its way to a pick-up and has a
     seat.
     2. `decide`: each free vehicle takes at most one open order. It will drive to the pick-up first, then along the
-       drop- offs in the order that ends soonest, found by trying all; every accepted order earns its reward at once.
+       drop-offs in the order that ends soonest, found by trying all; every accepted order earns its reward at once.
     3. `resolve`: everybody drives for a minute, passengers get out, orders that waited too long are lost, new ones
     come.
 Reward of an accepted order, weights in `Reward`:
@@ -65,7 +65,7 @@ class FleetState(NamedTuple):
 
     minute: Tensor  # [B] int64
     position: Tensor  # [B, N, 2] kilometres along the streets
-    zone: Tensor  # [B, N] int64: whose centre is nearest
+    zone: Tensor  # [B, N] int64: where it began, then whose place is nearest
     pickup_left: Tensor  # [B, N] minutes to the pick-up under way; 0 when there is none
     pickup: Tensor  # [B, N] int64 its zone; without meaning when there is none
     goal: Tensor  # [B, N, K] int64 zone of each passenger, NOBODY for an empty seat
@@ -280,7 +280,7 @@ class RidePooling:
 
     def pickup_minutes(self, state: FleetState, orders: Board, lane: Tensor, vehicle: Tensor) -> Tensor:
         """`[R, M']` minutes from each of R vehicles to each order of its lane; without meaning where there is none."""
-        legs = self._legs(state, orders)
+        legs = self._legs(state, orders, len(lane))
         zone, here = (of_vehicles(part, lane, vehicle) for part in (state.zone, state.position))
 
         def minutes(lane: Tensor, zone: Tensor, here: Tensor, *, width: int, kind: int) -> Tensor:
@@ -294,7 +294,7 @@ class RidePooling:
 
         Without meaning where a lane has no order.
         """
-        legs, takers = self._legs(state, orders), self._takers(state, lane, vehicle)
+        legs, takers = self._legs(state, orders, len(lane)), self._takers(state, lane, vehicle)
 
         def worth(*parts: Tensor, width: int, kind: int) -> Tensor:
             return self._rewards(legs, Takers(*parts), kind, width)
@@ -379,9 +379,9 @@ class RidePooling:
         km = (state.position[lane, vehicle] - self.city.places[origin]).abs().sum(-1)
         return km / self.city.speed[row, state.zone[lane, vehicle], origin]
 
-    def _legs(self, state: FleetState, orders: Board) -> OrderLegs:
+    def _legs(self, state: FleetState, orders: Board, rows: int) -> OrderLegs:
         origin, goal = (part.gather(1, orders.place).clamp(min=0) for part in (state.order_origin, state.order_goal))
-        return OrderLegs(self.city, self.city.bin_of(state.minute), origin, goal)
+        return OrderLegs(self.city, self.city.bin_of(state.minute), origin, goal, rows=rows)
 
     def _takers(self, state: FleetState, lane: Tensor, vehicle: Tensor) -> Takers:
         zone, here, goal, remaining, total = (
@@ -392,7 +392,7 @@ class RidePooling:
         return Takers(lane, zone, here, aboard, *(part.gather(1, seats) for part in (goal, remaining, total)))
 
     def _drop_offs(self, row: Tensor, origin: Tensor, stops: Tensor) -> Tensor:
-        """Minutes `[P, K]` from the pick-up to each stop along the order that ends soonest; 0 for an empty seat."""
+        """Minutes `[P, K]` from the pick-up to each stop, in the order of `soonest`; 0 for an empty seat."""
         arrival, count = torch.zeros(stops.shape), (stops != NOBODY).sum(-1)
         for passengers in range(1, self.seats + 1):  # who carries fewer has fewer orders to try
             these = (count == passengers).nonzero().squeeze(-1)
@@ -450,18 +450,18 @@ class RidePooling:
         riding = (left <= 0).nonzero().squeeze(-1)
         for _ in range(self.seats):
             here, goals, times, minutes = (part.index_select(0, riding) for part in (position, goal, remaining, budget))
-            soonest, seat = times.masked_fill(goals == NOBODY, torch.inf).min(-1)
-            step = torch.minimum(soonest.clamp(min=0.0), minutes)
+            ahead, seat = times.masked_fill(goals == NOBODY, torch.inf).min(-1)
+            step = torch.minimum(ahead.clamp(min=0.0), minutes)
             stop = places.index_select(0, goals.gather(-1, seat.unsqueeze(-1)).squeeze(-1))
             times = times - step.unsqueeze(-1)
             goals = goals.masked_fill_(times <= _SOON, NOBODY)
             empty = goals == NOBODY
             for part, new in (
-                (position, _towards(here, stop, step, soonest)), (goal, goals), (budget, minutes - step),
+                (position, _towards(here, stop, step, ahead)), (goal, goals), (budget, minutes - step),
                 (remaining, times.masked_fill_(empty, 0.0)),
             ):  # fmt: skip
                 part.index_copy_(0, riding, new)
-            riding = riding[(soonest - step <= _SOON) & ~empty.all(-1)]  # who got somewhere drives on
+            riding = riding[(ahead - step <= _SOON) & ~empty.all(-1)]  # who got somewhere drives on
         return self._driven(state, moving, position, left, goal, remaining)
 
     def _driven(

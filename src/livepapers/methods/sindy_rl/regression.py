@@ -76,7 +76,7 @@ class SparseRegression:
     def fit_drawn(self, features: Tensor, targets: Tensor, *, counts: Tensor, active: Tensor | None = None) -> Tensor:
         """As `fit`, each model seeing each row `counts` `[M, rows]` times and using its `active` `[M, p]` terms."""
         # term by term in memory, as all that follows wants them; a library's table is already
-        features, targets = (part.double().T.contiguous().T for part in (features, targets))
+        features, targets = (part.detach().double().T.contiguous().T for part in (features, targets))
         width, height = features.new_ones(features.shape[1]), targets.new_ones(targets.shape[1])
         if self.scaled:
             width, height = spread(features), spread(targets)
