@@ -232,6 +232,12 @@ def test_zones_twice_and_distances_that_are_not_kilometres_are_refused(given: di
         apply(**given, **QUICK)  # type: ignore[arg-type]
 
 
+def test_zones_that_are_all_at_one_place_are_refused_as_what_they_are(given: dict[str, Path]):
+    given["zones"].write_text("zone,x_km,y_km\n" + "".join(f"{name},1,1\n" for name in NAMES))
+    with pytest.raises(InputError, match=r"--zones: got 5 at one place, expected zones at two places or more"):
+        apply(**given, **QUICK)  # type: ignore[arg-type]
+
+
 def test_parquet_is_read_or_its_extra_is_named(given: dict[str, Path], tmp_path: Path):
     path = tmp_path / "trips.parquet"
     try:

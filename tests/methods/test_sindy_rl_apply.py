@@ -210,7 +210,8 @@ BAD = {
     "the run as a state": ({"data": "runs.csv", "states": "x", "trajectory": "x"}, "beside states"),
     "words": ({"data": "runs.csv", "states": "run"}, "finite number"),
     "each row a run": ({"data": "runs.csv", "states": "x", "trajectory": "v"}, "at least 3"),
-    "constant": ({"data": "flat.csv", "states": "z"}, "a state that changes"),
+    "constant": ({"data": "flat.csv", "states": "z"}, "a column that changes"),
+    "constant input": ({"data": "flat.csv", "states": "x", "inputs": "z"}, "column z: got .*, expected a column that"),
     "degree": ({"data": "runs.csv", "states": "x", "degree": 9}, "degree"),
     "threshold": ({"data": "runs.csv", "states": "x", "threshold": -1.0}, "threshold"),
     "models": ({"data": "runs.csv", "states": "x", "models": 1}, "models"),
@@ -239,7 +240,7 @@ BAD = {
 def test_bad_input_gets_one_line_and_writes_nothing(name: str, tmp_path: Path) -> None:
     options, message = BAD[name]
     oscillator(tmp_path, runs=2, steps=5)
-    (tmp_path / "flat.csv").write_text("z\n" + "1.5\n" * 10)
+    (tmp_path / "flat.csv").write_text("x,z\n" + "".join(f"{row},1.5\n" for row in range(10)))
     given = dict(options)
     if "data" in given:
         given["data"] = tmp_path / str(given["data"])
@@ -247,6 +248,20 @@ def test_bad_input_gets_one_line_and_writes_nothing(name: str, tmp_path: Path) -
         apply(**given, output=tmp_path / "out")  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["flat.csv", "runs.csv"]
+
+
+def test_columns_that_tell_the_same_are_named(tmp_path: Path) -> None:
+    lines = swing(tmp_path).read_text().splitlines()
+    twice = [f"{lines[0]},turned", *(f"{line},{2.0 - 3.0 * float(line.split(',')[3])}" for line in lines[1:])]
+    (tmp_path / "twice.csv").write_text("\n".join(twice) + "\n")
+    given: dict[str, Any] = {"inputs": "push", "trajectory": "run", "degree": 1, "threshold": 0.01}
+    done = apply(data=tmp_path / "twice.csv", states="c,s,w,turned", **given)
+    said = [note for note in done.notes if "tell the same" in note]
+    assert len(said) == 1
+    assert said[0].startswith("w and turned tell the same")
+    assert not [
+        note for note in apply(data=tmp_path / "swing.csv", states="c,s,w", **given).notes if "tell the same" in note
+    ]
 
 
 def test_an_environment_gives_equations_policies_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

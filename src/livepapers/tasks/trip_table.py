@@ -196,6 +196,8 @@ def _own_speeds(trips: Trips, window: Window, places: Tensor, *, days: int) -> T
     Of the first `days` days, as demand is.
     """
     assert trips.minutes is not None
+    if bool((places == places[0]).all()):
+        raise InputError.of("--zones", f"{len(places)} at one place", expected="zones at two places or more")
     distance = (places[trips.origin] - places[trips.goal]).abs().sum(-1).double().numpy()
     usable = (trips.day < days) & (distance > 0) & (trips.minutes > 0) & (trips.minutes < 180)
     usable[usable] &= (60 * distance[usable] / trips.minutes[usable] > SLOWEST) & (

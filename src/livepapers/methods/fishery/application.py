@@ -73,8 +73,9 @@ def apply(
         updates: Learning updates of 8,192 simulated steps.
         episodes: Fresh episodes that the rules are compared on, and as many others that choose the best.
         seed: Of episodes, initial weights and exploration.
-        output: Folder for the rules, tables and curves; nothing is written when left out. An interrupted run leaves a
-            folder of that name with .partial behind and goes on from there.
+        output: Folder for the rules, tables and curves; nothing is written when left out. A run that is interrupted
+            while it learns leaves a folder of that name with .partial behind and goes on from there; the rules, which
+            are tuned first, begin anew.
 
     Returns:
         The comparison, what a lower constant mortality would cost and save, and what moves the learned thresholds.
@@ -239,7 +240,8 @@ def _notes(
     if alone < 50.0:
         notes.append("most episodes end without fishing: no rule can save this model's species")
     flattered = tuned["mortality"].score - results["tuned mortality"].reward.mean().item()
-    notes.append(f"on the episodes that chose it the tuned mortality scored {flattered:+.3g} more than on fresh ones")
+    compared = f"{abs(flattered):.3g} {'more' if flattered >= 0 else 'less'}"
+    notes.append(f"on the episodes that chose it the tuned mortality scored {compared} than on fresh ones")
     if model.drift:
         notes.append("parameters drift with time, which no rule sees")
     return tuple(notes)

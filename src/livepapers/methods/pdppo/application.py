@@ -260,6 +260,8 @@ def _notes(judged: Judged, options: _Options, simulator: LotSizing) -> tuple[str
         f"the look-ahead rule looks {judged.look_ahead} periods ahead, chosen on {TUNING_PATHS} other paths",
         f"the schedule ({judged.winner}) follows one drawn demand path from today's stock; it decides otherwise with "
         "other demand",
+        "costs are compared over episodes that begin with stock and set-ups drawn at random; the schedule and what to "
+        "make now begin with today's",
     ]
     if options.aggregate != "ppo":
         notes.insert(0, MEASURED)
@@ -269,10 +271,13 @@ def _notes(judged: Judged, options: _Options, simulator: LotSizing) -> tuple[str
         notes.append(f"the comparison is of the first {judged.span} of the plant's {simulator.horizon:,} periods")
     if judged.bounds:
         more = above_bound(judged.bounds, judged.least)
-        least = "no share of it says how far above the true least cost may lie, as it is next to nothing"
+        least = "it is next to nothing, so no share of it says how far above it the true least cost may lie"
         if more is not None:
             least = f"the true least cost may be up to {more:.1f} % above it: so much cost the best that anything found"
-        notes.append(f"the bound knows all demand beforehand; {least}, after at most {options.seconds:g} s a path")
+        notes.append(
+            f"the bound knows all demand beforehand and may throw units away at no cost; {least}, after at most "
+            f"{options.seconds:g} s a path"
+        )
     return tuple(notes)
 
 

@@ -63,6 +63,11 @@ def equations_of(
         CANDIDATES: [_tried(one, chosen=one is taken) for one in tried],
     }
     notes = [*remarks(states, circles), *_notes(parts, best, settings)]
+    notes += [
+        f"{first} and {second} tell the same, one being a straight line of the other: no data can say which of them is "
+        "at work, and the equations share it out; leave one out"
+        for first, second in trajectories.alike(runs, [*states, *inputs])
+    ]
     done = Application("sindy-rl", _headline(parts, best, states), tables, tuple(notes))
     made_by: dict[str, Any] = {"data": sha256(data), **asdict(settings)}
     return done if output is None else _write_equations(done, output, best.model, names, circles, made_by)

@@ -27,6 +27,7 @@ FEWEST_STEPS = 50  # of which a fifth can be spared for a test
 MOST_AHEAD, MOST_STARTS = 50, 500
 NEAR_BEST = 1.1
 """The smallest model whose roll-out error is within this factor of the best is taken."""
+SAME = 1e-6  # distance of two columns of unit length that tell the same
 ROUND = 1e-3  # largest distance of cos^2 + sin^2 from 1
 
 
@@ -76,16 +77,23 @@ def read_trajectories(path: Path, *, states: Sequence[str], inputs: Sequence[str
             cause = "is the column of the runs the right one?"
             raise InputError.of(f"--data {path.name}", f"a run of {len(x)} rows", expected="at least 3", cause=cause)
         found.append(Trajectory(x, u[:-1]))
-    _refuse_constant(found, states, path)
+    columns = [*torch.cat([run.states for run in found]).T, *torch.cat([run.inputs for run in found]).T]
+    for name, column in zip(names, columns, strict=True):
+        if float(column.max()) == float(column.min()):
+            expected, cause = "a column that changes", "leave a constant column out"
+            raise InputError.of(f"--data {path.name}: column {name}", float(column[0]), expected=expected, cause=cause)
     return found
 
 
-def _refuse_constant(trajectories: Sequence[Trajectory], states: Sequence[str], path: Path) -> None:
-    together = torch.cat([run.states for run in trajectories])
-    for name, column in zip(states, together.T, strict=True):
-        if float(column.max()) == float(column.min()):
-            expected, cause = "a state that changes", "leave a constant column out"
-            raise InputError.of(f"--data {path.name}: column {name}", float(column[0]), expected=expected, cause=cause)
+def alike(trajectories: Sequence[Trajectory], names: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs of the columns `names`, states then inputs, of which one is a straight line of the other."""
+    rows = torch.cat([torch.cat([run.states[:-1], run.inputs], 1) for run in trajectories])
+    unit = rows - rows.mean(0)
+    unit = unit / unit.norm(dim=0).clamp(min=1e-300)
+    return [
+        (names[i], names[j]) for i, j in itertools.combinations(range(len(names)), 2)
+        if float((unit[:, i] - torch.sign(unit[:, i] @ unit[:, j]) * unit[:, j]).norm()) < SAME
+    ]  # fmt: skip
 
 
 class Parts(NamedTuple):
