@@ -27,9 +27,9 @@ class Board(NamedTuple):
         Args:
             parts: What is known of the vehicles, `[R, ...]` each; first their lanes, `[R]` int64.
             pairs: How many pairs a piece has, about.
-            values: Called with the parts of Q vehicles, `[Q, ...]` each, `width`, the W orders that their lanes have at
-                most, and `kind`; returns `[Q, W]`. Lanes of like numbers of orders stand together, so little is
-                computed in vain.
+            values: Called with the parts of Q > 0 vehicles, `[Q, ...]` each, and `width`, the W orders that their lanes
+                have at most; returns `[Q, W]`. Lanes of like numbers of orders stand together, so little is computed in
+                vain.
             kind: `[R]` int64 >= 0; the vehicles of a piece are of one kind. None makes all of kind 0.
         """
         most = self.there.shape[1]
@@ -41,8 +41,8 @@ class Board(NamedTuple):
         parts, start = [part.index_select(0, order) for part in parts], 0
         found = torch.zeros(len(order), most)
         for end in ends:
-            of_kind, columns = divmod(int(key[end - 1]), most + 1)
-            found[start:end, :columns] = values(*(part[start:end] for part in parts), width=columns, kind=of_kind)
+            columns = int(key[end - 1]) % (most + 1)
+            found[start:end, :columns] = values(*(part[start:end] for part in parts), width=columns)
             start = end
         return torch.empty_like(found).index_copy_(0, order, found)
 

@@ -9,7 +9,7 @@ import functools
 import itertools
 import operator
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from livepapers.tasks.ride_city import City
 
 _TIE = torch.tensor(1e-4)  # by how much a minute of waiting counts beside a minute of the whole route
 
+_Between: TypeAlias = Literal["speed to pick-up", "from pick-up", "from goal", "to goal"]
 Leg: TypeAlias = Callable[[int, int], Tensor]
 """Minutes from one place of a route to another, by their numbers."""
 
@@ -73,7 +74,7 @@ class OrderLegs:
     def __init__(self, city: City, row: Tensor, origin: Tensor, goal: Tensor, *, rows: int) -> None:
         self.city, self.row, self.origin, self.goal = city, row, origin, goal
         self._by_zone = len(row) * len(city.zones) <= 2 * rows
-        self._tables: dict[str, Tensor] = {}
+        self._tables: dict[_Between, Tensor] = {}
 
     def to_pickup(self, lane: Tensor, zone: Tensor, here: Tensor, width: int) -> Tensor:
         """Minutes from vehicles at `here` `[R, 2]`, which counts to `zone` `[R]`, to the pick-ups."""
@@ -115,13 +116,18 @@ class OrderLegs:
     def _km(self) -> Tensor:
         return self.city.distance[self.origin, self.goal]
 
-    def _zone_rows(self, what: str, lane: Tensor, zone: Tensor, width: int) -> Tensor:
+    def _zone_rows(self, what: _Between, lane: Tensor, zone: Tensor, width: int) -> Tensor:
         """`[R, W]` between a zone of each vehicle, `[R]`, and an end of the orders."""
         city, zones = self.city, len(self.city.zones)
-        table, end = {
-            "speed to pick-up": (city.speed_to, self.origin), "from pick-up": (city.minutes, self.origin),
-            "to goal": (city.minutes_to, self.goal), "from goal": (city.minutes, self.goal),
-        }[what]  # fmt: skip
+        match what:  # only what is asked for: shortest paths between many zones take seconds
+            case "speed to pick-up":
+                table, end = city.speed_to, self.origin
+            case "from pick-up":
+                table, end = city.minutes, self.origin
+            case "from goal":
+                table, end = city.minutes, self.goal
+            case "to goal":
+                table, end = city.minutes_to, self.goal
         first = (self.row[:, None] * zones + end) * zones
         if not self._by_zone:
             return torch.take(table, _rows(first, lane, width) + zone[:, None])

@@ -282,12 +282,7 @@ class RidePooling:
         """`[R, M']` minutes from each of R vehicles to each order of its lane; without meaning where there is none."""
         legs = self._legs(state, orders, len(lane))
         zone, here = (of_vehicles(part, lane, vehicle) for part in (state.zone, state.position))
-
-        def minutes(lane: Tensor, zone: Tensor, here: Tensor, *, width: int, kind: int) -> Tensor:
-            del kind
-            return legs.to_pickup(lane, zone, here, width)
-
-        return orders.table((lane, zone, here), _PAIRS, minutes)
+        return orders.table((lane, zone, here), _PAIRS, legs.to_pickup)
 
     def rewards(self, state: FleetState, orders: Board, lane: Tensor, vehicle: Tensor) -> Tensor:
         """`[R, M']` what `offers` says of the reward of each of R vehicles and order of its lane.
@@ -296,8 +291,8 @@ class RidePooling:
         """
         legs, takers = self._legs(state, orders, len(lane)), self._takers(state, lane, vehicle)
 
-        def worth(*parts: Tensor, width: int, kind: int) -> Tensor:
-            return self._rewards(legs, Takers(*parts), kind, width)
+        def worth(*parts: Tensor, width: int) -> Tensor:
+            return self._rewards(legs, Takers(*parts), width)
 
         return orders.table(takers, _PAIRS, worth, kind=takers.aboard)  # who carries fewer has fewer routes to try
 
@@ -393,19 +388,18 @@ class RidePooling:
 
     def _drop_offs(self, row: Tensor, origin: Tensor, stops: Tensor) -> Tensor:
         """Minutes `[P, K]` from the pick-up to each stop, in the order of `soonest`; 0 for an empty seat."""
-        arrival, count = torch.zeros(stops.shape), (stops != NOBODY).sum(-1)
+        arrival, (count, seatings) = torch.zeros(stops.shape), _passengers_first(stops)
         for passengers in range(1, self.seats + 1):  # who carries fewer has fewer orders to try
             these = (count == passengers).nonzero().squeeze(-1)
-            chosen = stops[these]
-            seats = torch.argsort((chosen == NOBODY).to(torch.uint8), dim=-1, stable=True)[:, :passengers]
-            places = [origin[these], *chosen.gather(1, seats).unbind(1)]
+            seats = seatings[these, :passengers]
+            places = [origin[these], *stops[these].gather(1, seats).unbind(1)]
             times = soonest(legs_between(self.city, row[these], places), passengers)
             arrival[these[:, None], seats] = torch.stack(times, 1)
         return arrival
 
-    def _rewards(self, legs: OrderLegs, takers: Takers, passengers: int, width: int) -> Tensor:
-        """Rewards `[R, W]` of R vehicles that carry so many, for the first W orders of their lanes."""
-        lane, limit = takers.lane, self.reward.limit
+    def _rewards(self, legs: OrderLegs, takers: Takers, width: int) -> Tensor:
+        """Rewards `[R, W]` of R vehicles that carry equally many, for the first W orders of their lanes."""
+        lane, passengers, limit = takers.lane, int(takers.aboard[0]), self.reward.limit
         pickup = legs.to_pickup(lane, takers.zone, takers.here, width)
         goals, before, total = (part[:, :passengers] for part in (takers.goal, takers.remaining, takers.total))
         arrivals = soonest(legs.along(lane, goals.unbind(1), width), passengers + 1)

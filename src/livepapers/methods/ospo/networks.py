@@ -113,8 +113,7 @@ def choose(
 def score_pairs(scorer: Scorer, seen: View, lane: Tensor, vehicle: Tensor, *, meaning: Meaning) -> Tensor:
     """Scores `[R, M']` of R vehicles for the open orders of their lanes; 0 where there is none."""
 
-    def values(lane: Tensor, vehicles: Tensor, *, width: int, kind: int) -> Tensor:
-        del kind
+    def values(lane: Tensor, vehicles: Tensor, *, width: int) -> Tensor:
         there = seen.board.there[lane, :width]
         scores = scorer(vehicles, seen.orders[:, :width], lane)
         if meaning == "probability":

@@ -17,7 +17,7 @@ MANY = 6
 """Models from which it pays to make the products of pairs of terms once for all."""
 PIECE, LONG_PIECE = 2048, 16384
 """Rows at once: with `MANY` models all products of pairs have to stay in a processor's cache, else only the terms."""
-LANES = 8
+VECTOR = 8
 """Numbers that a processor multiplies at once; a matrix is cut in two at a multiple of it."""
 GROUP = 4
 """Terms whose products with all others are made at once."""
@@ -134,7 +134,7 @@ def _add_each(sums: Tensor, terms: Tensor, targets: Tensor, counts: Tensor) -> N
         targets: `[d, n]`.
         counts: `[M, n]`.
     """
-    first = len(terms) // (2 * LANES) * LANES
+    first = len(terms) // (2 * VECTOR) * VECTOR
     for total, times in zip(sums, counts, strict=True):
         weighted = terms if bool((times == 1).all()) else terms * times
         total[:first, : len(terms)].addmm_(weighted[:first], terms.T)
